@@ -1,0 +1,77 @@
+import { domainToASCII } from 'node:url';
+import type { HeaderAllowlist } from './allowlist';
+
+/** `scheme` and `port` are `''` where the origin has none; an entry's port may be `*`. */
+interface Origin {
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: string;
+}
+
+const ORIGIN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?$/;
+const SCHEME_ALONE = /^([a-z][a-z0-9+.-]*):\/\/$/;
+const ENTRY =
+  /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
+const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
+  ['http', '80'],
+  ['ws', '80'],
+  ['https', '443'],
+  ['wss', '443'],
+  ['ftp', '21'],
+]);
+
+/**
+ * An entry is `[scheme://]host[:port]`, `scheme://` alone, or `null`. `host` may begin with `*.` for one or more labels.
+ * No header matches nothing, nor does one that is not an origin. Matching compares strings, in time linear in the header.
+ */
+export const origins: HeaderAllowlist = {
+  decides: 'headers',
+  refusal: 'ORIGIN_NOT_ALLOWED',
+
+  problem(entry) {
+    if (entry === 'null' || parseEntry(entry) !== undefined) return undefined;
+    return 'is not an origin; write "https://app.example.com", "https://*.example.com:8443", "localhost:*", "https://" or "null"';
+  },
+
+  compile(entries) {
+    const allowsNull = entries.includes('null');
+    const matchers = entries.map(parseEntry).filter((matcher) => matcher !== undefined);
+    return ({ origin }) => {
+      if (origin === undefined) return false;
+      if (origin === 'null') return allowsNull;
+      const parsed = parseOrigin(origin.toLowerCase());
+      return parsed !== undefined && matchers.some((matches) => matches(parsed));
+    };
+  },
+};
+
+function parseOrigin(origin: string): Origin | undefined {
+  const scheme = SCHEME_ALONE.exec(origin)?.[1];
+  if (scheme !== undefined) return DEFAULT_PORTS.has(scheme) ? undefined : { scheme, host: '', port: '' };
+  const [, before = '', host, port = DEFAULT_PORTS.get(before) ?? ''] = ORIGIN.exec(origin) ?? [];
+  return host === undefined || Number(port) > 65_535 ? undefined : { scheme: before, host, port };
+}
+
+function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
+  const written = entry.toLowerCase();
+  const alone = SCHEME_ALONE.exec(written);
+  if (alone !== null) return ({ scheme }) => scheme === alone[1];
+
+  const [, prefix, wildcard, name, suffix] = ENTRY.exec(written) ?? [];
+  if (prefix === undefined || name === undefined || suffix === undefined) return undefined;
+  const host = name.startsWith('[') ? ipv6(name) : domainToASCII(name);
+  const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
+  if (whole === undefined || whole.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
+
+  const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(`.${host}`);
+  const isScheme = (scheme: string) => whole.scheme === '' || scheme === whole.scheme;
+  const isPort = ({ scheme, port }: Origin) => {
+    if (suffix === ':*') return true;
+    return port === (suffix === '' ? (DEFAULT_PORTS.get(scheme) ?? '') : whole.port);
+  };
+  return (origin) => isScheme(origin.scheme) && isHost(origin.host) && isPort(origin);
+}
+
+function ipv6(bracketed: string): string {
+  return URL.canParse(`http://${bracketed}`) ? new URL(`http://${bracketed}`).hostname : '';
+}

@@ -1,0 +1,18 @@
+import type { HeaderAllowlist } from './allowlist';
+
+const ENTRY = /^(?=.*[\x21-\x7e])[\x20-\x7e]{1,512}$/;
+
+/** An entry matches when it occurs in the `User-Agent` header, case-sensitively. No header matches nothing. */
+export const userAgents: HeaderAllowlist = {
+  decides: 'headers',
+  refusal: 'USER_AGENT_NOT_ALLOWED',
+
+  problem(entry) {
+    if (ENTRY.test(entry)) return undefined;
+    return 'is not 1 to 512 printable ASCII characters; write a part of the header such as "Android"';
+  },
+
+  compile(entries) {
+    return ({ userAgent }) => userAgent !== undefined && entries.some((entry) => userAgent.includes(entry));
+  },
+};

@@ -1,0 +1,115 @@
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { isRefusal, refuse } from './refusals';
+import type { Refusal } from './refusals';
+
+export interface BodyLimits {
+  readonly maxBodyBytes: number;
+  readonly bodyTimeoutMs: number;
+}
+
+const INFLATERS = new Map([
+  ['gzip', promisify(gunzip)],
+  ['x-gzip', promisify(gunzip)],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+]);
+const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
+
+/**
+ * The body of a request: its bytes, inflated, whatever its `Content-Type` says; or the text of what an earlier
+ * middleware parsed. Too large, too slow, encoded in another way or cut short, it is a refusal.
+ */
+export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | string | Refusal> {
+  if (req.readableDidRead || req.readableEnded) return parsedBody(req, limits.maxBodyBytes);
+  const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? '';
+  const inflater = INFLATERS.get(encoding);
+  if (inflater === undefined && encoding !== '' && encoding !== 'identity') return refuse('UNSUPPORTED_ENCODING');
+  if (!isUtf8Type(req.headers['content-type'] ?? '')) return refuse('UNSUPPORTED_ENCODING');
+  const bytes = await receive(req, limits);
+  if (inflater === undefined || isRefusal(bytes)) return bytes;
+  try {
+    return await inflater(bytes, { maxOutputLength: limits.maxBodyBytes });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(limits.maxBodyBytes);
+    return refuse('PARSE_ERROR', { why: `the body is not ${encoding}` });
+  }
+}
+
+function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
+  if (Number(req.headers['content-length']) > maxBodyBytes) return Promise.resolve(tooLarge(maxBodyBytes));
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => {
+      settle(refuse('BODY_TIMEOUT'));
+    }, bodyTimeoutMs);
+
+    function onData(chunk: Buffer): void {
+      size += chunk.length;
+      if (size > maxBodyBytes) settle(tooLarge(maxBodyBytes));
+      else chunks.push(chunk);
+    }
+    function onEnd(): void {
+      settle(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+    }
+    function onClose(): void {
+      settle(refuse('PARSE_ERROR', { why: 'the client went away' }));
+    }
+    /** Past a refusal the stream flows on, so that what still comes is dropped. */
+    function settle(result: Buffer | Refusal): void {
+      clearTimeout(timer);
+      req.off('data', onData).off('end', onEnd).off('close', onClose);
+      resolve(result);
+    }
+
+    req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    if (req.destroyed) onClose();
+  });
+}
+
+/** What another middleware made of the body. Its stream is spent, so this is all there is. */
+function parsedBody(
+  req: IncomingMessage & { readonly body?: unknown },
+  maxBodyBytes: number,
+): string | Buffer | Refusal {
+  const { body } = req;
+  if (body === undefined) return consumed('without leaving it in req.body');
+  if (typeof body === 'object' && FORM_TYPE.test(req.headers['content-type'] ?? '')) return consumed('as a form');
+  const raw = Buffer.isBuffer(body) || typeof body === 'string' ? body : stringify(body);
+  if (isRefusal(raw)) return raw;
+  return Buffer.byteLength(raw) > maxBodyBytes ? tooLarge(maxBodyBytes) : raw;
+}
+
+function stringify(body: unknown): string | Refusal {
+  let rounded = false;
+  try {
+    const text = JSON.stringify(body, (_name, value: unknown) => {
+      if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) rounded = true;
+      return value;
+    });
+    const why = 'a body parser in front of rpc-guard has rounded a large number; mount rpc-guard before it';
+    return rounded ? refuse('INVALID_REQUEST', { why }) : text;
+  } catch {
+    return consumed('into something that is not JSON');
+  }
+}
+
+function consumed(how: string): Refusal {
+  const message = `rpc-guard is misconfigured: a middleware in front of it consumed the request body ${how}; mount rpc-guard before it`;
+  return refuse('CONFIGURATION_ERROR', { message, why: message });
+}
+
+function tooLarge(maxBodyBytes: number): Refusal {
+  return refuse('BODY_TOO_LARGE', { message: `request body larger than ${String(maxBodyBytes)} bytes` });
+}
+
+function isUtf8Type(contentType: string): boolean {
+  for (const [, charset = ''] of contentType.matchAll(CHARSET)) {
+    if (!/^utf-?8$/i.test(charset)) return false;
+  }
+  return true;
+}

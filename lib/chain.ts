@@ -1,0 +1,59 @@
+import type { AddressTable } from './allowlists/address-params';
+import type { InvalidCall, RpcCall } from './json-rpc/call';
+import { PASSES_ALL } from './key-settings';
+import type { CompiledAllowlists } from './key-settings';
+import { isRefusal, refuse } from './refusals';
+import type { Refusal } from './refusals';
+import { API_KEY } from './request-facts';
+import type { RequestFacts } from './request-facts';
+import { checkContracts, checkHeaders } from './steps/check-allowlists';
+import { gateMethod } from './steps/gate-method';
+import { verifyAgainstNobody, verifySecret } from './steps/verify-secret';
+import type { CachedStore } from './stores/cached-store';
+
+/** What the operator decides for all keys. */
+export interface CallRules {
+  readonly addressTable: AddressTable;
+  readonly isBlocked: (method: string) => boolean;
+}
+
+/** The lists that an admitted request's calls are held against. */
+export interface Admission {
+  readonly allowlists: CompiledAllowlists;
+}
+
+/** Everything that is decided before a body is read: key, secret, User-Agent and Origin. */
+export async function admit(facts: RequestFacts, store: CachedStore): Promise<Admission | Refusal> {
+  if (facts.duplicateHeader !== undefined) return refuse('DUPLICATE_HEADER', { why: facts.duplicateHeader });
+  if (facts.apiKey === '') return refuse('KEY_REQUIRED');
+  const key = API_KEY.test(facts.apiKey) ? await store.get(facts.apiKey) : 'unknown';
+  if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
+  if (key === 'unknown') {
+    verifyAgainstNobody(facts);
+    return refuse('KEY_UNKNOWN');
+  }
+  if (!key.settings.enabled) return refuse('KEY_DISABLED');
+
+  const secret = verifySecret(facts, key);
+  if (isRefusal(secret)) return secret;
+
+  // A secret's own lists are that secret's permissions [001]: the switch that overrides the key's does not widen them.
+  const overridden = secret !== undefined && key.settings.overrideAllowlists;
+  const allowlists = secret?.allowlists ?? (overridden ? PASSES_ALL : key.allowlists);
+  return checkHeaders(allowlists, facts) ?? { allowlists };
+}
+
+/** What is decided of each call: contract addresses, then the method gate. `undefined` lets it pass. */
+export function checkCall(
+  { allowlists }: Admission,
+  call: RpcCall | InvalidCall,
+  rules: CallRules,
+): Refusal | undefined {
+  if ('invalid' in call) return refuseInvalid(call);
+  return checkContracts(allowlists, call, rules.addressTable) ?? gateMethod(allowlists, call.method, rules.isBlocked);
+}
+
+function refuseInvalid({ invalid, why }: InvalidCall): Refusal {
+  if (invalid === 'request') return refuse('INVALID_REQUEST', { why });
+  return refuse('INVALID_REQUEST', { code: -32602, message: 'Invalid params', why });
+}

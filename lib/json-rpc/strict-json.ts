@@ -1,0 +1,239 @@
+/** A number whose digits JavaScript would not give back (`1700000000000000001`, `1.0`, `-0`): kept as it was written. */
+export class ExactNumber {
+  constructor(readonly digits: string) {}
+}
+
+export type JsonValue = null | boolean | number | string | ExactNumber | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [name: string]: JsonValue;
+}
+
+export interface JsonLimits {
+  /** Containers that may be open at once. */
+  readonly maxDepth: number;
+  /** Values in all, containers included, member names not. */
+  readonly maxValues: number;
+}
+
+export type JsonResult =
+  /** `items` are where the items of the outermost array begin and end in the text, by turns. */
+  | { readonly ok: true; readonly value: JsonValue; readonly items: readonly number[] }
+  /** Not JSON. `at` is where the text stops being JSON, counted in UTF-16 code units. */
+  | { readonly ok: false; readonly broken: 'syntax'; readonly at: number }
+  /** JSON that two readers could read differently, or that is too much. */
+  | { readonly ok: false; readonly broken: 'rule'; readonly rule: string; readonly items: readonly number[] };
+
+type Container = JsonValue[] | Record<string, JsonValue>;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+
+/**
+ * Parses one JSON value (RFC 8259) so that no other parser can read it in another way: no member name twice, none named
+ * `__proto__`, no lone surrogate, no number beyond a double, numbers with their digits kept. It never recurses, and
+ * past a broken rule or limit it only checks the syntax to the end, so that hostile text costs no memory and
+ * "not JSON" is still told from "JSON that we refuse".
+ */
+export function parseJson(text: string, limits: JsonLimits): JsonResult {
+  let i = 0;
+  let syntaxOk = true;
+  let rule: string | undefined;
+  let values = 0;
+  const items: number[] = [];
+
+  // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
+  // `closers`, the kinds of the open containers, goes on.
+  let container: Container | undefined;
+  let name = '';
+  const outer: Container[] = [];
+  const outerNames: string[] = [];
+  const closers: number[] = [];
+
+  function fail(): undefined {
+    syntaxOk = false;
+    return undefined;
+  }
+
+  function skipSpace(): number {
+    let c = text.charCodeAt(i);
+    while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = text.charCodeAt(++i);
+    return c;
+  }
+
+  function readString(): string {
+    const start = i + 1;
+    let end = start;
+    let escaped = false;
+    for (;;) {
+      const c = text.charCodeAt(end);
+      if (c === QUOTE) break;
+      if (c !== BACKSLASH && c >= 0x20) end++;
+      else {
+        ESCAPE.lastIndex = end;
+        if (!ESCAPE.test(text)) {
+          i = end; // a control character, a broken escape, or the end of the text
+          return fail() ?? '';
+        }
+        escaped = true;
+        end = ESCAPE.lastIndex;
+      }
+    }
+    i = end + 1;
+    const raw = text.slice(start, end);
+    if (!escaped || rule !== undefined) return raw;
+    const value = JSON.parse(`"${raw}"`) as string;
+    if (!value.isWellFormed()) rule = 'a lone surrogate in a string';
+    return value;
+  }
+
+  function readNumber(): number | ExactNumber {
+    NUMBER.lastIndex = i;
+    if (!NUMBER.test(text)) return fail() ?? 0;
+    const digits = text.slice(i, NUMBER.lastIndex);
+    i = NUMBER.lastIndex;
+    if (rule !== undefined) return 0;
+    const value = Number(digits);
+    if (!Number.isFinite(value)) rule = 'a number beyond the range of a double';
+    return String(value) === digits ? value : new ExactNumber(digits);
+  }
+
+  function readWord(word: string, value: null | boolean): JsonValue {
+    if (!text.startsWith(word, i)) return fail() ?? null;
+    i += word.length;
+    return value;
+  }
+
+  function readName(): void {
+    if (skipSpace() !== QUOTE) return fail();
+    const read = readString();
+    if (skipSpace() !== COLON) return fail();
+    i++;
+    if (rule !== undefined) return;
+    if (read === '__proto__') rule = 'a member named __proto__';
+    else if (Object.hasOwn(container as object, read)) rule = 'a member name twice in one object';
+    else name = read;
+  }
+
+  function open(closer: number, opened: Container): void {
+    i++;
+    closers.push(closer);
+    if (rule !== undefined) return;
+    if (closers.length > limits.maxDepth) {
+      rule = `nesting deeper than ${String(limits.maxDepth)}`;
+      return;
+    }
+    if (container !== undefined) {
+      outer.push(container);
+      outerNames.push(name);
+    }
+    container = opened;
+  }
+
+  function attach(value: JsonValue): void {
+    if (rule !== undefined || container === undefined) return;
+    if (Array.isArray(container)) container.push(value);
+    else container[name] = value;
+  }
+
+  let root: JsonValue = null;
+  while (syntaxOk) {
+    // One value begins here.
+    const c = skipSpace();
+    if (++values > limits.maxValues) rule ??= `more than ${String(limits.maxValues)} values`;
+    if (closers.length === 1 && closers[0] === CLOSE_ARRAY) items.push(i);
+    let value: JsonValue;
+    if (c === QUOTE) value = readString();
+    else if (c === OPEN_OBJECT) {
+      open(CLOSE_OBJECT, {});
+      if (skipSpace() !== CLOSE_OBJECT) {
+        readName();
+        continue;
+      }
+      value = null; // replaced by the empty container below
+    } else if (c === OPEN_ARRAY) {
+      open(CLOSE_ARRAY, []);
+      if (skipSpace() !== CLOSE_ARRAY) continue;
+      value = null;
+    } else if (c === 0x74) value = readWord('true', true);
+    else if (c === 0x66) value = readWord('false', false);
+    else if (c === 0x6e) value = readWord('null', null);
+    else value = readNumber();
+
+    // It has ended, and with it perhaps the containers around it.
+    let ended = c !== OPEN_OBJECT && c !== OPEN_ARRAY;
+    while (syntaxOk) {
+      if (ended) {
+        if (closers.length === 0) root = value;
+        else attach(value);
+        if (closers.length === 1 && closers[0] === CLOSE_ARRAY) items.push(i);
+      }
+      const next = skipSpace();
+      const closer = closers.at(-1);
+      if (closer === undefined) {
+        if (i < text.length) return { ok: false, broken: 'syntax', at: i };
+        return rule === undefined ? { ok: true, value: root, items } : { ok: false, broken: 'rule', rule, items };
+      }
+      if (next === closer) {
+        i++;
+        closers.pop();
+        if (rule === undefined) {
+          value = container as Container;
+          container = outer.pop();
+          name = outerNames.pop() ?? '';
+        }
+        ended = true;
+      } else if (next === COMMA && ended) {
+        i++;
+        if (closer === CLOSE_OBJECT) readName();
+        break;
+      } else fail();
+    }
+  }
+  return { ok: false, broken: 'syntax', at: i };
+}
+
+/** The JSON text of what `parseJson` read: no spaces, numbers with their digits. */
+export function stringifyJson(value: JsonValue): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (value instanceof ExactNumber) return value.digits;
+  if (isJsonArray(value)) return `[${value.map(stringifyJson).join(',')}]`;
+  const members = Object.keys(value).map(
+    (name) => `${JSON.stringify(name)}:${stringifyJson(value[name] as JsonValue)}`,
+  );
+  return `{${members.join(',')}}`;
+}
+
+export function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
+}
+
+/**
+ * Whether `object` has a member that equals one of `names` only after case folding (`TO`, `addreſs` with U+017F, the
+ * Kelvin sign for `k`). Go's encoding/json folds names and takes the last, so such a member would be read instead.
+ */
+export function hasFoldedTwin(object: JsonObject, names: readonly string[]): boolean {
+  for (const member of Object.keys(object)) {
+    for (const name of names) {
+      if (member.length === name.length && member !== name && foldCase(member) === foldCase(name)) return true;
+    }
+  }
+  return false;
+}
+
+function foldCase(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}

@@ -1,0 +1,25 @@
+/** A pino-shaped logger: fields first, then the message. */
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What is used without a `logger`: errors to stderr, nothing else. */
+export const stderrLogger: Logger = {
+  info() {},
+  warn() {},
+  error(fields, message) {
+    process.stderr.write(`rpc-guard: ${message} ${JSON.stringify(fields)}\n`);
+  },
+};
+
+/** An error in one line that may be logged: no stack, no credentials of a URL, not the `secret`. */
+export function describeError(error: unknown, secret?: string): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
+  const line = text
+    .replace(/\/\/[^\s/@]*@/g, '//***@')
+    .replace(/\s+/g, ' ')
+    .slice(0, 500);
+  return secret === undefined ? line : line.replaceAll(secret, '***');
+}

@@ -1,0 +1,283 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import type { CorsOptions } from 'cors';
+import { createProxyMiddleware } from 'http-proxy-middleware';
+import { addressTable } from './allowlists/address-params';
+import type { AddressParams, AddressTable } from './allowlists/address-params';
+import { methods } from './allowlists';
+import { RpcGuardError } from './errors';
+import { stderrLogger } from './logger';
+import type { Logger } from './logger';
+import type { Reason } from './refusals';
+import { parseKeyPath } from './request-facts';
+import type { KeyPath } from './request-facts';
+import type { SettingsStore } from './stores/settings-store';
+
+/** One verdict. The calls of a mixed batch that fared alike share one. */
+export interface Decision {
+  readonly allowed: boolean;
+  /** Why not; `undefined` when allowed. */
+  readonly reason: Reason | undefined;
+  /** The key's first characters; `undefined` when the path holds none. */
+  readonly keyHint: string | undefined;
+  /** The methods decided on, in order; `[]` when the request was refused before its body was read. */
+  readonly methods: readonly string[];
+  readonly requestId: string;
+  /** From the request's arrival to the verdict, reading its body included. */
+  readonly milliseconds: number;
+}
+
+/** An upstream's URL, `http:` or `https:`, with its own path and query; credentials in it become Basic credentials. */
+export type UpstreamOption = string | { readonly url: string; readonly headers?: Readonly<Record<string, string>> };
+
+export interface RpcGuardOptions {
+  /** The Ethereum node or provider that allowed calls go to. */
+  readonly upstream: UpstreamOption;
+  /** Where the settings of API keys are. */
+  readonly store: SettingsStore;
+  /** Where the key stands in the path, below the mount point. Default `/v3/:apiKey`. */
+  readonly path?: string;
+  /** Names and prefixes (`admin_*`) refused for every key. Default: the node-administration namespaces. */
+  readonly blockedMethods?: readonly string[];
+  /** Methods of your node that the built-in table does not know → the addresses they query, or `'none'`. */
+  readonly addressParams?: Readonly<Record<string, AddressParams>>;
+  /** Bytes of a body, before and after decompression. Default 2 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Calls in a batch. Default 1000. */
+  readonly maxBatchSize?: number;
+  /** Milliseconds for the whole body to arrive. Default 10 s. */
+  readonly bodyTimeoutMs?: number;
+  /** Milliseconds that the upstream may stay silent, before its answer and within it. Default 30 s. */
+  readonly upstreamTimeoutMs?: number;
+  /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
+  readonly staleIfErrorMs?: number;
+  /** `true` lets any origin call; `false` leaves CORS to the application; an object goes to the `cors` package. Default `true`. */
+  readonly cors?: boolean | CorsOptions;
+  /** Whether a refusal names its reason in `error.data.reason`. Default `true`. */
+  readonly exposeReason?: boolean;
+  /** Pino-shaped. Default: configuration and store errors to stderr, nothing else. */
+  readonly logger?: Logger;
+  /** Is told every verdict once. It cannot change it, and may throw. */
+  readonly onDecision?: (decision: Decision) => void;
+  /** That of `http-proxy-middleware` 4, to use it in place of the bundled 3. */
+  readonly createProxyMiddleware?: CreateProxyMiddleware;
+}
+
+/** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
+export type CreateProxyMiddleware = (options: never) => unknown;
+
+export interface Upstream {
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+  /** `host`, and what authenticates the guard to the upstream. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Options as the guard works with them. */
+export interface ParsedOptions {
+  readonly upstream: Upstream;
+  readonly store: SettingsStore;
+  readonly path: KeyPath;
+  readonly isBlocked: (method: string) => boolean;
+  readonly addressTable: AddressTable;
+  readonly maxBodyBytes: number;
+  readonly maxBatchSize: number;
+  readonly bodyTimeoutMs: number;
+  readonly upstreamTimeoutMs: number;
+  readonly staleIfErrorMs: number;
+  readonly cors: boolean | CorsOptions;
+  readonly exposeReason: boolean;
+  readonly logger: Logger;
+  readonly onDecision: (decision: Decision) => void;
+  readonly createProxyMiddleware: CreateProxyMiddleware;
+}
+
+export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
+  'admin_*',
+  'personal_*',
+  'miner_*',
+  'engine_*',
+  'clique_*',
+  'les_*',
+  'db_*',
+  'shh_*',
+  'ethstats_*',
+];
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Framing and the body's type are the guard's to say. */
+const GUARDS_HEADERS =
+  /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
+
+const isFunction = (value: unknown) => typeof value === 'function';
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const has = (value: unknown, ...names: string[]) =>
+  isObject(value) && names.every((name) => isFunction((value as Record<string, unknown>)[name]));
+const isWhole = (min: number, max: number) => (value: unknown) =>
+  Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+
+interface OptionRule {
+  readonly accepts: (value: unknown) => boolean;
+  /** Ends the sentence "it takes …", with a right value. */
+  readonly takes: string;
+  /** `undefined` for an option that must be given. */
+  readonly default: unknown;
+}
+
+const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
+  upstream: {
+    accepts: (value) => parseUpstream(value) !== undefined,
+    takes: 'an http(s) URL or { url, headers }, such as "http://127.0.0.1:8545"',
+    default: undefined,
+  },
+  store: {
+    accepts: (value) => has(value, 'get'),
+    takes: 'a store with get(apiKey), such as new FileStore("./rpc-guard.json")',
+    default: undefined,
+  },
+  path: {
+    accepts: (value) => typeof value === 'string' && parseKeyPath(value) !== undefined,
+    takes: 'a path with one :apiKey segment, such as "/v3/:apiKey"',
+    default: '/v3/:apiKey',
+  },
+  blockedMethods: {
+    accepts: (value) => Array.isArray(value) && value.every((entry) => isMethodEntry(entry)),
+    takes: 'an array of method names and prefixes, such as ["admin_*", "eth_sign"]',
+    default: DEFAULT_BLOCKED_METHODS,
+  },
+  addressParams: {
+    accepts: (value) => isObject(value) && Object.values(value).every((row) => row === 'none' || isFunction(row)),
+    takes: 'functions of params or "none" by method, such as { acme_balance: (params) => params[0] }',
+    default: {},
+  },
+  maxBodyBytes: {
+    accepts: isWhole(1, 256 * 1024 * 1024),
+    takes: 'whole bytes up to 268435456, such as 2097152',
+    default: 2 * 1024 * 1024,
+  },
+  maxBatchSize: { accepts: isWhole(1, 100_000), takes: 'a whole number up to 100000, such as 1000', default: 1000 },
+  bodyTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 10000', default: 10_000 },
+  upstreamTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 30000', default: 30_000 },
+  staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
+  cors: {
+    accepts: (value) => typeof value === 'boolean' || isObject(value),
+    takes: 'true, false or options of the cors package, such as { origin: "https://app.example.com" }',
+    default: true,
+  },
+  exposeReason: { accepts: (value) => typeof value === 'boolean', takes: 'true or false', default: true },
+  logger: {
+    accepts: (value) => has(value, 'info', 'warn', 'error'),
+    takes: 'an object with info, warn and error, such as pino()',
+    default: stderrLogger,
+  },
+  onDecision: { accepts: isFunction, takes: 'a function, such as (decision) => {}', default: () => undefined },
+  createProxyMiddleware: {
+    accepts: isFunction,
+    takes: 'createProxyMiddleware of http-proxy-middleware 4',
+    default: createProxyMiddleware,
+  },
+};
+
+/**
+ * Checks options and fills in the defaults.
+ * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem, the value found and a right one. Credentials and
+ * the path of an upstream are not in the message.
+ */
+export function parseOptions(options: RpcGuardOptions): ParsedOptions {
+  const given: Record<string, unknown> = isObject(options) ? { ...options } : {};
+  const values: Record<string, unknown> = {};
+  const problems = Object.keys(given)
+    .filter((name) => !Object.hasOwn(OPTIONS, name))
+    .map(unknownOption);
+  for (const [name, rule] of Object.entries(OPTIONS)) {
+    const value = given[name];
+    values[name] = value ?? rule.default;
+    if (value === undefined && rule.default !== undefined) continue;
+    if (!rule.accepts(value)) problems.push(`  ${name}: got ${quote(name, value)}; it takes ${rule.takes}`);
+  }
+  if (problems.length > 0) {
+    throw new RpcGuardError('ERR_RPC_GUARD_OPTIONS', `rpcGuard(options) cannot start:\n${problems.join('\n')}`);
+  }
+  const checked = values as unknown as Required<RpcGuardOptions>;
+  return {
+    ...checked,
+    upstream: parseUpstream(checked.upstream) as Upstream,
+    path: parseKeyPath(checked.path) as KeyPath,
+    isBlocked: methods.compile(checked.blockedMethods),
+    addressTable: addressTable(checked.addressParams),
+  };
+}
+
+function unknownOption(name: string): string {
+  const known = Object.keys(OPTIONS);
+  const meant = known.find((option) => option.toLowerCase() === name.toLowerCase());
+  return `  ${name}: no such option; ${meant === undefined ? `there are ${known.join(', ')}` : `write ${meant}`}`;
+}
+
+function quote(name: string, value: unknown): string {
+  if (name === 'upstream') return quoteUpstream(value);
+  if (Array.isArray(value)) {
+    const wrong = value.find((entry) => !isMethodEntry(entry)) as unknown;
+    return `an array with ${quote('', wrong)}`;
+  }
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 100));
+  if (isObject(value)) return 'an object';
+  return isFunction(value) ? 'a function' : String(value);
+}
+
+/** All of it that is no secret: credentials, path and headers may be. */
+function quoteUpstream(upstream: unknown): string {
+  const url = isObject(upstream) && 'url' in upstream ? upstream.url : upstream;
+  if (typeof url !== 'string') return quote('', url);
+  const shown = url.replace(/^([^/]*\/\/)?[^@]*@/, '$1***@').replace(/^((?:[^/]*\/\/)?[^/?#]*)[/?#].+$/s, '$1/…');
+  return url === upstream ? JSON.stringify(shown) : `{ url: ${JSON.stringify(shown)}, … }`;
+}
+
+function isMethodEntry(entry: unknown): entry is string {
+  return typeof entry === 'string' && methods.problem(entry) === undefined;
+}
+
+function parseUpstream(upstream: unknown): Upstream | undefined {
+  if (typeof upstream === 'string') return parseUpstream({ url: upstream });
+  if (!isObject(upstream) || !('url' in upstream) || typeof upstream.url !== 'string') return undefined;
+  const { url, headers = {}, ...rest } = upstream as { url: string; headers?: unknown };
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol)) return undefined;
+  // http-proxy folds repeated slashes into one: such a path would not arrive as it is written.
+  if (parsed.pathname.includes('//') || Object.keys(rest).length > 0 || !areHeaders(headers)) return undefined;
+  const authorization = basicCredentials(parsed);
+  if (authorization === 'malformed') return undefined;
+  return {
+    origin: parsed.origin,
+    path: parsed.pathname + parsed.search,
+    headers: {
+      host: parsed.host,
+      ...(authorization !== undefined && { authorization }),
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    },
+  };
+}
+
+function basicCredentials({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined;
+  try {
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return `Basic ${Buffer.from(credentials).toString('base64')}`;
+  } catch {
+    return 'malformed';
+  }
+}
+
+function areHeaders(headers: unknown): headers is Record<string, string> {
+  if (!isObject(headers)) return false;
+  return Object.entries(headers).every(([name, value]) => {
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+      return typeof value === 'string' && !GUARDS_HEADERS.test(name);
+    } catch {
+      return false;
+    }
+  });
+}

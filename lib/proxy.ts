@@ -1,0 +1,196 @@
+import { EventEmitter } from 'node:events';
+import { Agent as HttpAgent } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Writable } from 'node:stream';
+import type { ParsedOptions } from './options';
+import { refuse } from './refusals';
+import type { Refusal } from './refusals';
+
+/** One request to the upstream, under way. */
+export interface Exchange {
+  /** The upstream's answer, from its headers on, or a refusal in its place. Never rejects. */
+  readonly answer: Promise<IncomingMessage | Refusal>;
+  /** Ends the exchange, also while the answer is being read. */
+  readonly abort: () => void;
+}
+
+export interface HandOff {
+  /** Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. */
+  send(body: string, client: IncomingHttpHeaders, requestId: string): Exchange;
+  close(): void;
+}
+
+/** Of the caller's headers only these reach the upstream. */
+const PASSING_HEADERS = ['accept', 'accept-encoding', 'traceparent', 'tracestate'];
+/** Idle connections are given up before common servers and balancers do, so that none is used as it closes. */
+const IDLE_SOCKET_MS = 15_000;
+/** Of the upstream's headers these stay here: hop-by-hop, CORS, and what speaks of the upstream's own host. */
+const WITHHELD_HEADERS =
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|access-control-.*|set-cookie2?|www-authenticate|location|alt-svc|server|via|x-powered-by|strict-transport-security|clear-site-data|nel|report-to|x-request-id)$/;
+/** Set by the upstream even where the application has set them. */
+const ANSWERS_OWN_HEADERS = ['content-type', 'content-length', 'content-encoding'];
+const MAX_BUFFERED_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/**
+ * The request half that http-proxy-middleware is given: made from what was checked, with nothing of the caller's
+ * request in it. It is no stream, because the body is there at once.
+ */
+class UpstreamRequest extends EventEmitter {
+  readonly method = 'POST';
+  readonly httpVersion = '1.1';
+  readonly httpVersionMajor = 1;
+  /** Looked at for its state on errors; it must not lead to the caller's server. */
+  readonly socket = { destroyed: false, writable: true };
+
+  constructor(
+    readonly url: string,
+    readonly headers: Readonly<Record<string, string | number>>,
+    private readonly body: string,
+    readonly settle: (answer: IncomingMessage | Refusal) => void,
+  ) {
+    super();
+  }
+
+  pipe(destination: Writable): Writable {
+    return destination.end(this.body);
+  }
+}
+
+/** The response half: version 4 hears of a client that has gone from it. The answer itself never touches it. */
+class UpstreamResponse extends EventEmitter {
+  readonly headersSent = false;
+  readonly finished = false;
+  readonly writableFinished = false;
+  destroyed = false;
+
+  destroy(): this {
+    this.destroyed = true;
+    return this;
+  }
+}
+
+type Forward = (req: UpstreamRequest, res: UpstreamResponse, next: () => void) => unknown;
+
+/** Builds the hand-off to the upstream, over kept-alive connections of its own. */
+export function createHandOff(options: ParsedOptions): HandOff {
+  const { upstream, upstreamTimeoutMs } = options;
+  const Agent = upstream.origin.startsWith('https:') ? HttpsAgent : HttpAgent;
+  const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
+
+  function listen(proxy: EventEmitter): void {
+    proxy.on('proxyRes', (answer: IncomingMessage, request: UpstreamRequest) => {
+      if (!isRedirect(answer)) return request.settle(answer);
+      answer.resume();
+      request.settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the upstream redirects' }));
+    });
+    proxy.on('error', (error: NodeJS.ErrnoException, request: UpstreamRequest) => {
+      request.settle(refuse('UPSTREAM_UNAVAILABLE', { why: error.code ?? error.name }));
+    });
+  }
+
+  // Its default plugins print an error page with the key in it, and log: none of them is used.
+  const createProxyMiddleware = options.createProxyMiddleware as (options: object) => Forward;
+  const forward = createProxyMiddleware({
+    target: upstream.origin,
+    prependPath: false,
+    agent,
+    selfHandleResponse: true,
+    ejectPlugins: true,
+    plugins: [listen],
+  });
+
+  function send(body: string, client: IncomingHttpHeaders, requestId: string): Exchange {
+    let resolve: (outcome: IncomingMessage | Refusal) => void = () => undefined;
+    const answer = new Promise<IncomingMessage | Refusal>((resolver) => {
+      resolve = resolver;
+    });
+    const headers = headersFor(client, requestId, Buffer.byteLength(body));
+    const request = new UpstreamRequest(upstream.path, headers, body, settle);
+    const response = new UpstreamResponse();
+    const timer = setTimeout(() => {
+      settle(refuse('UPSTREAM_TIMEOUT'));
+      abort();
+    }, upstreamTimeoutMs);
+
+    function settle(outcome: IncomingMessage | Refusal): void {
+      clearTimeout(timer);
+      resolve(outcome);
+    }
+    function abort(): void {
+      settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the client went away' }));
+      request.emit('aborted'); // heard by version 3
+      response.emit('close'); // heard by version 4
+    }
+    forward(request, response, () => undefined);
+    return { answer, abort };
+  }
+
+  function headersFor(client: IncomingHttpHeaders, requestId: string, length: number): Record<string, string | number> {
+    const headers: Record<string, string | number> = {};
+    for (const name of PASSING_HEADERS) {
+      const value = client[name];
+      if (typeof value === 'string') headers[name] = value;
+    }
+    return {
+      ...headers,
+      'x-request-id': requestId,
+      ...upstream.headers,
+      'content-type': 'application/json',
+      'content-length': length,
+    };
+  }
+
+  return {
+    send,
+    close() {
+      agent.destroy();
+    },
+  };
+}
+
+/** Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. */
+export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: number): void {
+  res.statusCode = answer.statusCode ?? 502;
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (value === undefined || WITHHELD_HEADERS.test(name)) continue;
+    if (ANSWERS_OWN_HEADERS.includes(name) || !res.hasHeader(name)) res.setHeader(name, value);
+  }
+  const idle = endWhenIdle(answer, idleMs);
+  answer.on('data', () => idle.refresh());
+  answer.on('close', () => {
+    if (!answer.complete) res.destroy();
+  });
+  answer.pipe(res);
+}
+
+/** The whole of the upstream's answer, or a refusal where it is cut off or more than 64 MiB. */
+export async function readAnswer(answer: IncomingMessage, idleMs: number): Promise<Buffer | Refusal> {
+  const idle = endWhenIdle(answer, idleMs);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      idle.refresh();
+      size += chunk.length;
+      if (size > MAX_BUFFERED_ANSWER_BYTES) return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' });
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks, size);
+  } catch {
+    return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer was cut off' });
+  }
+}
+
+function endWhenIdle(answer: IncomingMessage, idleMs: number): NodeJS.Timeout {
+  const idle = setTimeout(() => answer.destroy(), idleMs);
+  answer.on('error', () => undefined);
+  answer.on('close', () => {
+    clearTimeout(idle);
+  });
+  return idle;
+}
+
+function isRedirect({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 300 && statusCode < 400;
+}

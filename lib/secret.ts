@@ -1,0 +1,69 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+/** 62^43 > 2^256 and 62^6 > 2^32: the widths that hold 32 bytes and a CRC32. */
+const RANDOM_WIDTH = 43;
+const CHECK_WIDTH = 6;
+
+/** A SHA-256 digest that no secret is known for: what the credentials of an unknown key are compared against. */
+const NOBODYS_DIGEST = randomBytes(32);
+
+/** A fresh API key: 32 lower-case hex digits from 16 random bytes. */
+export function generateApiKey(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/**
+ * A fresh API key secret: `rgs_`, 32 random bytes in base62 (43 characters), and the CRC32 of all that in base62
+ * (6 characters), so that a secret scanner can tell a leaked one from noise. Store its `hashSecret()`, show it once.
+ */
+export function generateSecret(): string {
+  const secret = `rgs_${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), RANDOM_WIDTH)}`;
+  return secret + base62(BigInt(crc32(secret)), CHECK_WIDTH);
+}
+
+/**
+ * What settings store in place of a secret: SHA-256 of its UTF-8 bytes, as 64 lower-case hex digits.
+ * @throws TypeError when `secret` is not a string.
+ */
+export function hashSecret(secret: string): string {
+  if (typeof secret !== 'string') throw new TypeError('hashSecret takes the secret as a string');
+  return digestSecret(secret).toString('hex');
+}
+
+export function digestSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret, 'utf8').digest();
+}
+
+/** A stored secret, ready to be compared. */
+export interface SecretDigest {
+  readonly digest: Buffer;
+  /** Milliseconds since 1970; `Infinity` when the secret does not expire. */
+  readonly expiresAtMs: number;
+}
+
+/**
+ * The active secret that `presented` is, if any. Every stored digest is compared, in constant time, whichever matches,
+ * and an unknown key (no secrets at all) costs one comparison too, so that timing tells nothing. A secret is dead at
+ * the instant of its expiry.
+ */
+export function matchSecret<T extends SecretDigest>(
+  presented: string,
+  secrets: readonly T[],
+  nowMs: number,
+): T | undefined {
+  const digest = digestSecret(presented);
+  let match: T | undefined;
+  if (secrets.length === 0) timingSafeEqual(digest, NOBODYS_DIGEST);
+  for (const secret of secrets) {
+    if (timingSafeEqual(digest, secret.digest) && nowMs < secret.expiresAtMs) match = secret;
+  }
+  return match;
+}
+
+function base62(value: bigint, width: number): string {
+  let digits = '';
+  for (let rest = value; rest > 0n; rest /= 62n) digits = BASE62.charAt(Number(rest % 62n)) + digits;
+  return digits.padStart(width, '0');
+}

@@ -1,0 +1,178 @@
+import { LRUCache } from 'lru-cache';
+import { RpcGuardError } from '../errors';
+import { compileKeySettings, parseKeySettings } from '../key-settings';
+import type { CompiledKey } from '../key-settings';
+import { describeError } from '../logger';
+import type { Logger } from '../logger';
+import { keyHint } from '../request-facts';
+import type { SettingsStore } from './settings-store';
+
+/** What is known of a key: its settings, that there is no such key, or that it cannot be told now. */
+export type Lookup = CompiledKey | 'unknown' | 'unavailable';
+
+export interface CachedStore {
+  /** Never rejects. At once when the answer is fresh. */
+  get(apiKey: string): Lookup | Promise<Lookup>;
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly value: Lookup;
+  /** When its read began, in milliseconds of the monotonic clock: a change after that is not in it. */
+  readonly readAt: number;
+  /** Why settings do not parse. */
+  readonly problem?: string;
+}
+
+/** One read of one key. `outdated` once the key has changed under it. */
+interface Flight {
+  readonly result: Promise<Lookup>;
+  outdated: boolean;
+}
+
+/** A change is in force within 5 s where its message may be lost, within 1 s where there are no messages. */
+const ANNOUNCED_TTL_MS = 4000;
+const UNANNOUNCED_TTL_MS = 900;
+const PROBE_INTERVAL_MS = 1000;
+const READ_TIMEOUT_MS = 2000;
+const MAX_KEYS = 10_000;
+const MAX_UNKNOWN_KEYS = 10_000;
+
+/**
+ * Stands between the guard and a store: keeps what was read, compiled, for as long as it may be trusted; reads a key
+ * once however many wait for it; lets a change in at once; and in an outage serves what was read before for
+ * `staleIfErrorMs`, asks the store once a second, and opens nothing.
+ */
+export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger: Logger): CachedStore {
+  const known = new LRUCache<string, Entry>({ max: MAX_KEYS });
+  const unknown = new LRUCache<string, Entry>({ max: MAX_UNKNOWN_KEYS });
+  const flights = new Map<string, Flight>();
+  const ttlMs = store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS;
+  let started: Promise<void> | undefined;
+  let unsubscribe: (() => void) | undefined;
+  let closed = false;
+  let down = false;
+  let nextProbeAt = 0;
+
+  function start(): Promise<void> {
+    started ??= (async () => {
+      await store.init?.();
+      if (!closed) unsubscribe = store.subscribe?.(forget);
+    })().catch((error: unknown) => {
+      started = undefined;
+      throw error;
+    });
+    return started;
+  }
+
+  function forget(apiKey?: string): void {
+    for (const [key, flight] of flights) {
+      if (apiKey !== undefined && key !== apiKey) continue;
+      flight.outdated = true;
+      flights.delete(key);
+    }
+    if (apiKey === undefined) {
+      known.clear();
+      unknown.clear();
+    } else {
+      known.delete(apiKey);
+      unknown.delete(apiKey);
+    }
+  }
+
+  function get(apiKey: string): Lookup | Promise<Lookup> {
+    const now = performance.now();
+    const entry = known.get(apiKey) ?? unknown.get(apiKey);
+    if (entry !== undefined && now - entry.readAt < ttlMs) return entry.value;
+    const flight = flights.get(apiKey);
+    if (flight !== undefined) return flight.result;
+    if (down) {
+      if (now < nextProbeAt) return stale(apiKey);
+      nextProbeAt = now + PROBE_INTERVAL_MS;
+    }
+    const started: Flight = { outdated: false, result: Promise.resolve().then(() => read(apiKey, started)) };
+    flights.set(apiKey, started);
+    return started.result;
+  }
+
+  async function read(apiKey: string, flight: Flight): Promise<Lookup> {
+    const readAt = performance.now();
+    try {
+      const settings = await withinTime(async () => {
+        await start();
+        return store.get(apiKey);
+      });
+      recovered();
+      return flight.outdated ? await get(apiKey) : keep(apiKey, { value: compile(apiKey, settings), readAt });
+    } catch (error) {
+      if (flight.outdated) return await get(apiKey);
+      if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') {
+        return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt });
+      }
+      failed(error, apiKey);
+      return stale(apiKey);
+    } finally {
+      if (!flight.outdated) flights.delete(apiKey);
+    }
+  }
+
+  function keep(apiKey: string, entry: Entry): Lookup {
+    if (entry.problem !== undefined && known.peek(apiKey)?.problem !== entry.problem) {
+      logger.error({ key: keyHint(apiKey), reason: entry.problem }, 'settings do not parse; the key is refused');
+    }
+    known.delete(apiKey);
+    unknown.delete(apiKey);
+    (entry.value === 'unknown' ? unknown : known).set(apiKey, entry);
+    return entry.value;
+  }
+
+  function stale(apiKey: string): Lookup {
+    const entry = known.get(apiKey) ?? unknown.get(apiKey);
+    return entry !== undefined && performance.now() - entry.readAt < staleIfErrorMs ? entry.value : 'unavailable';
+  }
+
+  function failed(error: unknown, apiKey?: string): void {
+    nextProbeAt = performance.now() + PROBE_INTERVAL_MS;
+    if (!down) logger.error({ reason: describeError(error, apiKey) }, 'the settings store is down');
+    down = true;
+  }
+
+  function recovered(): void {
+    if (down) logger.info({}, 'the settings store is back');
+    down = false;
+  }
+
+  start().catch(failed);
+
+  return {
+    get,
+    async close() {
+      closed = true;
+      unsubscribe?.();
+      await store.close?.();
+    },
+  };
+}
+
+function compile(apiKey: string, read: unknown): Lookup {
+  if (read === undefined || read === null) return 'unknown';
+  const settings = parseKeySettings(read);
+  if (settings.apiKey !== apiKey) {
+    throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the store returned the settings of another key');
+  }
+  return compileKeySettings(settings);
+}
+
+async function withinTime<T>(work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new RpcGuardError('ERR_RPC_GUARD_STORE', `no answer within ${String(READ_TIMEOUT_MS)} ms`));
+    }, READ_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([work(), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
