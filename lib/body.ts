@@ -54,7 +54,7 @@ function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimi
       else chunks.push(chunk);
     }
     function onEnd(): void {
-      settle(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+      settle(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
     }
     function onClose(): void {
       settle(refuse('PARSE_ERROR', { why: 'the client went away' }));
@@ -85,7 +85,7 @@ function parsedBody(
 }
 
 function stringify(body: unknown): string | Refusal {
-  let rounded = false;
+  let rounded = false as boolean;
   try {
     const text = JSON.stringify(body, (_name, value: unknown) => {
       if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) rounded = true;

@@ -9,7 +9,7 @@ import type { SecretDigest } from './secret';
 export type AllowlistType = keyof typeof allowlists;
 
 /** Entries by type. `[]` means no list: everything passes. Types are ANDed, entries of one type ORed, 30 a type at most. */
-export type Allowlists = { readonly [type in AllowlistType]: readonly string[] };
+export type Allowlists = Readonly<Record<AllowlistType, readonly string[]>>;
 
 /** One API key secret. The secret itself is nowhere in it. */
 export interface SecretRecord {

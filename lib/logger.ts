@@ -7,8 +7,8 @@ export interface Logger {
 
 /** What is used without a `logger`: errors to stderr, nothing else. */
 export const stderrLogger: Logger = {
-  info() {},
-  warn() {},
+  info: () => undefined,
+  warn: () => undefined,
   error(fields, message) {
     process.stderr.write(`rpc-guard: ${message} ${JSON.stringify(fields)}\n`);
   },

@@ -202,8 +202,8 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
   const checked = values as unknown as Required<RpcGuardOptions>;
   return {
     ...checked,
-    upstream: parseUpstream(checked.upstream) as Upstream,
-    path: parseKeyPath(checked.path) as KeyPath,
+    upstream: parseUpstream(checked.upstream)!,
+    path: parseKeyPath(checked.path)!,
     isBlocked: methods.compile(checked.blockedMethods),
     addressTable: addressTable(checked.addressParams),
   };
@@ -271,11 +271,12 @@ function basicCredentials({ username, password }: URL): string | undefined {
 
 function areHeaders(headers: unknown): headers is Record<string, string> {
   if (!isObject(headers)) return false;
-  return Object.entries(headers).every(([name, value]) => {
+  return Object.entries(headers).every(([name, value]: [string, unknown]) => {
+    if (typeof value !== 'string' || GUARDS_HEADERS.test(name)) return false;
     try {
       validateHeaderName(name);
       validateHeaderValue(name, value);
-      return typeof value === 'string' && !GUARDS_HEADERS.test(name);
+      return true;
     } catch {
       return false;
     }

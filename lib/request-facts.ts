@@ -76,7 +76,7 @@ function keyInPath(url: string, { before, after }: KeyPath): string | undefined 
 function duplicateHeader(rawHeaders: readonly string[]): string | undefined {
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase();
+    const name = rawHeaders[i]!.toLowerCase();
     const bit = UNIQUE_HEADERS.get(name) ?? 0;
     if ((seen & bit) !== 0) return name;
     seen |= bit;

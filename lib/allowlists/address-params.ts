@@ -167,7 +167,7 @@ function takes(...kinds: readonly Kind[]): AddressReader {
     if (params.length > kinds.length) return undefined;
     const addresses: JsonValue[] = [];
     for (let i = 0; i < kinds.length; i++) {
-      const found = (kinds[i] as Kind)(params[i]);
+      const found = kinds[i]!(params[i]);
       if (found === undefined) return undefined;
       addresses.push(...found);
     }

@@ -61,7 +61,7 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
   if (prefix === undefined || name === undefined || suffix === undefined) return undefined;
   const host = name.startsWith('[') ? ipv6(name) : domainToASCII(name);
   const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
-  if (whole === undefined || whole.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
+  if (whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
 
   const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(`.${host}`);
   const isScheme = (scheme: string) => whole.scheme === '' || scheme === whole.scheme;

@@ -42,7 +42,7 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
   if (!json.ok && json.broken === 'syntax') {
     return { ok: false, broken: 'json', why: `the body is not JSON from character ${String(json.at)} on` };
   }
-  const size = json.items.length / 2;
+  const size = json.ok ? json.spans.length / 2 : json.size;
   if (size > maxBatchSize) return { ok: false, broken: 'batch-size', why: `a batch of ${String(size)} calls` };
   if (!json.ok) return { ok: false, broken: 'request', why: json.rule };
   if (!isJsonArray(json.value)) return { ok: true, batch: false, calls: [readCall(json.value)] };
@@ -75,7 +75,7 @@ export function splitAnswers(body: Buffer): ReadonlyMap<string, readonly string[
   for (const [index, answer] of json.value.entries()) {
     if (!isJsonObject(answer) || answer['id'] === undefined) continue;
     const id = stringifyJson(answer['id']);
-    const raw = text.slice(json.items[index * 2], json.items[index * 2 + 1]);
+    const raw = text.slice(json.spans[index * 2], json.spans[index * 2 + 1]);
     answers.set(id, [...(answers.get(id) ?? []), raw]);
   }
   return answers;

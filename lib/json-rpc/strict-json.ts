@@ -16,12 +16,12 @@ export interface JsonLimits {
 }
 
 export type JsonResult =
-  /** `items` are where the items of the outermost array begin and end in the text, by turns. */
-  | { readonly ok: true; readonly value: JsonValue; readonly items: readonly number[] }
+  /** `spans` are where the items of the outermost array begin and end in the text, by turns. */
+  | { readonly ok: true; readonly value: JsonValue; readonly spans: readonly number[] }
   /** Not JSON. `at` is where the text stops being JSON, counted in UTF-16 code units. */
   | { readonly ok: false; readonly broken: 'syntax'; readonly at: number }
-  /** JSON that two readers could read differently, or that is too much. */
-  | { readonly ok: false; readonly broken: 'rule'; readonly rule: string; readonly items: readonly number[] };
+  /** JSON that two readers could read differently, or that is too much. `size` counts the items of an outermost array. */
+  | { readonly ok: false; readonly broken: 'rule'; readonly rule: string; readonly size: number };
 
 type Container = JsonValue[] | Record<string, JsonValue>;
 
@@ -34,6 +34,9 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
+/** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
+const NOT_JSON = new Error('not JSON');
+
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
@@ -45,10 +48,10 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
  */
 export function parseJson(text: string, limits: JsonLimits): JsonResult {
   let i = 0;
-  let syntaxOk = true;
   let rule: string | undefined;
   let values = 0;
-  const items: number[] = [];
+  let size = 0;
+  const spans: number[] = [];
 
   // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
   // `closers`, the kinds of the open containers, goes on.
@@ -58,9 +61,8 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
   const outerNames: string[] = [];
   const closers: number[] = [];
 
-  function fail(): undefined {
-    syntaxOk = false;
-    return undefined;
+  function fail(): never {
+    throw NOT_JSON;
   }
 
   function skipSpace(): number {
@@ -81,7 +83,7 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
         ESCAPE.lastIndex = end;
         if (!ESCAPE.test(text)) {
           i = end; // a control character, a broken escape, or the end of the text
-          return fail() ?? '';
+          fail();
         }
         escaped = true;
         end = ESCAPE.lastIndex;
@@ -97,7 +99,7 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
 
   function readNumber(): number | ExactNumber {
     NUMBER.lastIndex = i;
-    if (!NUMBER.test(text)) return fail() ?? 0;
+    if (!NUMBER.test(text)) fail();
     const digits = text.slice(i, NUMBER.lastIndex);
     i = NUMBER.lastIndex;
     if (rule !== undefined) return 0;
@@ -107,15 +109,15 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
   }
 
   function readWord(word: string, value: null | boolean): JsonValue {
-    if (!text.startsWith(word, i)) return fail() ?? null;
+    if (!text.startsWith(word, i)) fail();
     i += word.length;
     return value;
   }
 
   function readName(): void {
-    if (skipSpace() !== QUOTE) return fail();
+    if (skipSpace() !== QUOTE) fail();
     const read = readString();
-    if (skipSpace() !== COLON) return fail();
+    if (skipSpace() !== COLON) fail();
     i++;
     if (rule !== undefined) return;
     if (read === '__proto__') rule = 'a member named __proto__';
@@ -138,67 +140,80 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
     container = opened;
   }
 
+  function close(): JsonValue {
+    closers.pop();
+    if (rule !== undefined || container === undefined) return null;
+    const closed = container;
+    container = outer.pop();
+    name = outerNames.pop() ?? '';
+    return closed;
+  }
+
   function attach(value: JsonValue): void {
-    if (rule !== undefined || container === undefined) return;
+    if (container === undefined) return;
     if (Array.isArray(container)) container.push(value);
     else container[name] = value;
   }
 
-  let root: JsonValue = null;
-  while (syntaxOk) {
-    // One value begins here.
-    const c = skipSpace();
-    if (++values > limits.maxValues) rule ??= `more than ${String(limits.maxValues)} values`;
-    if (closers.length === 1 && closers[0] === CLOSE_ARRAY) items.push(i);
-    let value: JsonValue;
-    if (c === QUOTE) value = readString();
-    else if (c === OPEN_OBJECT) {
-      open(CLOSE_OBJECT, {});
-      if (skipSpace() !== CLOSE_OBJECT) {
-        readName();
-        continue;
+  function parse(): JsonResult {
+    for (;;) {
+      // One value begins here.
+      const c = skipSpace();
+      if (++values > limits.maxValues) rule ??= `more than ${String(limits.maxValues)} values`;
+      if (closers.length === 1 && closers[0] === CLOSE_ARRAY) {
+        size++;
+        if (rule === undefined) spans.push(i);
       }
-      value = null; // replaced by the empty container below
-    } else if (c === OPEN_ARRAY) {
-      open(CLOSE_ARRAY, []);
-      if (skipSpace() !== CLOSE_ARRAY) continue;
-      value = null;
-    } else if (c === 0x74) value = readWord('true', true);
-    else if (c === 0x66) value = readWord('false', false);
-    else if (c === 0x6e) value = readWord('null', null);
-    else value = readNumber();
-
-    // It has ended, and with it perhaps the containers around it.
-    let ended = c !== OPEN_OBJECT && c !== OPEN_ARRAY;
-    while (syntaxOk) {
-      if (ended) {
-        if (closers.length === 0) root = value;
-        else attach(value);
-        if (closers.length === 1 && closers[0] === CLOSE_ARRAY) items.push(i);
-      }
-      const next = skipSpace();
-      const closer = closers.at(-1);
-      if (closer === undefined) {
-        if (i < text.length) return { ok: false, broken: 'syntax', at: i };
-        return rule === undefined ? { ok: true, value: root, items } : { ok: false, broken: 'rule', rule, items };
-      }
-      if (next === closer) {
-        i++;
-        closers.pop();
-        if (rule === undefined) {
-          value = container as Container;
-          container = outer.pop();
-          name = outerNames.pop() ?? '';
+      let value: JsonValue = null;
+      let ended = true;
+      if (c === QUOTE) value = readString();
+      else if (c === OPEN_OBJECT) {
+        open(CLOSE_OBJECT, {});
+        ended = false;
+        if (skipSpace() !== CLOSE_OBJECT) {
+          readName();
+          continue;
         }
-        ended = true;
-      } else if (next === COMMA && ended) {
-        i++;
-        if (closer === CLOSE_OBJECT) readName();
-        break;
-      } else fail();
+      } else if (c === OPEN_ARRAY) {
+        open(CLOSE_ARRAY, []);
+        ended = false;
+        if (skipSpace() !== CLOSE_ARRAY) continue;
+      } else if (c === 0x74) value = readWord('true', true);
+      else if (c === 0x66) value = readWord('false', false);
+      else if (c === 0x6e) value = readWord('null', null);
+      else value = readNumber();
+
+      // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
+      for (;;) {
+        const closer = closers.at(-1);
+        if (ended && rule === undefined) {
+          attach(value);
+          if (closers.length === 1 && closer === CLOSE_ARRAY) spans.push(i);
+        }
+        const next = skipSpace();
+        if (closer === undefined) {
+          if (i < text.length) fail();
+          return rule === undefined ? { ok: true, value, spans } : { ok: false, broken: 'rule', rule, size };
+        }
+        if (next === closer) {
+          i++;
+          value = close();
+          ended = true;
+        } else if (next === COMMA && ended) {
+          i++;
+          if (closer === CLOSE_OBJECT) readName();
+          break;
+        } else fail();
+      }
     }
   }
-  return { ok: false, broken: 'syntax', at: i };
+
+  try {
+    return parse();
+  } catch (error) {
+    if (error !== NOT_JSON) throw error;
+    return { ok: false, broken: 'syntax', at: i };
+  }
 }
 
 /** The JSON text of what `parseJson` read: no spaces, numbers with their digits. */

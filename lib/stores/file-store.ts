@@ -74,7 +74,7 @@ export class FileStore implements WritableSettingsStore {
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
     const { apiKey } = settings;
     const written = await this.#write(apiKey, (current) => settingsToWrite(current, settings, expectedVersion));
-    return written as KeySettings;
+    return written!;
   }
 
   async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
@@ -231,7 +231,7 @@ function apiKeyOf(raw: unknown): string | undefined {
 
 /** `known` itself when nothing has changed, so that it stays compiled. */
 function entryFrom(raw: unknown, known: Entry | undefined): Entry {
-  const text = JSON.stringify(raw) ?? '';
+  const text = raw === undefined ? '' : JSON.stringify(raw);
   if (known?.text === text) return known;
   try {
     return { text, settings: parseKeySettings(raw) };

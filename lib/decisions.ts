@@ -1,0 +1,46 @@
+import type { JudgedCalls } from './batch';
+import type { Decision, ParsedOptions } from './options';
+import { isRefusal } from './refusals';
+import type { Reason, Refusal } from './refusals';
+import { keyHint } from './request-facts';
+import type { RequestFacts } from './request-facts';
+
+interface Verdict {
+  readonly refusal: Refusal | undefined;
+  readonly methods: string[];
+}
+
+/** Tells the log and `onDecision` what was decided on a request, once for each verdict in it. */
+export type Reporter = (judged: Refusal | JudgedCalls, facts: RequestFacts, milliseconds: number) => void;
+
+export function createReporter({ logger, onDecision }: ParsedOptions): Reporter {
+  return (judged, { apiKey, requestId }, milliseconds) => {
+    const hint = apiKey === '' ? undefined : keyHint(apiKey);
+    for (const { refusal, methods } of verdictsOf(judged)) {
+      const reason = refusal?.refused;
+      if (refusal !== undefined) {
+        const level = reason === 'CONFIGURATION_ERROR' ? 'error' : 'info';
+        logger[level]({ key: hint, requestId, reason, why: refusal.why, methods }, 'refused');
+      }
+      tell(onDecision, { allowed: reason === undefined, reason, keyHint: hint, methods, requestId, milliseconds });
+    }
+  };
+}
+
+/** Neither an exception of the listener nor a rejection is the request's. */
+function tell(onDecision: (decision: Decision) => unknown, decision: Decision): void {
+  new Promise((resolve) => {
+    resolve(onDecision(Object.freeze(decision)));
+  }).catch(() => undefined);
+}
+
+function verdictsOf(judged: Refusal | JudgedCalls): Iterable<Verdict> {
+  if (isRefusal(judged)) return [{ refusal: judged, methods: [] }];
+  const verdicts = new Map<Reason | undefined, Verdict>();
+  for (const { call, refusal } of judged.calls) {
+    const verdict = verdicts.get(refusal?.refused) ?? { refusal, methods: [] };
+    if ('method' in call) verdict.methods.push(call.method);
+    verdicts.set(refusal?.refused, verdict);
+  }
+  return verdicts.values();
+}
