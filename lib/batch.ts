@@ -45,12 +45,12 @@ export function serialiseAllowed({ batch, allowed }: JudgedCalls): string {
 }
 
 /**
- * The answer to a batch that the upstream cannot give alone: one response for each call that is owed one, in the order
+ * The answer that the upstream cannot give alone, to a batch or to one refused call: one response for each call that is owed one, in the order
  * of the request. `answer` is what the upstream made of the allowed ones, or why there is nothing.
  * An answer is taken for a call by its id alone, and only when as many came as calls with that id were sent.
  * @returns JSON text, empty when no response is owed.
  */
-export function mergeBatch(judged: JudgedCalls, answer: Buffer | Refusal, options: ReplyOptions): string {
+export function mergeAnswers(judged: JudgedCalls, answer: Buffer | Refusal, options: ReplyOptions): string {
   const missing = isRefusal(answer) ? answer : refuse('UPSTREAM_UNAVAILABLE');
   const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
   const sent = new Map<string | undefined, number>();
@@ -69,6 +69,7 @@ export function mergeBatch(judged: JudgedCalls, answer: Buffer | Refusal, option
     if (refusal !== undefined) return isOwed(call) ? [refusalReply(refusal, call.id, options)] : [];
     return call.id === undefined ? [] : [answerTo(call.id)];
   });
+  if (!judged.batch) return replies[0] ?? '';
   return replies.length === 0 ? '' : `[${replies.join(',')}]`;
 }
 

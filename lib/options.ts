@@ -1,4 +1,3 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { CorsOptions } from 'cors';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { addressTable } from './allowlists/address-params';
@@ -11,6 +10,8 @@ import type { Reason } from './refusals';
 import { parseKeyPath } from './request-facts';
 import type { KeyPath } from './request-facts';
 import type { SettingsStore } from './stores/settings-store';
+import { parseUpstream, quoteUpstream } from './upstream';
+import type { Upstream, UpstreamOption } from './upstream';
 
 /** One verdict. The calls of a mixed batch that fared alike share one. */
 export interface Decision {
@@ -26,9 +27,6 @@ export interface Decision {
   readonly milliseconds: number;
 }
 
-/** An upstream's URL, `http:` or `https:`, with its own path and query; credentials in it become Basic credentials. */
-export type UpstreamOption = string | { readonly url: string; readonly headers?: Readonly<Record<string, string>> };
-
 export interface RpcGuardOptions {
   /** The Ethereum node or provider that allowed calls go to. */
   readonly upstream: UpstreamOption;
@@ -36,6 +34,8 @@ export interface RpcGuardOptions {
   readonly store: SettingsStore;
   /** Where the key stands in the path, below the mount point. Default `/v3/:apiKey`. */
   readonly path?: string;
+  /** Where WebSockets are taken, from the server's root, before the key. Default `/ws/v3`. */
+  readonly wsPath?: string;
   /** Names and prefixes (`admin_*`) refused for every key. Default: the node-administration namespaces. */
   readonly blockedMethods?: readonly string[];
   /** Methods of your node that the built-in table does not know → the addresses they query, or `'none'`. */
@@ -44,6 +44,8 @@ export interface RpcGuardOptions {
   readonly maxBodyBytes?: number;
   /** Calls in a batch. Default 1000. */
   readonly maxBatchSize?: number;
+  /** WebSockets that one key may have open. Default 1000. */
+  readonly maxSocketsPerKey?: number;
   /** Milliseconds for the whole body to arrive. Default 10 s. */
   readonly bodyTimeoutMs?: number;
   /** Milliseconds that the upstream may stay silent, before its answer and within it. Default 30 s. */
@@ -65,24 +67,17 @@ export interface RpcGuardOptions {
 /** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
 export type CreateProxyMiddleware = (options: never) => unknown;
 
-export interface Upstream {
-  /** `http://host:port` or `https://host:port`. */
-  readonly origin: string;
-  /** Path and query. */
-  readonly path: string;
-  /** `host`, and what authenticates the guard to the upstream. */
-  readonly headers: Readonly<Record<string, string>>;
-}
-
 /** Options as the guard works with them. */
 export interface ParsedOptions {
   readonly upstream: Upstream;
   readonly store: SettingsStore;
   readonly path: KeyPath;
+  readonly wsPath: KeyPath;
   readonly isBlocked: (method: string) => boolean;
   readonly addressTable: AddressTable;
   readonly maxBodyBytes: number;
   readonly maxBatchSize: number;
+  readonly maxSocketsPerKey: number;
   readonly bodyTimeoutMs: number;
   readonly upstreamTimeoutMs: number;
   readonly staleIfErrorMs: number;
@@ -106,10 +101,6 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
 ];
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Framing and the body's type are the guard's to say. */
-const GUARDS_HEADERS =
-  /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
-
 const isFunction = (value: unknown) => typeof value === 'function';
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const has = (value: unknown, ...names: string[]) =>
@@ -141,6 +132,11 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
     takes: 'a path with one :apiKey segment, such as "/v3/:apiKey"',
     default: '/v3/:apiKey',
   },
+  wsPath: {
+    accepts: (value) => typeof value === 'string' && parseWsPath(value) !== undefined,
+    takes: 'a path without the key, such as "/ws/v3"',
+    default: '/ws/v3',
+  },
   blockedMethods: {
     accepts: (value) => Array.isArray(value) && value.every((entry) => isMethodEntry(entry)),
     takes: 'an array of method names and prefixes, such as ["admin_*", "eth_sign"]',
@@ -157,6 +153,11 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
     default: 2 * 1024 * 1024,
   },
   maxBatchSize: { accepts: isWhole(1, 100_000), takes: 'a whole number up to 100000, such as 1000', default: 1000 },
+  maxSocketsPerKey: {
+    accepts: isWhole(1, 1_000_000),
+    takes: 'a whole number up to 1000000, such as 1000',
+    default: 1000,
+  },
   bodyTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 10000', default: 10_000 },
   upstreamTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 30000', default: 30_000 },
   staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
@@ -204,6 +205,7 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
     ...checked,
     upstream: parseUpstream(checked.upstream)!,
     path: parseKeyPath(checked.path)!,
+    wsPath: parseWsPath(checked.wsPath)!,
     isBlocked: methods.compile(checked.blockedMethods),
     addressTable: addressTable(checked.addressParams),
   };
@@ -226,59 +228,10 @@ function quote(name: string, value: unknown): string {
   return isFunction(value) ? 'a function' : String(value);
 }
 
-/** All of it that is no secret: credentials, path and headers may be. */
-function quoteUpstream(upstream: unknown): string {
-  const url = isObject(upstream) && 'url' in upstream ? upstream.url : upstream;
-  if (typeof url !== 'string') return quote('', url);
-  const shown = url.replace(/^([^/]*\/\/)?[^@]*@/, '$1***@').replace(/^((?:[^/]*\/\/)?[^/?#]*)[/?#].+$/s, '$1/…');
-  return url === upstream ? JSON.stringify(shown) : `{ url: ${JSON.stringify(shown)}, … }`;
-}
-
 function isMethodEntry(entry: unknown): entry is string {
   return typeof entry === 'string' && methods.problem(entry) === undefined;
 }
 
-function parseUpstream(upstream: unknown): Upstream | undefined {
-  if (typeof upstream === 'string') return parseUpstream({ url: upstream });
-  if (!isObject(upstream) || !('url' in upstream) || typeof upstream.url !== 'string') return undefined;
-  const { url, headers = {}, ...rest } = upstream as { url: string; headers?: unknown };
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol)) return undefined;
-  // http-proxy folds repeated slashes into one: such a path would not arrive as it is written.
-  if (parsed.pathname.includes('//') || Object.keys(rest).length > 0 || !areHeaders(headers)) return undefined;
-  const authorization = basicCredentials(parsed);
-  if (authorization === 'malformed') return undefined;
-  return {
-    origin: parsed.origin,
-    path: parsed.pathname + parsed.search,
-    headers: {
-      host: parsed.host,
-      ...(authorization !== undefined && { authorization }),
-      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
-    },
-  };
-}
-
-function basicCredentials({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined;
-  try {
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return `Basic ${Buffer.from(credentials).toString('base64')}`;
-  } catch {
-    return 'malformed';
-  }
-}
-
-function areHeaders(headers: unknown): headers is Record<string, string> {
-  if (!isObject(headers)) return false;
-  return Object.entries(headers).every(([name, value]: [string, unknown]) => {
-    if (typeof value !== 'string' || GUARDS_HEADERS.test(name)) return false;
-    try {
-      validateHeaderName(name);
-      validateHeaderValue(name, value);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+function parseWsPath(prefix: string): KeyPath | undefined {
+  return parseKeyPath(`${prefix}/:apiKey`);
 }

@@ -135,6 +135,7 @@ export function createHandOff(options: ParsedOptions): HandOff {
     return {
       ...headers,
       'x-request-id': requestId,
+      host: upstream.host,
       ...upstream.headers,
       'content-type': 'application/json',
       'content-length': length,

@@ -28,6 +28,7 @@ export const REFUSALS = {
   METHOD_NOT_POST: { status: 405, code: -32600, message: 'only POST is allowed' },
   BODY_TIMEOUT: { status: 408, code: -32600, message: 'the request body took too long' },
   DUPLICATE_HEADER: { status: 400, code: -32600, message: 'a header that must be unique was sent twice' },
+  TOO_MANY_SOCKETS: { status: 429, code: -32005, message: 'too many sockets are open for this project ID' },
   SETTINGS_UNAVAILABLE: { status: 503, code: -32603, message: 'project ID settings are unavailable, try again' },
   UPSTREAM_UNAVAILABLE: { status: 502, code: -32603, message: 'upstream unavailable' },
   UPSTREAM_TIMEOUT: { status: 504, code: -32603, message: 'upstream timed out' },

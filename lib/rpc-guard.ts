@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
-import { judgeBody, mergeBatch, serialiseAllowed } from './batch';
+import { judgeBody, mergeAnswers, serialiseAllowed } from './batch';
 import type { JudgedCalls } from './batch';
 import { readBody } from './body';
 import { admit } from './chain';
@@ -14,11 +14,15 @@ import type { Refusal } from './refusals';
 import { keyHint, requestFacts } from './request-facts';
 import type { RequestFacts } from './request-facts';
 import { cachedStore } from './stores/cached-store';
+import { createWebSocketGuard } from './web-socket';
+import type { Upgrade } from './web-socket';
 
 /** Express middleware, for Express 4 and 5. */
 export interface RpcGuard {
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
-  /** Ends the connections to the upstream and closes the store. Call it after the server has closed. */
+  /** Guards WebSocket too: `server.on('upgrade', guard.upgrade)`. */
+  readonly upgrade: Upgrade;
+  /** Closes WebSockets with 1001, the connections to the upstream, and the store. */
   close(): Promise<void>;
 }
 
@@ -91,7 +95,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
       return;
     }
     const answers = isRefusal(upstreamAnswer) ? upstreamAnswer : await readAnswer(upstreamAnswer, upstreamTimeoutMs);
-    sendJson(res, 200, mergeBatch(judged, answers, { requestId: facts.requestId, exposeReason }));
+    sendJson(res, 200, mergeAnswers(judged, answers, { requestId: facts.requestId, exposeReason }));
   }
 
   /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
@@ -137,8 +141,17 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     if (!req.complete) dropRest(req);
   }
 
+  const webSockets = createWebSocketGuard(parsed, store, report, (req, res, facts, refusal) => {
+    res.setHeader('X-Request-Id', facts.requestId);
+    applyCors(req, res, () => {
+      answer(req, res, facts, refusal);
+    });
+  });
+
   return Object.assign(rpcGuardMiddleware, {
+    upgrade: webSockets.upgrade,
     async close() {
+      webSockets.close();
       handOff.close();
       await store.close();
     },

@@ -1,0 +1,93 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+const LIB = join(__dirname, '..', 'lib');
+
+/** The house, from the front to the ground: a file imports only files that stand below it. */
+const ORDER = [
+  'index',
+  'rpc-guard',
+  'web-socket',
+  'socket-session',
+  'proxy',
+  'decisions',
+  'batch',
+  'body',
+  'options',
+  'upstream',
+  'chain',
+  'steps/verify-secret',
+  'steps/check-allowlists',
+  'steps/gate-method',
+  'refusals',
+  'stores/cached-store',
+  'stores/memory-store',
+  'stores/file-store',
+  'stores/settings-store',
+  'key-settings',
+  'allowlists/index',
+  'allowlists/contract-addresses',
+  'allowlists/methods',
+  'allowlists/origins',
+  'allowlists/user-agents',
+  'allowlists/allowlist',
+  'allowlists/address-params',
+  'request-facts',
+  'json-rpc/call',
+  'json-rpc/strict-json',
+  'secret',
+  'logger',
+  'errors',
+];
+
+/** Packages and the files that may import them. */
+const OWNERS: Readonly<Record<string, readonly string[]>> = {
+  'basic-auth': ['steps/verify-secret'],
+  cors: ['rpc-guard', 'options'],
+  'http-proxy-middleware': ['options'],
+  'lru-cache': ['stores/cached-store'],
+  'proper-lockfile': ['stores/file-store'],
+  'write-file-atomic': ['stores/file-store'],
+  ws: ['web-socket', 'socket-session'],
+  zod: ['key-settings'],
+};
+
+const files = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.replace(/\.ts$/, ''));
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(LIB, `${file}.ts`), 'utf8');
+  return [...source.matchAll(/^(?:import|export)\b[^;]*?\bfrom '([^']+)';/gms)].map(([, from]) => from!);
+}
+
+function isLocal(from: string): boolean {
+  return from.startsWith('.');
+}
+
+function resolveImport(file: string, from: string): string {
+  const path = relative(LIB, join(LIB, dirname(file), from));
+  return files.includes(path) ? path : `${path}/index`;
+}
+
+test('every file of lib has its place, and every place a file', () => {
+  expect([...files].sort()).toEqual([...ORDER].sort());
+});
+
+test.each(ORDER)('%s imports only files that stand below it', (file) => {
+  const above = importsOf(file)
+    .filter(isLocal)
+    .map((from) => resolveImport(file, from))
+    .filter((imported) => ORDER.indexOf(imported) <= ORDER.indexOf(file));
+  expect(above).toEqual([]);
+});
+
+test('a package has one owner', () => {
+  const strays = files.flatMap((file) =>
+    importsOf(file)
+      .filter((from) => !isLocal(from) && !from.startsWith('node:'))
+      .filter((from) => !OWNERS[from]?.includes(file))
+      .map((from) => `${file} imports ${from}`),
+  );
+  expect(strays).toEqual([]);
+});

@@ -1,0 +1,95 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+
+/** An upstream's URL, `http:` or `https:`, with its own path and query; credentials in it become Basic credentials. */
+export type UpstreamOption =
+  | string
+  | {
+      readonly url: string;
+      /** Where WebSockets go, `ws:` or `wss:`. Default: `url` with the scheme changed. */
+      readonly wsUrl?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    };
+
+interface UpstreamParts {
+  readonly url: string;
+  readonly wsUrl?: unknown;
+  readonly headers?: unknown;
+}
+
+export interface Upstream {
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string;
+  readonly host: string;
+  /** Path and query. */
+  readonly path: string;
+  /** What authenticates the guard to the upstream, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly wsUrl: string;
+  readonly wsHeaders: Readonly<Record<string, string>>;
+}
+
+/** Framing and the body's type are the guard's to say. */
+const GUARDS_HEADERS =
+  /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Takes an upstream apart; `undefined` when it is none. */
+export function parseUpstream(upstream: unknown): Upstream | undefined {
+  if (typeof upstream === 'string') return parseUpstream({ url: upstream });
+  if (!isObject(upstream) || !('url' in upstream) || typeof upstream.url !== 'string') return undefined;
+  const { url, wsUrl = upstream.url.replace(/^http/i, 'ws'), headers = {}, ...rest } = upstream as UpstreamParts;
+  const http = parseUrl(url, 'http:', 'https:');
+  const ws = parseUrl(wsUrl, 'ws:', 'wss:');
+  if (http === undefined || ws === undefined) return undefined;
+  // http-proxy folds repeated slashes into one: such a path would not arrive as it is written.
+  if (http.pathname.includes('//') || Object.keys(rest).length > 0 || !areHeaders(headers)) return undefined;
+  const names = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return {
+    origin: http.origin,
+    host: http.host,
+    path: http.pathname + http.search,
+    headers: { ...basicCredentials(http), ...Object.fromEntries(names) },
+    wsUrl: `${ws.protocol}//${ws.host}${ws.pathname}${ws.search}`,
+    wsHeaders: { ...basicCredentials(ws), ...Object.fromEntries(names) },
+  };
+}
+
+function parseUrl(url: unknown, ...protocols: readonly string[]): URL | undefined {
+  if (typeof url !== 'string' || !URL.canParse(url)) return undefined;
+  const parsed = new URL(url);
+  return protocols.includes(parsed.protocol) && basicCredentials(parsed) !== undefined ? parsed : undefined;
+}
+
+/** All of it that is no secret: credentials, path and headers may be. */
+export function quoteUpstream(upstream: unknown): string {
+  const url = isObject(upstream) && 'url' in upstream ? upstream.url : upstream;
+  if (typeof url !== 'string') return typeof url;
+  const shown = url.replace(/^([^/]*\/\/)?[^@]*@/, '$1***@').replace(/^((?:[^/]*\/\/)?[^/?#]*)[/?#].+$/s, '$1/…');
+  return url === upstream ? JSON.stringify(shown) : `{ url: ${JSON.stringify(shown)}, … }`;
+}
+
+/** The header that carries a URL's credentials; `undefined` when they are not percent-encoded as they must be. */
+function basicCredentials({ username, password }: URL): Record<string, string> | undefined {
+  if (username === '' && password === '') return {};
+  try {
+    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+  } catch {
+    return undefined;
+  }
+}
+
+function areHeaders(headers: unknown): headers is Record<string, string> {
+  if (!isObject(headers)) return false;
+  return Object.entries(headers).every(([name, value]: [string, unknown]) => {
+    if (typeof value !== 'string' || GUARDS_HEADERS.test(name)) return false;
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
