@@ -1,0 +1,288 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+import type { Page } from 'playwright-core';
+import { startAnvil } from './support/anvil';
+import { endAfterTest } from './support/cleanup';
+
+/** `npm run demo` without the build in front: it needs an up-to-date dist/. */
+const DEMO = resolve(__dirname, '../demo-app/start.mjs');
+const CHROMIUM = '/usr/bin/chromium';
+const CHROMIUM_ARGS =
+  '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking ' +
+  '--disable-component-update --disable-sync';
+
+const run = promisify(execFile);
+
+interface Line {
+  readonly curl: string;
+  /** `HTTP 403`, and what follows. */
+  readonly status: string;
+  readonly said: string;
+}
+
+interface Demo {
+  readonly output: string;
+  readonly url: string;
+  readonly secret: string;
+  readonly anvilPid: number;
+  readonly lines: readonly Line[];
+  /** Ends it and waits for that. */
+  end(signal?: NodeJS.Signals): Promise<Ended>;
+  readonly ended: Promise<Ended>;
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+function keysFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-demo-'));
+  endAfterTest(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'keys.json');
+}
+
+/** The demo as a process of its own, once it has said everything it says at its start, or has ended before. */
+async function startDemo(environment: Record<string, string> = {}): Promise<Demo> {
+  const env = { ...process.env, PORT: '0', NO_COLOR: '1', KEYS_FILE: keysFile(), ...environment };
+  const child = spawn(process.execPath, [DEMO], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const ended = once(child, 'close').then(() => ({ code: child.exitCode, output, errors }));
+  const end = (signal: NodeJS.Signals = 'SIGINT') => {
+    child.kill(signal);
+    return ended;
+  };
+  endAfterTest(() => end());
+  await new Promise<void>((ready) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes('Ctrl-C')) ready();
+    });
+    void ended.then(() => ready());
+  });
+  return {
+    output,
+    url: /Page +(\S+)\/$/m.exec(output)?.[1] ?? '',
+    secret: /Secret +(\S+)/.exec(output)?.[1] ?? '',
+    anvilPid: Number(/pid (\d+)/.exec(output)?.[1]),
+    lines: [...output.matchAll(/^ {2}(curl [^]*?)\n {2}(HTTP \d+) {2}(.*)$/gm)].map(
+      ([, curl = '', status = '', said = '']) => ({ curl, status, said }),
+    ),
+    end,
+    ended,
+  };
+}
+
+/** What the line answers when it is pasted into a shell, in the words the demo uses. */
+async function paste({ curl }: Line): Promise<string> {
+  const { stdout } = await run('bash', ['-c', curl.replace(/^curl/, `curl -s -w '\\n%{http_code}'`)]);
+  const [, body = '', status = ''] = /^([^]*)\n(\d+)$/.exec(stdout) ?? [];
+  interface Answer {
+    readonly result?: unknown;
+    readonly error?: { readonly code: number; readonly message: string; readonly data: { readonly reason: string } };
+  }
+  const answers = [JSON.parse(body) as Answer | Answer[]].flat();
+  const said = answers.map(({ result, error }) =>
+    error ? `${error.data.reason}  ${error.code} ${error.message}` : `result ${JSON.stringify(result)}`,
+  );
+  return `HTTP ${status}  ${said.join(', ')}`;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+jest.setTimeout(60_000);
+
+test('every printed line answers what is printed under it, and Ctrl-C ends all of it', async () => {
+  const demo = await startDemo();
+  const reasons = new Set(demo.lines.flatMap(({ said }) => /[A-Z]+_[A-Z_]+/.exec(said) ?? []));
+  expect([...reasons].sort()).toEqual([
+    'BATCH_TOO_LARGE',
+    'BODY_TOO_LARGE',
+    'CONTRACT_ADDRESS_NOT_ALLOWED',
+    'DUPLICATE_HEADER',
+    'INVALID_REQUEST',
+    'KEY_DISABLED',
+    'KEY_REQUIRED',
+    'KEY_UNKNOWN',
+    'METHOD_BLOCKED',
+    'METHOD_NOT_ALLOWED',
+    'METHOD_NOT_POST',
+    'ORIGIN_NOT_ALLOWED',
+    'PARSE_ERROR',
+    'SECRET_INVALID',
+    'SECRET_REQUIRED',
+    'UNSUPPORTED_ENCODING',
+    'USER_AGENT_NOT_ALLOWED',
+  ]);
+  expect(demo.lines.filter(({ status }) => status === 'HTTP 200')).toHaveLength(4);
+  for (const line of demo.lines) {
+    const answered = await paste(line);
+    // A block may have been made meanwhile.
+    const steady = (text: string) => (line.curl.includes('eth_blockNumber') ? text.replace(/"0x\w+"/, '"0x…"') : text);
+    expect(steady(answered)).toBe(steady(`${line.status}  ${line.said}`));
+  }
+  for (const line of demo.output.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+
+  expect(isRunning(demo.anvilPid)).toBe(true);
+  const { code, output, errors } = await demo.end();
+  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect(output).toContain('Ended: server, guard, anvil');
+  expect(isRunning(demo.anvilPid)).toBe(false);
+  await expect(fetch(demo.url)).rejects.toThrow();
+});
+
+test('a second start keeps the keys and prints a secret that works, for the file has none', async () => {
+  const KEYS_FILE = keysFile();
+  const first = await startDemo({ KEYS_FILE });
+  const written = JSON.parse(readFileSync(KEYS_FILE, 'utf8')) as { keys: { apiKey: string }[] };
+  expect(first.output).toContain('made now');
+  expect((await first.end('SIGTERM')).code).toBe(0);
+
+  const second = await startDemo({ KEYS_FILE });
+  expect(second.output).toContain('made at an earlier start');
+  for (const { apiKey } of written.keys) expect(second.output).toContain(apiKey);
+  expect(second.secret).not.toBe(first.secret);
+  const text = readFileSync(KEYS_FILE, 'utf8');
+  for (const { secret } of [first, second]) expect(text).not.toContain(secret);
+
+  const [withSecret] = second.lines.filter(({ curl, status }) => curl.includes('--user') && status === 'HTTP 200');
+  if (!withSecret) throw new Error('no line has the secret');
+  expect(await paste(withSecret)).toBe(`HTTP 200  ${withSecret.said}`);
+  const withOld = { ...withSecret, curl: withSecret.curl.replace(second.secret, first.secret) };
+  expect(await paste(withOld)).toContain('SECRET_INVALID');
+});
+
+test('says so when its port is taken, and when anvil dies', async () => {
+  const first = await startDemo();
+  const { port } = new URL(first.url);
+  const second = await startDemo({ PORT: port });
+  expect(second.output).toContain(`Port ${port} is taken`);
+  expect((await fetch(second.url)).status).toBe(200);
+
+  process.kill(second.anvilPid, 'SIGKILL');
+  const { code, errors } = await second.ended;
+  expect(code).toBe(1);
+  expect(errors).toContain('anvil ended with SIGKILL');
+});
+
+test('takes a node that is already there', async () => {
+  const anvil = await startAnvil('--chain-id', '4242');
+  endAfterTest(() => anvil.stop());
+  const demo = await startDemo({ UPSTREAM_URL: anvil.url });
+  expect(demo.output).toContain(`${new URL(anvil.url).host}, chain 4242`);
+  expect(demo.output).toContain('not on this chain');
+  expect((await demo.end()).output).toContain('Ended: server, guard.');
+  expect((await fetch(anvil.url, { method: 'POST', body: '{}' })).ok).toBe(true);
+});
+
+test.each([
+  ['PORT', 'eight', 'PORT is "eight"'],
+  ['UPSTREAM_URL', 'http://127.0.0.1:1', 'upstream unavailable'],
+  ['KEYS_FILE', __filename, 'is not JSON'],
+])('ends with a clear word on %s=%s', async (name, value, word) => {
+  const { code, errors } = await (await startDemo({ [name]: value })).ended;
+  expect(code).toBe(1);
+  expect(errors).toContain(word);
+  expect(errors).not.toContain('    at ');
+});
+
+test("the backend's own routes work as before", async () => {
+  const { url } = await startDemo();
+  const headers = { 'Content-Type': 'application/json' };
+  const add = (text: unknown) => fetch(`${url}/api/notes`, { method: 'POST', headers, body: JSON.stringify({ text }) });
+  expect((await add('first')).status).toBe(201);
+  expect((await add('')).status).toBe(400);
+  expect(await (await fetch(`${url}/api/notes`)).json()).toMatchObject([{ text: 'first' }]);
+  expect((await fetch(url)).headers.get('content-security-policy')).toContain("script-src 'self'");
+  expect(await (await fetch(`${url}/api/dapp`)).text()).not.toContain('rgs_');
+});
+
+if (!existsSync(CHROMIUM)) console.warn(`The demo's page is not tested: there is no ${CHROMIUM}`);
+const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
+
+inBrowser('the page reads the chain through the guard and shows why calls are refused', async () => {
+  const KEYS_FILE = keysFile();
+  const demo = await startDemo({ KEYS_FILE });
+  const { page, problems } = await openPage();
+  await page.goto(demo.url);
+
+  await page.getByText('1,000 DEMO').waitFor();
+  expect(await page.locator('#chain-id').textContent()).toBe('31337');
+  expect(Number(await page.locator('#block-number').textContent())).toBeGreaterThan(0);
+
+  expect(await ask(page, 'Read the listed contract')).toMatchObject({ verdict: 'Allowed', Result: 'DEMO' });
+  expect(await ask(page, 'Read another contract')).toMatchObject({
+    verdict: 'Refused',
+    'HTTP status': '403',
+    Code: '-32002',
+    Message: 'rejected due to project ID settings',
+    Reason: 'CONTRACT_ADDRESS_NOT_ALLOWED',
+    'Request id': expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+  });
+  expect(await ask(page, 'Call another method')).toMatchObject({ Reason: 'METHOD_NOT_ALLOWED' });
+  expect(await ask(page, 'Use a wrong key')).toMatchObject({ 'HTTP status': '401', Reason: 'KEY_UNKNOWN' });
+
+  await page.getByLabel('Note').fill('<b>hello</b>');
+  await page.getByRole('button', { name: 'Add' }).click();
+  await page.getByText('<b>hello</b>').waitFor();
+  expect(problems()).toEqual([]);
+
+  writeFileSync(KEYS_FILE, readFileSync(KEYS_FILE, 'utf8').replaceAll('"enabled": true', '"enabled": false'));
+  await expectSoon(async () => {
+    await page.getByRole('button', { name: 'Read again' }).click();
+    await page.getByText('Refused: KEY_DISABLED').waitFor({ timeout: 500 });
+  });
+
+  await demo.end();
+  await page.getByRole('button', { name: 'Read again' }).click();
+  await page.getByText('The guard cannot be reached').waitFor();
+});
+
+/** Chromium as a stranger has it, with a list of what its console complains of besides refusals. */
+async function openPage(): Promise<{ page: Page; problems: () => readonly string[] }> {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS.split(' ') });
+  endAfterTest(() => browser.close());
+  const page = await browser.newPage();
+  const problems: string[] = [];
+  page.on('pageerror', ({ message }) => problems.push(message));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(message.text());
+  });
+  return { page, problems: () => problems.filter((text) => !/status of 40[13]/.test(text)) };
+}
+
+/** Presses a button of the page and reads the answer that it shows. */
+async function ask(page: Page, button: string): Promise<Record<string, string>> {
+  await page.getByRole('button', { name: button }).click();
+  const call = await page.getByRole('button', { name: button }).locator('.call').textContent();
+  await page.locator('#answer dd', { hasText: call ?? '' }).waitFor();
+  const names = await page.locator('#answer dt').allTextContents();
+  const facts = await page.locator('#answer dd').allTextContents();
+  const verdict = (await page.locator('#answer .verdict').textContent()) ?? '';
+  return { verdict, ...Object.fromEntries(names.map((name, n) => [name, facts[n] ?? ''])) };
+}
+
+async function expectSoon(check: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (tries === 10) throw error;
+    }
+  }
+}

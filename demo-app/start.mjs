@@ -1,0 +1,149 @@
+// npm run demo: a node, keys, the backend of server.mjs; prints what to paste; Ctrl-C ends all of it.
+//   UPSTREAM_URL  a node to use in place of a fresh anvil       PORT       default 3000
+//   KEYS_FILE     default demo-app/rpc-guard.json               NO_COLOR   plain text
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FileStore } from 'rpc-guard';
+import { startAnvil } from './anvil.mjs';
+import { WRAPPED_ETHER, deployContract } from './contract.mjs';
+import { answerTo, call, curlLines, examples, send } from './examples.mjs';
+import { prepareKeys } from './keys.mjs';
+import { buildApp } from './server.mjs';
+
+const HOST = '127.0.0.1';
+const { UPSTREAM_URL, PORT = '3000' } = process.env;
+const keysFile = process.env.KEYS_FILE ?? fileURLToPath(new URL('./rpc-guard.json', import.meta.url));
+
+const started = [];
+let ending = false;
+
+async function end(exitCode) {
+  if (ending) return;
+  ending = true;
+  for (const { name, stop } of started.reverse()) {
+    await stop().catch((error) => {
+      exitCode = 1;
+      console.error(`${name} did not end: ${error.message}`);
+    });
+  }
+  if (exitCode === 0) console.log(`\nEnded: ${started.map(({ name }) => name).join(', ')}.`);
+  process.exit(exitCode);
+}
+
+function fail(why) {
+  if (ending) return;
+  console.error(`\nThe demo has to end: ${why}`);
+  return end(1);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => void end(0));
+start().catch((error) => fail(error.message));
+
+async function start() {
+  const node = UPSTREAM_URL ? undefined : await startNode();
+  const contract = node ? await deployContract(node.url) : WRAPPED_ETHER;
+
+  const store = new FileStore(keysFile);
+  const keys = await prepareKeys(store, contract);
+  const { app, guard } = buildApp({ upstream: UPSTREAM_URL || node.url, store });
+  started.push({ name: 'guard', stop: () => guard.close() });
+  const { url, instead } = await listen(app);
+
+  const chainId = Number(await ask(url, keys, 'eth_chainId'));
+  const isThere = (await ask(url, keys, 'eth_getCode', [contract, 'latest'])) !== '0x';
+  app.locals.dapp = { apiKey: keys.browser.apiKey, contract, chainId };
+  const shown = await withAnswers(examples({ url, keys, contract }));
+  if (!ending) print({ node, chainId, contract, isThere, keys, url, instead, shown });
+}
+
+async function startNode() {
+  // A block every five seconds, and one at once for each transaction.
+  const node = await startAnvil(['--block-time', '5', '--mixed-mining'], fail);
+  started.push({ name: `anvil (pid ${node.pid})`, stop: () => node.stop() });
+  return node;
+}
+
+/** On PORT, or on a free port when that is taken. */
+async function listen(app) {
+  const wanted = Number(PORT);
+  if (!/^\d+$/.test(PORT) || wanted > 65_535) throw new Error(`PORT is "${PORT}"; it takes a number up to 65535`);
+  const server = createServer(app);
+  const isTaken = await listenOn(server, wanted);
+  if (isTaken) await listenOn(server, 0);
+  started.push({ name: 'server', stop: () => close(server) });
+  const instead = isTaken && `Port ${wanted} is taken by another program, so this is a free one; PORT=... chooses.`;
+  return { url: `http://${HOST}:${server.address().port}`, instead };
+}
+
+async function listenOn(server, port) {
+  server.listen(port, HOST);
+  try {
+    await once(server, 'listening');
+    return false;
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE') throw error;
+    return true;
+  }
+}
+
+async function close(server) {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
+
+/** Through the guard, which knows how to reach the upstream. */
+async function ask(url, { server, secret }, method, params) {
+  const { body } = await send({ url: `${url}/v3/${server.apiKey}`, secret, body: call(method, params) });
+  if (body.error) throw new Error(`${method} was answered with "${body.error.message}"`);
+  return body.result;
+}
+
+async function withAnswers(groups) {
+  const shown = [];
+  for (const { title, examples } of groups) {
+    const answered = [];
+    for (const example of examples) answered.push({ ...example, answer: await answerTo(example) });
+    shown.push({ title, examples: answered });
+  }
+  return shown;
+}
+
+function print({ node, chainId, contract, isThere, keys, url, instead, shown }) {
+  const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
+  const style = (code) => (text) => (isColored ? `\x1b[${code}m${text}\x1b[0m` : text);
+  const [bold, dim, green, red] = ['1', '2', '32', '31'].map(style);
+  const width = Math.min(Math.max(process.stdout.columns ?? 100, 80), 120);
+  const row = (name, text) => console.log(`  ${name.padEnd(10)}${text}`);
+
+  const file = keysFile.startsWith(process.cwd()) ? relative(process.cwd(), keysFile) : keysFile;
+  const whose = node ? 'deployed now' : 'wrapped Ether';
+  const contractWord = isThere ? whose : `${whose}: not on this chain, so the page cannot read it`;
+  const madeNow = keys.created.length > 0 ? 'made now' : 'made at an earlier start';
+  console.log(`\n${bold('rpc-guard demo')}\n`);
+  row('Node', `${node ? `anvil (pid ${node.pid}) at ${node.url}` : new URL(UPSTREAM_URL).host}, chain ${chainId}`);
+  row('Contract', `${contract}, ${contractWord}`);
+  row('Keys', `${file}, ${madeNow}`);
+  for (const key of [keys.browser, keys.server, keys.disabled]) row('', `${key.apiKey}  ${key.name}`);
+  row('Secret', keys.secret);
+  row('', dim('of the server key, new at every start; the file holds only its hash'));
+
+  for (const { title, examples } of shown) {
+    console.log(`\n${bold(title)}`);
+    for (const { title, answer, ...example } of examples) {
+      console.log(`\n  ${dim(`# ${title}`)}`);
+      for (const line of curlLines(example, width - 2)) console.log(`  ${line}`);
+      console.log(`  ${(answer.startsWith('HTTP 200') ? green : red)(answer)}`);
+    }
+  }
+
+  console.log(`\n${bold('Not shown')}: something has to be slow or broken for them`);
+  console.log('  BODY_TIMEOUT, SETTINGS_UNAVAILABLE, UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT, CONFIGURATION_ERROR\n');
+  if (instead) row('Note', instead);
+  row('Page', bold(`${url}/`));
+  row('Try', `edit ${file}: a change is in force at once, no restart`);
+  row('End', 'Ctrl-C');
+}
