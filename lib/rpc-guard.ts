@@ -170,8 +170,8 @@ function sendJson(res: ServerResponse, status: number, body: string): void {
 
 /** Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. */
 function dropRest(req: IncomingMessage): void {
-  const timer = setTimeout(() => req.destroy(), LINGER_MS);
-  req.on('close', () => {
+  const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
+  req.on('end', () => {
     clearTimeout(timer);
   });
   req.on('error', () => undefined).resume();
