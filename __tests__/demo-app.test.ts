@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import type { Page } from 'playwright-core';
+import { WebSocket } from 'ws';
 import { startAnvil } from './support/anvil';
 import { endAfterTest } from './support/cleanup';
 
@@ -25,12 +27,22 @@ interface Line {
   readonly said: string;
 }
 
+/** A WebSocket and what is typed there, each with its answer. */
+interface Transcript {
+  readonly wscat: string;
+  readonly typed: readonly { readonly call: string; readonly said: string }[];
+  /** How the handshake was refused, if it was. */
+  readonly status: string | undefined;
+  readonly said: string | undefined;
+}
+
 interface Demo {
   readonly output: string;
   readonly url: string;
   readonly secret: string;
   readonly anvilPid: number;
   readonly lines: readonly Line[];
+  readonly transcripts: readonly Transcript[];
   /** Ends it and waits for that. */
   end(signal?: NodeJS.Signals): Promise<Ended>;
   readonly ended: Promise<Ended>;
@@ -76,6 +88,14 @@ async function startDemo(environment: Record<string, string> = {}): Promise<Demo
     lines: [...output.matchAll(/^ {2}(curl [^]*?)\n {2}(HTTP \d+) {2}(.*)$/gm)].map(
       ([, curl = '', status = '', said = '']) => ({ curl, status, said }),
     ),
+    transcripts: [...output.matchAll(/^ {2}(npx wscat (?:.*\\\n)?.*)\n(?: {2}HTTP (\d+) {2}(.*))?([^#]*)/gm)].map(
+      ([, wscat = '', status, said, rest = '']) => ({
+        wscat,
+        status,
+        said,
+        typed: [...rest.matchAll(/^ {2}(\{.*)\n {2}< (.*)$/gm)].map(([, call = '', said = '']) => ({ call, said })),
+      }),
+    ),
     end,
     ended,
   };
@@ -85,15 +105,47 @@ async function startDemo(environment: Record<string, string> = {}): Promise<Demo
 async function paste({ curl }: Line): Promise<string> {
   const { stdout } = await run('bash', ['-c', curl.replace(/^curl/, `curl -s -w '\\n%{http_code}'`)]);
   const [, body = '', status = ''] = /^([^]*)\n(\d+)$/.exec(stdout) ?? [];
-  interface Answer {
-    readonly result?: unknown;
-    readonly error?: { readonly code: number; readonly message: string; readonly data: { readonly reason: string } };
-  }
   const answers = [JSON.parse(body) as Answer | Answer[]].flat();
-  const said = answers.map(({ result, error }) =>
-    error ? `${error.data.reason}  ${error.code} ${error.message}` : `result ${JSON.stringify(result)}`,
-  );
-  return `HTTP ${status}  ${said.join(', ')}`;
+  return `HTTP ${status}  ${answers.map(inShort).join(', ')}`;
+}
+
+interface Answer {
+  readonly id?: number;
+  readonly method?: string;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string; readonly data: { readonly reason: string } };
+}
+
+function inShort({ result, error }: Answer): string {
+  return error ? `${error.data.reason}  ${error.code} ${error.message}` : `result ${JSON.stringify(result)}`;
+}
+
+/** What wscat shows when its line is pasted into a shell and the calls are typed, or what it says at its end. */
+async function typeIn({ wscat, typed }: Transcript): Promise<{ answers: string[]; blocks: number; errors: string }> {
+  const child = spawn('bash', ['-c', wscat], { cwd: resolve(__dirname, '..') });
+  const closed = once(child, 'close');
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const messages = () => [...output.matchAll(/\{.*\}$/gm)].map(([message]) => JSON.parse(message) as Answer);
+  const answerTo = (call: string) => messages().find(({ id }) => id === (JSON.parse(call) as Answer).id);
+  const answers: string[] = [];
+  for (const { call } of typed) {
+    // Without a terminal wscat does not say when it is connected, and drops what is typed before.
+    let answer: Answer | undefined;
+    while (answer === undefined && child.exitCode === null) {
+      child.stdin.write(`${call}\n`);
+      await sleep(500);
+      answer = answerTo(call);
+    }
+    if (answer) answers.push(inShort(answer));
+  }
+  const blocks = () => messages().filter(({ method }) => method === 'eth_subscription').length;
+  while (wscat.includes('--auth') && blocks() === 0) await sleep(100);
+  if (typed.length > 0) child.stdin.end();
+  await closed;
+  return { answers, blocks: blocks(), errors };
 }
 
 function isRunning(pid: number): boolean {
@@ -140,9 +192,54 @@ test('every printed line answers what is printed under it, and Ctrl-C ends all o
   expect(isRunning(demo.anvilPid)).toBe(true);
   const { code, output, errors } = await demo.end();
   expect({ code, errors }).toEqual({ code: 0, errors: '' });
-  expect(output).toContain('Ended: server, guard, anvil');
+  expect(output).toContain('Ended: server and guard, anvil');
   expect(isRunning(demo.anvilPid)).toBe(false);
   await expect(fetch(demo.url)).rejects.toThrow();
+});
+
+test('every printed wscat line, with what is typed there, answers what is printed under it', async () => {
+  const demo = await startDemo();
+  expect(demo.transcripts.map(({ status, typed }) => status ?? typed.map(({ said }) => said.split(' ')[0]))).toEqual([
+    ['result', 'METHOD_BLOCKED', 'result'],
+    ['METHOD_NOT_ALLOWED', 'CONTRACT_ADDRESS_NOT_ALLOWED', 'result'],
+    '401',
+    '403',
+  ]);
+  expect(demo.output).toMatch(/< eth_subscription {2}block 0x\w+, and so on/);
+  // Neither the newest block nor the name of a subscription comes twice.
+  const steady = (text: string) => text.replace(/^result "0x(?!7a69).*"$/, 'result "0x…"');
+  const shown = await Promise.all(demo.transcripts.map((transcript) => typeIn(transcript)));
+  demo.transcripts.forEach(({ typed, status }, n) => {
+    expect(shown[n]?.answers.map(steady)).toEqual(typed.map(({ said }) => steady(said)));
+    if (status) expect(shown[n]?.errors).toContain(`Unexpected server response: ${status}`);
+  });
+  expect(demo.transcripts.map(({ said }) => said?.split(' ')[0])).toEqual([
+    undefined,
+    undefined,
+    'SECRET_REQUIRED',
+    'ORIGIN_NOT_ALLOWED',
+  ]);
+  expect(shown.map(({ blocks }) => blocks > 0)).toEqual([true, false, false, false]);
+});
+
+test('Ctrl-C ends all of it while WebSockets are open, be it that one does not answer the closing', async () => {
+  const demo = await startDemo();
+  const [transcript] = demo.transcripts;
+  const url = /ws:\S+/.exec(transcript?.wscat ?? '')?.[0] ?? '';
+  const open = async () => {
+    const socket = new WebSocket(url, { auth: `:${demo.secret}` });
+    endAfterTest(() => socket.terminate());
+    await once(socket, 'open');
+    return socket;
+  };
+  const closed = once(await open(), 'close');
+  (await open()).pause();
+
+  const { code, output, errors } = await demo.end();
+  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect(output).toContain('Ended: server and guard, anvil');
+  expect(await closed).toEqual([1001, expect.anything()]);
+  expect(isRunning(demo.anvilPid)).toBe(false);
 });
 
 test('a second start keeps the keys and prints a secret that works, for the file has none', async () => {
@@ -185,8 +282,11 @@ test('takes a node that is already there', async () => {
   const demo = await startDemo({ UPSTREAM_URL: anvil.url });
   expect(demo.output).toContain(`${new URL(anvil.url).host}, chain 4242`);
   expect(demo.output).toContain('not on this chain');
-  expect((await demo.end()).output).toContain('Ended: server, guard.');
+  expect((await demo.end()).output).toContain('Ended: server and guard.');
   expect((await fetch(anvil.url, { method: 'POST', body: '{}' })).ok).toBe(true);
+
+  const noSockets = await startDemo({ UPSTREAM_URL: anvil.url, UPSTREAM_WS_URL: 'ws://127.0.0.1:1' });
+  expect(noSockets.output).toContain('< closed with 1011 UPSTREAM_UNAVAILABLE');
 });
 
 test.each([
@@ -250,6 +350,47 @@ inBrowser('the page reads the chain through the guard and shows why calls are re
   await demo.end();
   await page.getByRole('button', { name: 'Read again' }).click();
   await page.getByText('The guard cannot be reached').waitFor();
+});
+
+inBrowser('the page shows new blocks by itself, says why it does not, and comes back', async () => {
+  const KEYS_FILE = keysFile();
+  const demo = await startDemo({ KEYS_FILE });
+  const { page, problems } = await openPage();
+  await page.goto(demo.url);
+  const state = page.locator('#live');
+
+  await page.getByText('Live', { exact: true }).waitFor();
+  await page.locator('#blocks li').nth(1).waitFor();
+  const [newest = 0, older = 0] = (await page.locator('#blocks strong').allTextContents()).map(Number);
+  expect(newest).toBe(older + 1);
+  await page.locator('#block-number', { hasText: String(newest + 1) }).waitFor();
+  await page.locator('#blocks strong', { hasText: String(newest + 1) }).waitFor();
+  expect(problems()).toEqual([]);
+
+  const keys = readFileSync(KEYS_FILE, 'utf8');
+  writeFileSync(KEYS_FILE, keys.replaceAll('"enabled": true', '"enabled": false'));
+  await state.getByText('Refused: KEY_DISABLED').waitFor();
+  await page.getByText('Next try in 2 s.').waitFor();
+  writeFileSync(KEYS_FILE, keys);
+  await state.getByText('Live').waitFor();
+
+  writeFileSync(KEYS_FILE, keys.replaceAll('"eth_subscribe"', '"eth_syncing"'));
+  await expectSoon(async () => {
+    await page.reload();
+    await state.getByText('Refused: METHOD_NOT_ALLOWED').waitFor({ timeout: 500 });
+  });
+  writeFileSync(KEYS_FILE, keys);
+  await state.getByText('Live').waitFor();
+
+  const { code } = await demo.end();
+  expect(code).toBe(0);
+  await state.getByText('Reconnecting').waitFor();
+  await startDemo({ KEYS_FILE, PORT: new URL(demo.url).port });
+  await state.getByText('Live').waitFor();
+  await page
+    .locator('#blocks strong', { hasText: /^[1-5]$/ })
+    .first()
+    .waitFor();
 });
 
 /** Chromium as a stranger has it, with a list of what its console complains of besides refusals. */

@@ -23,6 +23,8 @@ const ORDER = [
   'stores/cached-store',
   'stores/memory-store',
   'stores/file-store',
+  'stores/redis-store',
+  'stores/postgres-store',
   'stores/settings-store',
   'key-settings',
   'allowlists/index',

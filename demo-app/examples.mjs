@@ -88,16 +88,18 @@ export function curlLines({ url, secret, userAgent, headers = [], body, bodyArgu
     ...headers.map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
     ...(body === undefined ? [] : [bodyArgument ?? `-d ${quote(body)}`]),
   ];
-  const lines = ['curl'];
+  return shellLines('curl', words, width).flatMap((line) => foldJson(line, width));
+}
+
+/** A command and its words, a word to a line where they do not fit in one. */
+export function shellLines(command, words, width) {
+  const lines = [command];
   for (const word of words) {
     const longer = `${lines.at(-1)} ${word}`;
-    if (lines.at(-1) === 'curl' || longer.length + ' \\'.length <= width) lines[lines.length - 1] = longer;
+    if (lines.at(-1) === command || longer.length + ' \\'.length <= width) lines[lines.length - 1] = longer;
     else lines.push(`  ${word}`);
   }
-  return lines
-    .join(' \\\n')
-    .split('\n')
-    .flatMap((line) => foldJson(line, width));
+  return lines.join(' \\\n').split('\n');
 }
 
 /** Sends the example as curl would and puts the answer in a line. */
@@ -106,7 +108,8 @@ export async function answerTo(example) {
   return `HTTP ${status}  ${[body].flat().map(inShort).join(', ')}`;
 }
 
-function inShort({ result, error }) {
+/** An answer, or an error, in a few words. */
+export function inShort({ result, error }) {
   if (error === undefined) return `result ${JSON.stringify(result)}`;
   return `${error.data?.reason ?? ''}  ${error.code} ${error.message}`;
 }
@@ -141,6 +144,6 @@ function foldJson(line, width) {
     : line.split(/(?="params")|(?<=\},)(?=\{)/).map((part, n) => (n ? `      ${part}` : part));
 }
 
-function quote(word) {
+export function quote(word) {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -23,7 +23,7 @@ export async function prepareKeys(store, contract) {
         origins: ['http://localhost:*', 'http://127.0.0.1:*'],
         userAgents: ['Mozilla/', 'curl/'],
         contractAddresses: [contract],
-        methods: ['eth_blockNumber', 'eth_call', 'eth_chainId', 'eth_getBalance'],
+        methods: ['eth_blockNumber', 'eth_call', 'eth_chainId', 'eth_getBalance', 'eth_subscribe', 'eth_unsubscribe'],
       },
     },
     (key) => withContract(key, contract),

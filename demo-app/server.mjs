@@ -1,4 +1,5 @@
 // A small Express backend: a page, a JSON API of its own, helmet. What makes it guard a node is between the two lines.
+import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
 import helmet from 'helmet';
@@ -10,13 +11,15 @@ const MAX_NOTES = 20;
  * `app.locals.dapp`, once it is set, is what the page is told: its API key, the contract, the chain. Never a secret.
  * `rpcGuard` takes `upstream` and `store`.
  */
-export function buildApp({ upstream, store }) {
+export function buildServer({ upstream, store }) {
   const app = express();
+  const server = createServer(app);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } })); // it runs on http://
 
   // ------------------------------------------------------------------------------------------------ rpc-guard
   const guard = rpcGuard({ upstream, store });
-  app.use(guard);
+  app.use(guard); // HTTP
+  server.on('upgrade', guard.upgrade); // WebSocket
   // ----------------------------------------------------------------------------------------------------------
 
   app.use(express.static(folder('./public/')));
@@ -38,7 +41,7 @@ export function buildApp({ upstream, store }) {
     res.status(201).json(notes[0]);
   });
 
-  return { app, guard };
+  return { app, server, guard };
 }
 
 function folder(path, base = import.meta.url) {

@@ -1,19 +1,22 @@
 // npm run demo: a node, keys, the backend of server.mjs; prints what to paste; Ctrl-C ends all of it.
-//   UPSTREAM_URL  a node to use in place of a fresh anvil       PORT       default 3000
-//   KEYS_FILE     default demo-app/rpc-guard.json               NO_COLOR   plain text
+//   UPSTREAM_URL     a node to use in place of a fresh anvil       PORT       default 3000
+//   UPSTREAM_WS_URL  its WebSocket, if that is at another address  NO_COLOR   plain text
+//   KEYS_FILE        default demo-app/rpc-guard.json
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FileStore } from 'rpc-guard';
 import { startAnvil } from './anvil.mjs';
 import { WRAPPED_ETHER, deployContract } from './contract.mjs';
 import { answerTo, call, curlLines, examples, send } from './examples.mjs';
 import { prepareKeys } from './keys.mjs';
-import { buildApp } from './server.mjs';
+import { buildServer } from './server.mjs';
+import { answersOn, socketExamples, wscatLines } from './socket-examples.mjs';
 
 const HOST = '127.0.0.1';
-const { UPSTREAM_URL, PORT = '3000' } = process.env;
+const CLOSE_MS = 1000;
+const { UPSTREAM_URL, UPSTREAM_WS_URL, PORT = '3000' } = process.env;
 const keysFile = process.env.KEYS_FILE ?? fileURLToPath(new URL('./rpc-guard.json', import.meta.url));
 
 const started = [];
@@ -47,32 +50,34 @@ async function start() {
 
   const store = new FileStore(keysFile);
   const keys = await prepareKeys(store, contract);
-  const { app, guard } = buildApp({ upstream: UPSTREAM_URL || node.url, store });
-  started.push({ name: 'guard', stop: () => guard.close() });
-  const { url, instead } = await listen(app);
+  const upstream = { url: node?.url ?? UPSTREAM_URL, ...(UPSTREAM_WS_URL && { wsUrl: UPSTREAM_WS_URL }) };
+  const { app, server, guard } = buildServer({ upstream, store });
+  const { url, instead } = await listen(server);
+  started.push({ name: 'server and guard', stop: () => close(server, guard) });
 
   const chainId = Number(await ask(url, keys, 'eth_chainId'));
   const isThere = (await ask(url, keys, 'eth_getCode', [contract, 'latest'])) !== '0x';
   app.locals.dapp = { apiKey: keys.browser.apiKey, contract, chainId };
   const shown = await withAnswers(examples({ url, keys, contract }));
-  if (!ending) print({ node, chainId, contract, isThere, keys, url, instead, shown });
+  const sockets = await Promise.all(
+    socketExamples({ url, keys }).map(async (example) => ({ ...example, ...(await answersOn(example)) })),
+  );
+  if (!ending) print({ node, chainId, contract, isThere, keys, url, instead, shown, sockets });
 }
 
 async function startNode() {
-  // A block every five seconds, and one at once for each transaction.
-  const node = await startAnvil(['--block-time', '5', '--mixed-mining'], fail);
+  // A block every two seconds, and one at once for each transaction.
+  const node = await startAnvil(['--block-time', '2', '--mixed-mining'], fail);
   started.push({ name: `anvil (pid ${node.pid})`, stop: () => node.stop() });
   return node;
 }
 
 /** On PORT, or on a free port when that is taken. */
-async function listen(app) {
+async function listen(server) {
   const wanted = Number(PORT);
   if (!/^\d+$/.test(PORT) || wanted > 65_535) throw new Error(`PORT is "${PORT}"; it takes a number up to 65535`);
-  const server = createServer(app);
   const isTaken = await listenOn(server, wanted);
   if (isTaken) await listenOn(server, 0);
-  started.push({ name: 'server', stop: () => close(server) });
   const instead = isTaken && `Port ${wanted} is taken by another program, so this is a free one; PORT=... chooses.`;
   return { url: `http://${HOST}:${server.address().port}`, instead };
 }
@@ -88,11 +93,13 @@ async function listenOn(server, port) {
   }
 }
 
-async function close(server) {
+/** Nothing new is taken, then what is open is closed. A socket whose other end does not answer that is not waited for. */
+async function close(server, guard) {
   const closed = once(server, 'close');
   server.close();
+  await guard.close();
   server.closeAllConnections();
-  await closed;
+  await Promise.race([closed, sleep(CLOSE_MS)]);
 }
 
 /** Through the guard, which knows how to reach the upstream. */
@@ -112,7 +119,7 @@ async function withAnswers(groups) {
   return shown;
 }
 
-function print({ node, chainId, contract, isThere, keys, url, instead, shown }) {
+function print({ node, chainId, contract, isThere, keys, url, instead, shown, sockets }) {
   const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
   const style = (code) => (text) => (isColored ? `\x1b[${code}m${text}\x1b[0m` : text);
   const [bold, dim, green, red] = ['1', '2', '32', '31'].map(style);
@@ -140,8 +147,21 @@ function print({ node, chainId, contract, isThere, keys, url, instead, shown }) 
     }
   }
 
-  console.log(`\n${bold('Not shown')}: something has to be slow or broken for them`);
-  console.log('  BODY_TIMEOUT, SETTINGS_UNAVAILABLE, UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT, CONFIGURATION_ERROR\n');
+  console.log(`\n${bold('WebSocket')}`);
+  for (const { title, calls, answers, block, refused, ...example } of sockets) {
+    console.log(`\n  ${dim(`# ${title}`)}`);
+    for (const line of wscatLines(example, width - 2)) console.log(`  ${line}`);
+    if (refused) console.log(`  ${red(refused)}`);
+    answers?.forEach((answer, n) => {
+      console.log(`  ${calls[n]}`);
+      console.log(`  < ${(answer.startsWith('result') ? green : red)(answer)}`);
+    });
+    if (block) console.log(`  < ${green(block)}${dim(', and so on with each new block')}`);
+  }
+
+  console.log(`\n${bold('Not shown')}: something has to be slow, broken or too many for them`);
+  console.log('  BODY_TIMEOUT, TOO_MANY_SOCKETS, SETTINGS_UNAVAILABLE, UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT,');
+  console.log('  CONFIGURATION_ERROR\n');
   if (instead) row('Note', instead);
   row('Page', bold(`${url}/`));
   row('Try', `edit ${file}: a change is in force at once, no restart`);

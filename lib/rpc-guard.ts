@@ -151,7 +151,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   return Object.assign(rpcGuardMiddleware, {
     upgrade: webSockets.upgrade,
     async close() {
-      webSockets.close();
+      await webSockets.close();
       handOff.close();
       await store.close();
     },

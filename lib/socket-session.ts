@@ -34,6 +34,9 @@ const SPACE = 0x20;
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 
+/** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
+export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
+
 /** Passes messages both ways: the caller's when they are allowed, the upstream's as they come. */
 export function startSession(
   client: WebSocket,
@@ -46,7 +49,7 @@ export function startSession(
   const replyOptions = { requestId: facts.requestId, exposeReason };
   const upstream = new WebSocket(options.upstream.wsUrl, {
     headers: options.upstream.wsHeaders,
-    perMessageDeflate: false,
+    ...SOCKET_OPTIONS,
     handshakeTimeout: upstreamTimeoutMs,
   });
   const waiting: Message[] = [];

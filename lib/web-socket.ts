@@ -11,7 +11,7 @@ import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
 import { requestFacts } from './request-facts';
 import type { RequestFacts } from './request-facts';
-import { startSession } from './socket-session';
+import { SOCKET_OPTIONS, startSession } from './socket-session';
 import type { Session } from './socket-session';
 import type { CachedStore } from './stores/cached-store';
 
@@ -20,8 +20,8 @@ export type Upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) => vo
 
 export interface WebSocketGuard {
   readonly upgrade: Upgrade;
-  /** Closes every socket with 1001. */
-  close(): void;
+  /** Takes no more, closes every socket with 1001, and waits for that: two seconds at most. */
+  close(): Promise<void>;
 }
 
 /** Answers a refusal as over HTTP. */
@@ -45,12 +45,14 @@ export function createWebSocketGuard(
   const handshakes = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    ...SOCKET_OPTIONS,
     maxPayload: maxBodyBytes,
   });
   const sessions = new Set<Session>();
   const socketsByKey = new Map<string, number>();
   let timers: readonly NodeJS.Timeout[] = [];
+  let closed = false;
+  let onLastClosed = (): void => undefined;
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const facts = requestFacts(req, wsPath);
@@ -65,7 +67,7 @@ export function createWebSocketGuard(
   async function route(req: IncomingMessage, socket: Duplex, head: Buffer, facts: RequestFacts): Promise<void> {
     const arrivedAt = performance.now();
     const admission = await admit(facts, store);
-    const refusal = isRefusal(admission) ? admission : tooManySockets(facts);
+    const refusal = isRefusal(admission) ? admission : noRoom(facts);
     if (refusal === undefined) {
       handshakes.handleUpgrade(req, socket, head, (client) => {
         open(client, facts);
@@ -81,7 +83,8 @@ export function createWebSocketGuard(
     answerRefusal(req, res, facts, refusal);
   }
 
-  function tooManySockets({ apiKey }: RequestFacts): Refusal | undefined {
+  function noRoom({ apiKey }: RequestFacts): Refusal | undefined {
+    if (closed) return refuse('SETTINGS_UNAVAILABLE');
     return (socketsByKey.get(apiKey) ?? 0) < maxSocketsPerKey ? undefined : refuse('TOO_MANY_SOCKETS');
   }
 
@@ -96,7 +99,9 @@ export function createWebSocketGuard(
       const left = (socketsByKey.get(apiKey) ?? 1) - 1;
       if (left > 0) socketsByKey.set(apiKey, left);
       else socketsByKey.delete(apiKey);
-      if (sessions.size === 0) timers.forEach(clearInterval);
+      if (sessions.size > 0) return;
+      timers.forEach(clearInterval);
+      onLastClosed();
     });
   }
 
@@ -118,8 +123,13 @@ export function createWebSocketGuard(
 
   return {
     upgrade,
-    close() {
+    async close() {
+      closed = true;
       for (const session of sessions) session.close(1001);
+      if (sessions.size === 0) return;
+      await new Promise<void>((resolve) => {
+        onLastClosed = resolve;
+      });
     },
   };
 }

@@ -9,6 +9,10 @@ import {
 
 const ABI = ['function symbol() view returns (string)', 'function totalSupply() view returns (uint256)'];
 const UNLISTED = '0xdAC17F958D2ee523a2206206994597C13D831ec7';
+const MAX_BLOCKS = 5;
+const POLICY_VIOLATION = 1008;
+const FIRST_DELAY_S = 1;
+const LONGEST_DELAY_S = 16;
 const UNKNOWN_KEY = '00000000000000000000000000000000';
 
 const element = (id) => document.getElementById(id);
@@ -24,6 +28,7 @@ async function start() {
   element('endpoint').textContent = `/v3/${dapp.apiKey}`;
   const network = Network.from(dapp.chainId);
   startChain(dapp, network);
+  startLive(dapp);
   startAttempts(dapp, network);
 }
 
@@ -87,9 +92,82 @@ function showBlockNumber(blockNumber) {
 }
 
 function whyNot(error, refused) {
-  if (refused) return `Refused: ${refused.data?.reason ?? refused.message}`;
+  if (refused) return `Refused: ${reasonOf(refused)}`;
   if (error.code === 'BAD_DATA') return 'There is no such contract on this chain.';
   return 'The guard cannot be reached. Is the demo still running?';
+}
+
+// ---- New blocks
+
+/** A plain WebSocket: ethers' WebSocketProvider does not come back after a loss. */
+function startLive({ apiKey }) {
+  const path = `/ws/v3/${apiKey}`;
+  let delay = FIRST_DELAY_S;
+  element('socket').textContent = path;
+
+  function connectSocket() {
+    const socket = new WebSocket(new URL(path, location.href.replace(/^http/, 'ws')));
+    let refused;
+    let wasOpen = false;
+    socket.onopen = () => {
+      wasOpen = true;
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_subscribe', params: ['newHeads'] }));
+    };
+    socket.onmessage = ({ data }) => {
+      const { error, params } = JSON.parse(data);
+      if (error) {
+        refused = reasonOf(error);
+        socket.close();
+      } else if (params) {
+        showBlock(params.result);
+      } else {
+        delay = FIRST_DELAY_S;
+        showLive('allowed', 'Live');
+      }
+    };
+    socket.onclose = async ({ code, reason }) => {
+      if (code === POLICY_VIOLATION) refused = reason || 'not told';
+      // A page is not told why a handshake was refused. What refuses a key there refuses it over HTTP.
+      if (!wasOpen) refused = await refusalOverHttp(apiKey);
+      const why = wasOpen ? `The connection was lost (${reason || code}).` : 'No connection was made.';
+      const next = `Next try in ${delay} s.`;
+      if (refused) showLive('refused', `Refused: ${refused}`, next);
+      else showLive('waiting', 'Reconnecting', `${why} ${next}`);
+      setTimeout(connectSocket, delay * 1000);
+      delay = Math.min(delay * 2, LONGEST_DELAY_S);
+    };
+  }
+
+  connectSocket();
+}
+
+async function refusalOverHttp(apiKey) {
+  try {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_chainId' });
+    const response = await fetch(`/v3/${apiKey}`, { method: 'POST', credentials: 'omit', body });
+    const { error } = await response.json();
+    return error && reasonOf(error);
+  } catch {
+    return undefined;
+  }
+}
+
+function showLive(className, state, hint = '') {
+  element('live').className = `verdict ${className}`;
+  element('live').textContent = state;
+  element('live-hint').textContent = hint;
+  element('live-hint').hidden = hint === '';
+}
+
+function showBlock({ number, hash, timestamp }) {
+  const item = element('block-template').content.cloneNode(true);
+  fillTime(item.querySelector('time'), Number(timestamp) * 1000, { second: '2-digit' });
+  item.querySelector('strong').textContent = Number(number).toLocaleString('en');
+  item.querySelector('code').textContent = `${hash.slice(0, 8)}…${hash.slice(-6)}`;
+  element('blocks').prepend(item);
+  element('blocks').children[MAX_BLOCKS]?.remove();
+  element('no-blocks').hidden = true;
+  showBlockNumber(Number(number));
 }
 
 // ---- Ask the guard
@@ -195,10 +273,8 @@ function startNotes() {
     element('notes').replaceChildren(
       ...notes.map(({ text, at }) => {
         const item = document.createElement('li');
-        const time = Object.assign(document.createElement('time'), {
-          dateTime: at,
-          textContent: new Date(at).toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', hour12: false }),
-        });
+        const time = document.createElement('time');
+        fillTime(time, at);
         item.append(time, text);
         return item;
       }),
@@ -223,13 +299,29 @@ function startNotes() {
   show().catch((error) => showError('note-error', `The notes cannot be read: ${error.message}`));
 }
 
-// ---- Common to all three
+// ---- Common to them
 
 async function fetchJson(path, init) {
   const response = await fetch(path, init);
   const body = await response.json();
   if (!response.ok) throw new Error(body.error);
   return body;
+}
+
+/** Why the guard refused, if it tells. */
+function reasonOf(error) {
+  return error.data?.reason ?? error.message;
+}
+
+function fillTime(time, at, precision = {}) {
+  const date = new Date(at);
+  time.dateTime = date.toISOString();
+  time.textContent = date.toLocaleTimeString('en', {
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+    ...precision,
+  });
 }
 
 function showError(id, text) {
