@@ -38,39 +38,57 @@ export function judgeBody(
   return { batch: read.batch, calls, allowed };
 }
 
-/** What the upstream receives of it: the allowed calls, in a batch if they came in one. */
-export function serialiseAllowed({ batch, allowed }: JudgedCalls): string {
+/** What the upstream receives when all of it is allowed. */
+export function serialiseAll({ batch, allowed }: JudgedCalls): string {
   const [first] = allowed;
   return batch || first === undefined ? serialiseBatch(allowed) : serialiseCall(first);
 }
 
 /**
- * The answer that the upstream cannot give alone, to a batch or to one refused call: one response for each call that is owed one, in the order
- * of the request. `answer` is what the upstream made of the allowed ones, or why there is nothing.
- * An answer is taken for a call by its id alone, and only when as many came as calls with that id were sent.
+ * The allowed calls of a batch of which something is refused, in batches to send one after the other. It is one, unless
+ * an id repeats: an answer is taken for a call by its id alone, so no two calls with one id may be under way at once.
+ */
+export function runsOf(allowed: readonly RpcCall[]): readonly (readonly RpcCall[])[] {
+  const runs: RpcCall[][] = [];
+  let ids = new Set<string>();
+  for (const call of allowed) {
+    const run = runs.at(-1);
+    if (run === undefined || (call.id !== undefined && ids.has(call.id))) {
+      runs.push([call]);
+      ids = new Set();
+    } else run.push(call);
+    if (call.id !== undefined) ids.add(call.id);
+  }
+  return runs;
+}
+
+/** What came for a call: its response as the upstream wrote it, or why there is none. */
+export type Replies = Map<RpcCall, string | Refusal>;
+
+/** Adds what `answer` holds for the calls of a run. None, or several for one call, are no answer to it. */
+export function addReplies(replies: Replies, run: readonly RpcCall[], answer: Buffer | Refusal): void {
+  const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
+  for (const call of run) {
+    const [found, ...others] = answers?.get(call.id ?? '') ?? [];
+    if (found !== undefined && others.length === 0) replies.set(call, found);
+    else if (isRefusal(answer)) replies.set(call, answer);
+  }
+}
+
+/**
+ * The answer that the upstream cannot give alone: one response for each call that is owed one, in the order of the
+ * request, in an array if it was a batch.
  * @returns JSON text, empty when no response is owed.
  */
-export function mergeAnswers(judged: JudgedCalls, answer: Buffer | Refusal, options: ReplyOptions): string {
-  const missing = isRefusal(answer) ? answer : refuse('UPSTREAM_UNAVAILABLE');
-  const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
-  const sent = new Map<string | undefined, number>();
-  for (const { id } of judged.allowed) sent.set(id, (sent.get(id) ?? 0) + 1);
-  const taken = new Map<string, number>();
-
-  function answerTo(id: string): string {
-    const candidates = answers?.get(id) ?? [];
-    const index = taken.get(id) ?? 0;
-    taken.set(id, index + 1);
-    const found = candidates.length === sent.get(id) ? candidates[index] : undefined;
-    return found ?? refusalReply(missing, id, options);
-  }
-
-  const replies = judged.calls.flatMap(({ call, refusal }) => {
+export function mergeAnswers(judged: JudgedCalls, replies: Replies, options: ReplyOptions): string {
+  const merged = judged.calls.flatMap(({ call, refusal }) => {
     if (refusal !== undefined) return isOwed(call) ? [refusalReply(refusal, call.id, options)] : [];
-    return call.id === undefined ? [] : [answerTo(call.id)];
+    if (call.id === undefined) return [];
+    const reply = replies.get(call as RpcCall) ?? refuse('UPSTREAM_UNAVAILABLE');
+    return typeof reply === 'string' ? [reply] : [refusalReply(reply, call.id, options)];
   });
-  if (!judged.batch) return replies[0] ?? '';
-  return replies.length === 0 ? '' : `[${replies.join(',')}]`;
+  if (!judged.batch) return merged[0] ?? '';
+  return merged.length === 0 ? '' : `[${merged.join(',')}]`;
 }
 
 /** A notification is owed nothing; what is no call at all is answered with a null id (JSON-RPC 2.0, section 7). */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import type { ZlibOptions } from 'node:zlib';
 import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
 
@@ -9,11 +9,30 @@ export interface BodyLimits {
   readonly bodyTimeoutMs: number;
 }
 
-const INFLATERS = new Map([
-  ['gzip', promisify(gunzip)],
-  ['x-gzip', promisify(gunzip)],
-  ['deflate', promisify(inflate)],
-  ['br', promisify(brotliDecompress)],
+/** What was inflated, and what did it: that tells how many bytes it has read. */
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+type Inflater = (bytes: Buffer, maxOutputLength: number) => Promise<Inflated>;
+
+function inflater(
+  inflate: (bytes: Buffer, options: ZlibOptions, callback: (error: Error | null, result: Buffer) => void) => void,
+): Inflater {
+  return (bytes, maxOutputLength) =>
+    new Promise((resolve, reject) => {
+      inflate(bytes, { maxOutputLength, info: true }, (error, result: unknown) => {
+        if (error === null) resolve(result as Inflated);
+        else reject(error);
+      });
+    });
+}
+
+const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
+  ['gzip', inflater(gunzip)],
+  ['x-gzip', inflater(gunzip)],
+  ['deflate', inflater(inflate)],
+  ['br', inflater(brotliDecompress)],
 ]);
 const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
@@ -25,18 +44,23 @@ const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
 export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | string | Refusal> {
   if (req.readableDidRead || req.readableEnded) return parsedBody(req, limits.maxBodyBytes);
   const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? '';
-  const inflater = INFLATERS.get(encoding);
-  if (inflater === undefined && encoding !== '' && encoding !== 'identity') return refuse('UNSUPPORTED_ENCODING');
+  const decode = INFLATERS.get(encoding);
+  if (decode === undefined && encoding !== '' && encoding !== 'identity') return refuse('UNSUPPORTED_ENCODING');
   if (!isUtf8Type(req.headers['content-type'] ?? '')) return refuse('UNSUPPORTED_ENCODING');
   const bytes = await receive(req, limits);
-  if (inflater === undefined || isRefusal(bytes)) return bytes;
+  if (decode === undefined || isRefusal(bytes)) return bytes;
   try {
-    return await inflater(bytes, { maxOutputLength: limits.maxBodyBytes });
+    const { buffer, engine } = await decode(bytes, limits.maxBodyBytes);
+    return engine.bytesWritten === bytes.length ? buffer : notEncoded(encoding);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(limits.maxBodyBytes);
-    return refuse('PARSE_ERROR', { why: `the body is not ${encoding}` });
+    return notEncoded(encoding);
   }
+}
+
+function notEncoded(encoding: string): Refusal {
+  return refuse('PARSE_ERROR', { why: `the body is not ${encoding}, or not only that` });
 }
 
 function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
@@ -78,10 +102,15 @@ function parsedBody(
 ): string | Buffer | Refusal {
   const { body } = req;
   if (body === undefined) return consumed('without leaving it in req.body');
-  if (typeof body === 'object' && FORM_TYPE.test(req.headers['content-type'] ?? '')) return consumed('as a form');
+  if (FORM_TYPE.test(req.headers['content-type'] ?? '') && isFormFields(body)) return consumed('as a form');
   const raw = Buffer.isBuffer(body) || typeof body === 'string' ? body : stringify(body);
   if (isRefusal(raw)) return raw;
   return Buffer.byteLength(raw) > maxBodyBytes ? tooLarge(maxBodyBytes) : raw;
+}
+
+/** A parser of JSON may have taken the form type, which curl sends of itself. */
+function isFormFields(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && !Object.hasOwn(body, 'jsonrpc');
 }
 
 function stringify(body: unknown): string | Refusal {

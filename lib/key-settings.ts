@@ -123,7 +123,7 @@ const parsed = new WeakSet<object>();
  */
 export function parseKeySettings(settings: unknown): KeySettings {
   if (typeof settings === 'object' && settings !== null && parsed.has(settings)) return settings as KeySettings;
-  const result = keySettingsSchema.safeParse(settings);
+  const result = safeParse(settings);
   if (!result.success) throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', describe(result.error));
   const createdAt = result.data.createdAt ?? new Date().toISOString();
   const secrets = result.data.secrets.map((secret, index) => ({
@@ -137,6 +137,14 @@ export function parseKeySettings(settings: unknown): KeySettings {
   const whole = { ...result.data, createdAt, updatedAt: result.data.updatedAt ?? createdAt, secrets };
   parsed.add(whole);
   return deepFreeze(whole);
+}
+
+function safeParse(settings: unknown): ReturnType<typeof keySettingsSchema.safeParse> {
+  try {
+    return keySettingsSchema.safeParse(settings);
+  } catch {
+    throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'settings: cannot be read');
+  }
 }
 
 /** Allowlists, prepared for matching. A type without entries is not among them. */
@@ -200,7 +208,16 @@ function compileAllowlists(lists: Allowlists): CompiledAllowlists {
 export const PASSES_ALL: CompiledAllowlists = { headers: [], calls: [], methods: [] };
 
 function describe(error: z.ZodError): string {
-  return error.issues.map(({ path, message }) => `${path.join('.') || 'settings'}: ${message}`).join('; ');
+  return error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${describeIssue(issue)}`).join('; ');
+}
+
+/** A long name is not shown: it may be a key or a secret in the wrong place. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'unrecognized_keys') return issue.message;
+  const names = issue.keys.map((name) =>
+    /^[A-Za-z_]{1,24}$/.test(name) ? `"${name}"` : 'one with a long or odd name',
+  );
+  return `has no such member: ${names.join(', ')}`;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -18,7 +18,7 @@ export const stderrLogger: Logger = {
 export function describeError(error: unknown, secret?: string): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
   const line = text
-    .replace(/\/\/[^\s/@]*@/g, '//***@')
+    .replace(/\/\/[^\s/]*@/g, '//***@')
     .replace(/\s+/g, ' ')
     .slice(0, 500);
   return secret === undefined ? line : line.replaceAll(secret, '***');

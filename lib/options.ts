@@ -119,7 +119,7 @@ interface OptionRule {
 const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
   upstream: {
     accepts: (value) => parseUpstream(value) !== undefined,
-    takes: 'an http(s) URL or { url, headers }, such as "http://127.0.0.1:8545"',
+    takes: 'an http(s) URL or { url, wsUrl, headers }, such as "http://127.0.0.1:8545"',
     default: undefined,
   },
   store: {
@@ -218,7 +218,7 @@ function unknownOption(name: string): string {
 }
 
 function quote(name: string, value: unknown): string {
-  if (name === 'upstream') return quoteUpstream(value);
+  if (name === 'upstream' || (typeof value === 'string' && value.includes('@'))) return quoteUpstream(value);
   if (Array.isArray(value)) {
     const wrong = value.find((entry) => !isMethodEntry(entry)) as unknown;
     return `an array with ${quote('', wrong)}`;

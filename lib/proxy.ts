@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Writable } from 'node:stream';
 import type { ParsedOptions } from './options';
@@ -30,6 +30,8 @@ const WITHHELD_HEADERS =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|access-control-.*|set-cookie2?|www-authenticate|location|alt-svc|server|via|x-powered-by|strict-transport-security|clear-site-data|nel|report-to|x-request-id)$/;
 /** Set by the upstream even where the application has set them. */
 const ANSWERS_OWN_HEADERS = ['content-type', 'content-length', 'content-encoding'];
+/** How long a caller may take nothing of its answer. */
+const CALLER_IDLE_MS = 120_000;
 const MAX_BUFFERED_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -79,13 +81,17 @@ export function createHandOff(options: ParsedOptions): HandOff {
   const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
 
   function listen(proxy: EventEmitter): void {
+    proxy.on('proxyReq', (outgoing: ClientRequest, request: UpstreamRequest) => {
+      // A switch of protocols ends in nothing else.
+      outgoing.on('close', () => request.settle(unavailable('no answer')));
+    });
     proxy.on('proxyRes', (answer: IncomingMessage, request: UpstreamRequest) => {
-      if (!isRedirect(answer)) return request.settle(answer);
+      if (isAnswer(answer)) return request.settle(answer);
       answer.resume();
-      request.settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the upstream redirects' }));
+      return request.settle(unavailable(`status ${String(answer.statusCode)}`));
     });
     proxy.on('error', (error: NodeJS.ErrnoException, request: UpstreamRequest) => {
-      request.settle(refuse('UPSTREAM_UNAVAILABLE', { why: error.code ?? error.name }));
+      request.settle(unavailable(error.code ?? error.name));
     });
   }
 
@@ -118,7 +124,7 @@ export function createHandOff(options: ParsedOptions): HandOff {
       resolve(outcome);
     }
     function abort(): void {
-      settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the client went away' }));
+      settle(unavailable('the caller went away'));
       request.emit('aborted'); // heard by version 3
       response.emit('close'); // heard by version 4
     }
@@ -157,8 +163,9 @@ export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: numb
     if (value === undefined || WITHHELD_HEADERS.test(name)) continue;
     if (ANSWERS_OWN_HEADERS.includes(name) || !res.hasHeader(name)) res.setHeader(name, value);
   }
-  const idle = endWhenIdle(answer, idleMs);
-  answer.on('data', () => idle.refresh());
+  // While the caller takes nothing, nothing is read: that is not the upstream's silence.
+  const heard = endWhenSilent(answer, idleMs, () => res.writableNeedDrain);
+  answer.on('data', heard);
   answer.on('close', () => {
     if (!answer.complete) res.destroy();
   });
@@ -167,31 +174,44 @@ export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: numb
 
 /** The whole of the upstream's answer, or a refusal where it is cut off or more than 64 MiB. */
 export async function readAnswer(answer: IncomingMessage, idleMs: number): Promise<Buffer | Refusal> {
-  const idle = endWhenIdle(answer, idleMs);
+  const heard = endWhenSilent(answer, idleMs, () => false);
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
-      idle.refresh();
+      heard();
       size += chunk.length;
-      if (size > MAX_BUFFERED_ANSWER_BYTES) return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' });
+      if (size > MAX_BUFFERED_ANSWER_BYTES) return unavailable('its answer is too large');
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);
   } catch {
-    return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer was cut off' });
+    return unavailable('its answer was cut off');
   }
 }
 
-function endWhenIdle(answer: IncomingMessage, idleMs: number): NodeJS.Timeout {
-  const idle = setTimeout(() => answer.destroy(), idleMs);
+/** Ends an answer that stays silent, and one that its caller has stopped taking. Returns what to call on each sign of life. */
+function endWhenSilent(answer: IncomingMessage, idleMs: number, isHeldUp: () => boolean): () => void {
+  let heardAt = performance.now();
+  const timer = setTimeout(() => {
+    if (isHeldUp() && performance.now() - heardAt < CALLER_IDLE_MS) timer.refresh();
+    else answer.destroy();
+  }, idleMs);
   answer.on('error', () => undefined);
   answer.on('close', () => {
-    clearTimeout(idle);
+    clearTimeout(timer);
   });
-  return idle;
+  return () => {
+    heardAt = performance.now();
+    timer.refresh();
+  };
 }
 
-function isRedirect({ statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 300 && statusCode < 400;
+/** No redirect, whose target is the upstream's to know, and no status that HTTP does not have. */
+function isAnswer({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode <= 599 && Math.floor(statusCode / 100) !== 3;
+}
+
+function unavailable(why: string): Refusal {
+  return refuse('UPSTREAM_UNAVAILABLE', { why });
 }

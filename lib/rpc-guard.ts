@@ -1,11 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
-import { judgeBody, mergeAnswers, serialiseAllowed } from './batch';
-import type { JudgedCalls } from './batch';
+import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './batch';
+import type { JudgedCalls, Replies } from './batch';
 import { readBody } from './body';
+import { dropRest, hasGone, whenGone } from './caller';
 import { admit } from './chain';
 import { createReporter } from './decisions';
 import { RpcGuardError } from './errors';
+import { serialiseBatch } from './json-rpc/call';
 import { parseOptions } from './options';
 import type { RpcGuardOptions } from './options';
 import { createHandOff, readAnswer, relay } from './proxy';
@@ -35,8 +37,6 @@ const CORS_DEFAULTS: cors.CorsOptions = {
 };
 /** A body that took longer than this took long enough for its key to be revoked meanwhile. */
 const READMIT_AFTER_MS = 500;
-/** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
-const LINGER_MS = 2000;
 
 /**
  * Guards an Ethereum JSON-RPC upstream: what an API key's settings allow is handed to it, the rest is refused with a
@@ -79,23 +79,31 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
 
     const { batch, calls, allowed } = judged;
     const [first] = calls;
-    if (!batch && first?.refusal !== undefined) {
-      answer(req, res, facts, first.refusal, first.call.id);
-      return;
-    }
+    if (!batch && first?.refusal !== undefined) return answer(req, res, facts, first.refusal, first.call.id);
+    if (allowed.length < calls.length) return answerMixed(req, res, facts, judged);
 
-    const isWhole = allowed.length === calls.length;
-    const upstreamAnswer = await exchange(req, res, facts, judged);
-    if (isWhole && !isRefusal(upstreamAnswer)) {
-      relay(upstreamAnswer, res, upstreamTimeoutMs);
-      return;
+    const upstreamAnswer = await exchange(req, res, facts, serialiseAll(judged), req.headers);
+    if (!isRefusal(upstreamAnswer)) return relay(upstreamAnswer, res, upstreamTimeoutMs);
+    if (!batch) return answer(req, res, facts, upstreamAnswer, first?.call.id);
+    const replies: Replies = new Map(allowed.map((call) => [call, upstreamAnswer]));
+    return sendJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
+  }
+
+  /** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
+  async function answerMixed(
+    req: IncomingMessage,
+    res: ServerResponse,
+    facts: RequestFacts,
+    judged: JudgedCalls,
+  ): Promise<void> {
+    const replies: Replies = new Map();
+    for (const run of runsOf(judged.allowed)) {
+      const headers = { ...req.headers, 'accept-encoding': 'identity' };
+      const upstreamAnswer = await exchange(req, res, facts, serialiseBatch(run), headers);
+      const body = isRefusal(upstreamAnswer) ? upstreamAnswer : await readAnswer(upstreamAnswer, upstreamTimeoutMs);
+      addReplies(replies, run, body);
     }
-    if (!batch && isRefusal(upstreamAnswer)) {
-      answer(req, res, facts, upstreamAnswer, first?.call.id);
-      return;
-    }
-    const answers = isRefusal(upstreamAnswer) ? upstreamAnswer : await readAnswer(upstreamAnswer, upstreamTimeoutMs);
-    sendJson(res, 200, mergeAnswers(judged, answers, { requestId: facts.requestId, exposeReason }));
+    sendJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
   }
 
   /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
@@ -109,22 +117,19 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     return isRefusal(admission) ? admission : judgeBody(body, parsed.maxBatchSize, admission, parsed);
   }
 
-  /** Sends what is allowed to the upstream, if anything is. A caller that goes away ends it. */
+  /** Sends checked calls to the upstream. A caller that goes away ends it. */
   async function exchange(
     req: IncomingMessage,
     res: ServerResponse,
     { apiKey, requestId }: RequestFacts,
-    judged: JudgedCalls,
+    body: string,
+    headers: IncomingHttpHeaders,
   ): Promise<IncomingMessage | Refusal> {
-    if (judged.allowed.length === 0 || hasGone(res)) return refuse('UPSTREAM_UNAVAILABLE');
-    const isWhole = judged.allowed.length === judged.calls.length;
-    const headers = isWhole ? req.headers : { ...req.headers, 'accept-encoding': 'identity' };
-    const { answer: awaited, abort } = handOff.send(serialiseAllowed(judged), headers, requestId);
-    res.on('close', () => {
-      if (!res.writableFinished) abort();
-    });
+    if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
+    const { answer: awaited, abort } = handOff.send(body, headers, requestId);
+    whenGone(req, res, abort);
     const upstreamAnswer = await awaited;
-    if (isRefusal(upstreamAnswer) && !hasGone(res)) {
+    if (isRefusal(upstreamAnswer) && !hasGone(req)) {
       const { refused: reason, why } = upstreamAnswer;
       logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
     }
@@ -158,23 +163,9 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   });
 }
 
-/** Whether the caller has closed the connection. */
-function hasGone(res: ServerResponse): boolean {
-  return res.destroyed;
-}
-
 function sendJson(res: ServerResponse, status: number, body: string): void {
   res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
   res.end(body);
-}
-
-/** Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. */
-function dropRest(req: IncomingMessage): void {
-  const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
-  req.on('end', () => {
-    clearTimeout(timer);
-  });
-  req.on('error', () => undefined).resume();
 }
 
 type CorsHandler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;

@@ -1,13 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 import { WebSocket } from 'ws';
-import { judgeBody, mergeAnswers, serialiseAllowed } from './batch';
-import type { JudgedCalls } from './batch';
+import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './batch';
+import type { JudgedCalls, Replies } from './batch';
+import { batchesUnderWay } from './batches-under-way';
 import { admit } from './chain';
 import type { Reporter } from './decisions';
-import { splitAnswers } from './json-rpc/call';
+import { serialiseBatch } from './json-rpc/call';
+import type { RpcCall } from './json-rpc/call';
 import type { ParsedOptions } from './options';
-import { isRefusal, refusalReply, refuse } from './refusals';
-import type { Refusal } from './refusals';
+import { isRefusal, refusalReply } from './refusals';
+import type { Reason, Refusal } from './refusals';
 import { keyHint } from './request-facts';
 import type { RequestFacts } from './request-facts';
 import type { CachedStore } from './stores/cached-store';
@@ -28,6 +30,8 @@ interface Message {
 
 /** Bytes that may wait in one direction before its sender is read from no more. */
 const MAX_WAITING_BYTES = 1024 * 1024;
+/** Batches of one socket that may wait for their answers at once. */
+const MAX_BATCHES = 16;
 const OPEN_BRACKET = 0x5b;
 const SPACE = 0x20;
 /** Codes that are told of a socket and never sent. */
@@ -52,15 +56,20 @@ export function startSession(
     ...SOCKET_OPTIONS,
     handshakeTimeout: upstreamTimeoutMs,
   });
+  const batches = batchesUnderWay(upstreamTimeoutMs, () => {
+    // Past the errors that this makes of the batch.
+    setImmediate(() => {
+      closeFor('UPSTREAM_TIMEOUT', 1011);
+    });
+  });
   const waiting: Message[] = [];
   let waitingBytes = 0;
   let working = false;
-  /** Batches under way, oldest first, with what ends the wait for their answers. */
-  const batches = new Map<JudgedCalls, NodeJS.Timeout>();
-  /** Sockets that have not been heard of since their last ping. */
+  let batchCount = 0;
+  /** Sockets not heard of since their last ping, and those whose writes were held up by then. */
   const silent = new Set<WebSocket>();
+  const heldUp = new Set<WebSocket>();
 
-  // The caller's messages are taken one at a time and in order, because looking up the key may take a while.
   client.on('message', (data: Buffer, isBinary) => {
     const message = { data, isBinary };
     waiting.push(message);
@@ -72,32 +81,36 @@ export function startSession(
     work().catch(fail);
   });
   upstream.on('message', (data: Buffer, isBinary) => {
-    const answer = isArray(data) ? answerToBatch(data) : data;
-    send(client, answer, isBinary);
+    if (isArray(data) && batches.answered(data)) return;
+    send(client, data, isBinary);
     if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
   });
 
   for (const socket of [client, upstream]) {
-    const peer = socket === client ? upstream : client;
     const heard = () => silent.delete(socket);
     socket.on('message', heard).on('pong', heard);
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (socket === client || client.readyState !== WebSocket.OPEN) return;
-      const { apiKey, requestId } = facts;
-      logger.warn({ key: keyHint(apiKey), requestId, why: error.code ?? error.name }, 'the upstream socket failed');
-    });
-    socket.on('close', (code, reason) => {
-      for (const judged of batches.keys()) forget(judged);
-      if (code !== ABNORMAL) closeSocket(peer, code, reason);
-      else if (peer === client) close(1011, 'UPSTREAM_UNAVAILABLE');
-      else close(1001);
-    });
+    socket.on('close', batches.close);
   }
+  client.on('error', () => undefined);
+  upstream.on('error', (error: NodeJS.ErrnoException) => {
+    if (client.readyState !== WebSocket.OPEN) return;
+    const { apiKey, requestId } = facts;
+    logger.warn({ key: keyHint(apiKey), requestId, why: error.code ?? error.name }, 'the upstream socket failed');
+  });
+  client.on('close', (code, reason) => {
+    if (code === ABNORMAL) closeSocket(upstream, 1001);
+    else closeSocket(upstream, code, reason);
+  });
+  upstream.on('close', (code, reason) => {
+    if (code === ABNORMAL) closeFor('UPSTREAM_UNAVAILABLE', 1011);
+    else closeSocket(client, code, reason);
+  });
 
+  /** Takes the caller's messages one at a time and in order, because looking up the key may take a while. */
   async function work(): Promise<void> {
     if (working || upstream.readyState !== WebSocket.OPEN) return;
     working = true;
-    while (upstream.bufferedAmount <= MAX_WAITING_BYTES) {
+    while (hasRoom()) {
       const message = waiting.shift();
       if (message === undefined) break;
       waitingBytes -= costOf(message);
@@ -105,6 +118,11 @@ export function startSession(
     }
     working = false;
     if (waitingBytes <= MAX_WAITING_BYTES) client.resume();
+  }
+
+  function hasRoom(): boolean {
+    const waitingToBeRead = Math.max(client.bufferedAmount, upstream.bufferedAmount);
+    return waitingToBeRead <= MAX_WAITING_BYTES && batchCount < MAX_BATCHES;
   }
 
   async function handle({ data, isBinary }: Message): Promise<void> {
@@ -116,51 +134,43 @@ export function startSession(
     const admission = await admit(facts, store);
     const judged = isRefusal(admission) ? admission : judgeBody(data, maxBatchSize, admission, options);
     report(judged, facts, performance.now() - arrivedAt);
-    if (isRefusal(admission)) closeFor(admission);
+    if (isRefusal(admission)) closeFor(admission.refused);
     else if (isRefusal(judged)) send(client, refusalReply(judged, undefined, replyOptions));
-    else pass(judged);
+    else if (judged.batch) passBatch(judged).catch(fail);
+    else if (judged.allowed.length > 0) send(upstream, serialiseAll(judged));
+    else send(client, mergeAnswers(judged, new Map(), replyOptions));
   }
 
-  /** To the upstream goes what is allowed; what is refused is answered with it, or at once if no answer is to come. */
-  function pass(judged: JudgedCalls): void {
-    const { batch, calls, allowed } = judged;
-    if (allowed.length > 0) send(upstream, serialiseAllowed(judged));
-    const isAnswered = allowed.some(({ id }) => id !== undefined);
-    if (batch && isAnswered) remember(judged);
-    else if (allowed.length < calls.length)
-      send(client, mergeAnswers(judged, refuse('UPSTREAM_UNAVAILABLE'), replyOptions));
+  /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
+  async function passBatch(judged: JudgedCalls): Promise<void> {
+    batchCount++;
+    const isWhole = judged.allowed.length === judged.calls.length;
+    const replies: Replies = new Map();
+    for (const run of isWhole ? [judged.allowed] : runsOf(judged.allowed)) {
+      const answer = await exchange(run);
+      if (isWhole && !isRefusal(answer)) send(client, answer);
+      else addReplies(replies, run, answer);
+    }
+    if (!isWhole || replies.size > 0) send(client, mergeAnswers(judged, replies, replyOptions));
+    batchCount--;
+    await work();
   }
 
-  function remember(judged: JudgedCalls): void {
-    const timer = setTimeout(() => {
-      forget(judged);
-      if (isMixed(judged)) send(client, mergeAnswers(judged, refuse('UPSTREAM_TIMEOUT'), replyOptions));
-    }, upstreamTimeoutMs);
-    batches.set(judged, timer);
-  }
-
-  function forget(judged: JudgedCalls): void {
-    clearTimeout(batches.get(judged));
-    batches.delete(judged);
-  }
-
-  /** An array from the upstream answers the oldest batch that all of its ids belong to, preferably one that it answers in full. */
-  function answerToBatch(data: Buffer): Buffer | string {
-    const answers = splitAnswers(data);
-    if (answers === undefined) return data;
-    const candidates = [...batches.keys()].filter((judged) => belongsTo(judged, answers));
-    const judged = candidates.find((candidate) => isFullAnswer(candidate, answers)) ?? candidates[0];
-    if (judged === undefined) return data;
-    forget(judged);
-    return isMixed(judged) ? mergeAnswers(judged, data, replyOptions) : data;
+  /** Sends a batch to the upstream and waits for its answer, which is nothing where only notifications are in it. */
+  async function exchange(calls: readonly RpcCall[]): Promise<Buffer | Refusal> {
+    const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
+    const body = serialiseBatch(calls);
+    if (ids.size > 0) return batches.sent(ids, () => send(upstream, body));
+    send(upstream, body);
+    return Buffer.alloc(0);
   }
 
   function send(to: WebSocket, data: Buffer | string, isBinary = false): void {
     if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
     to.send(data, { binary: isBinary }, () => {
-      silent.delete(to);
-      if (to === upstream) work().catch(fail);
-      else if (client.bufferedAmount <= MAX_WAITING_BYTES) upstream.resume();
+      if (heldUp.has(to)) silent.delete(to);
+      if (to === client && client.bufferedAmount <= MAX_WAITING_BYTES) upstream.resume();
+      work().catch(fail);
     });
   }
 
@@ -168,7 +178,7 @@ export function startSession(
     const admission = await admit(facts, store);
     if (!isRefusal(admission) || client.readyState !== WebSocket.OPEN) return;
     report(admission, facts, 0);
-    closeFor(admission);
+    closeFor(admission.refused);
   }
 
   /** What should not happen must not leave a socket open. */
@@ -176,9 +186,8 @@ export function startSession(
     close(1011);
   }
 
-  function closeFor(refusal: Refusal): void {
-    const code = refusal.refused === 'SETTINGS_UNAVAILABLE' ? 1013 : 1008;
-    close(code, exposeReason ? refusal.refused : '');
+  function closeFor(reason: Reason, code = reason === 'SETTINGS_UNAVAILABLE' ? 1013 : 1008): void {
+    close(code, exposeReason ? reason : '');
   }
 
   function close(code: number, reason = ''): void {
@@ -193,10 +202,16 @@ export function startSession(
     ping() {
       for (const socket of [client, upstream]) {
         if (socket.readyState !== WebSocket.OPEN) continue;
-        // A socket that is not read from cannot be heard.
-        if (silent.has(socket) && !socket.isPaused) socket.terminate();
-        else socket.ping();
+        // Of a socket that is not read from nothing can be heard.
+        if (silent.has(socket) && !socket.isPaused) {
+          socket.terminate();
+          continue;
+        }
         silent.add(socket);
+        // A pong has to wait behind what is still to be taken; then that it is being taken is sign enough.
+        if (socket.bufferedAmount > 0) heldUp.add(socket);
+        else heldUp.delete(socket);
+        socket.ping();
       }
     },
     close,
@@ -208,19 +223,6 @@ function closeSocket(socket: WebSocket, code: number, reason: Buffer | string = 
   if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
   else if (code === NO_STATUS) socket.close();
   else socket.close(code, reason);
-}
-
-function isMixed({ calls, allowed }: JudgedCalls): boolean {
-  return allowed.length < calls.length;
-}
-
-function belongsTo(judged: JudgedCalls, answers: ReadonlyMap<string, readonly string[]>): boolean {
-  const ids = new Set(judged.allowed.map(({ id }) => id));
-  return [...answers.keys()].every((id) => ids.has(id));
-}
-
-function isFullAnswer(judged: JudgedCalls, answers: ReadonlyMap<string, readonly string[]>): boolean {
-  return judged.allowed.every(({ id }) => id === undefined || answers.has(id));
 }
 
 /** Bytes that a message takes while it waits, what holds it included: many empty ones are not free. */

@@ -65,8 +65,14 @@ function parseUrl(url: unknown, ...protocols: readonly string[]): URL | undefine
 export function quoteUpstream(upstream: unknown): string {
   const url = isObject(upstream) && 'url' in upstream ? upstream.url : upstream;
   if (typeof url !== 'string') return typeof url;
-  const shown = url.replace(/^([^/]*\/\/)?[^@]*@/, '$1***@').replace(/^((?:[^/]*\/\/)?[^/?#]*)[/?#].+$/s, '$1/…');
-  return url === upstream ? JSON.stringify(shown) : `{ url: ${JSON.stringify(shown)}, … }`;
+  return url === upstream ? quoteUrl(url) : `{ url: ${quoteUrl(url)}, … }`;
+}
+
+function quoteUrl(url: string): string {
+  if (/^[\w.:\s-]{0,40}$/.test(url)) return JSON.stringify(url);
+  if (!URL.canParse(url)) return 'a string that is no URL';
+  const { protocol, username, host, pathname, search } = new URL(url);
+  return `"${protocol}//${username === '' ? '' : '***@'}${host}${pathname.length + search.length > 1 ? '/…' : ''}"`;
 }
 
 /** The header that carries a URL's credentials; `undefined` when they are not percent-encoded as they must be. */

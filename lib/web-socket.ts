@@ -28,7 +28,7 @@ export interface WebSocketGuard {
 type AnswerRefusal = (req: IncomingMessage, res: ServerResponse, facts: RequestFacts, refusal: Refusal) => void;
 
 /** How often a key is looked at while its sockets are idle: a revoked one ends them too. */
-const RECHECK_MS = 900;
+const RECHECK_MS = 400;
 const PING_MS = 30_000;
 
 /** How many guards have passed on an upgrade: the last of all listeners answers it. */
@@ -79,7 +79,9 @@ export function createWebSocketGuard(
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket);
-    res.on('finish', () => socket.end());
+    res.on('finish', () => {
+      socket.destroySoon();
+    });
     answerRefusal(req, res, facts, refusal);
   }
 

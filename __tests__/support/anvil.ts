@@ -13,7 +13,9 @@ export async function startAnvil(...args: readonly string[]): Promise<Anvil> {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   const platform = `${process.platform}-${architecture}`;
   const binary = require.resolve(`@foundry-rs/anvil-${platform}/bin/anvil`);
-  const child = spawn(binary, ['--port', '0', '--host', '127.0.0.1', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(binary, ['--port', '0', '--host', '127.0.0.1', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const port = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`anvil ended with ${String(code)}`)));

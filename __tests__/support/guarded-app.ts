@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
+import type { RequestHandler } from 'express';
 import express4 from 'express-4';
 import { MemoryStore, rpcGuard } from '../../lib';
 import type { KeySettingsInput, RpcGuard, RpcGuardOptions, SettingsStore } from '../../lib';
@@ -33,7 +34,7 @@ export interface GuardedAppOptions {
   readonly mount?: string;
   readonly expressVersion?: 4 | 5;
   /** Middleware in front of the guard. */
-  readonly before?: readonly Parameters<express.Express['use']>[0][];
+  readonly before?: readonly RequestHandler[];
 }
 
 /** An Express backend on a free port with the guard in it, in front of a recording upstream. Ended after the test. */

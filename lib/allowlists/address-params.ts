@@ -144,22 +144,30 @@ export type AddressParams = 'none' | ((params: readonly JsonValue[]) => string |
 
 /**
  * The table with an operator's methods added. What their function returns must be one address or more: nothing, `[]`
- * (an empty list that the caller may have sent), and an exception refuse the call.
+ * (an empty list that the caller may have sent), and an exception refuse the call. It cannot change the params.
  */
 export function addressTable(added: Readonly<Record<string, AddressParams>>): AddressTable {
   const rows = Object.entries(added).map(([method, read]): [string, AddressReader] => [
     method,
-    (params) => (read === 'none' ? [] : oneOrMore(attempt(() => read(params)))),
+    (params) => (read === 'none' ? [] : attempt(() => read(deepFreeze(params)))),
   ]);
   return new Map([...ADDRESS_TABLE, ...rows]);
 }
 
-function attempt<T>(read: () => T): T | undefined {
+function attempt(read: () => string | readonly string[] | undefined): readonly JsonValue[] | undefined {
   try {
-    return read();
+    const addresses: unknown = read();
+    // An answer that is still to come is none.
+    if (addresses instanceof Promise) addresses.catch(() => undefined);
+    return oneOrMore(Array.isArray(addresses) ? Array.from(addresses as string[]) : (addresses as string | undefined));
   } catch {
     return undefined;
   }
+}
+
+function deepFreeze<T extends JsonValue>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
 }
 
 function takes(...kinds: readonly Kind[]): AddressReader {

@@ -12,6 +12,8 @@ const ORIGIN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[
 const SCHEME_ALONE = /^([a-z][a-z0-9+.-]*):\/\/$/;
 const ENTRY =
   /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
+const ASCII = /^[\x21-\x7e]*$/;
+const NULL = 'null';
 const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
   ['http', '80'],
   ['ws', '80'],
@@ -29,23 +31,28 @@ export const origins: HeaderAllowlist = {
   refusal: 'ORIGIN_NOT_ALLOWED',
 
   problem(entry) {
-    if (entry === 'null' || parseEntry(entry) !== undefined) return undefined;
+    if (entry === NULL || parseEntry(entry) !== undefined) return undefined;
     return 'is not an origin; write "https://app.example.com", "https://*.example.com:8443", "localhost:*", "https://" or "null"';
   },
 
   compile(entries) {
-    const allowsNull = entries.includes('null');
-    const matchers = entries.map(parseEntry).filter((matcher) => matcher !== undefined);
+    const allowsNull = entries.includes(NULL);
+    const matchers = entries
+      .filter((entry) => entry !== NULL)
+      .map(parseEntry)
+      .filter((matcher) => matcher !== undefined);
     return ({ origin }) => {
       if (origin === undefined) return false;
-      if (origin === 'null') return allowsNull;
-      const parsed = parseOrigin(origin.toLowerCase());
+      if (origin === NULL) return allowsNull;
+      const parsed = parseOrigin(origin);
       return parsed !== undefined && matchers.some((matches) => matches(parsed));
     };
   },
 };
 
-function parseOrigin(origin: string): Origin | undefined {
+function parseOrigin(written: string): Origin | undefined {
+  if (!ASCII.test(written)) return undefined; // before lower case: that of the Kelvin sign is k
+  const origin = written.toLowerCase();
   const scheme = SCHEME_ALONE.exec(origin)?.[1];
   if (scheme !== undefined) return DEFAULT_PORTS.has(scheme) ? undefined : { scheme, host: '', port: '' };
   const [, before = '', host, port = DEFAULT_PORTS.get(before) ?? ''] = ORIGIN.exec(origin) ?? [];
@@ -61,7 +68,7 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
   if (prefix === undefined || name === undefined || suffix === undefined) return undefined;
   const host = name.startsWith('[') ? ipv6(name) : domainToASCII(name);
   const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
-  if (whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
+  if (host === '' || whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
 
   const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(`.${host}`);
   const isScheme = (scheme: string) => whole.scheme === '' || scheme === whole.scheme;

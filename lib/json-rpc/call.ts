@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { hasFoldedTwin, isJsonArray, isJsonObject, parseJson, stringifyJson } from './strict-json';
+import { ANY_JSON, hasFoldedTwin, isJsonArray, isJsonObject, parseJson, stringifyJson } from './strict-json';
 import type { JsonValue } from './strict-json';
 
 /** One JSON-RPC 2.0 call, as it was read and as it will be sent. */
@@ -69,14 +69,16 @@ export function errorReply(id: string | undefined, error: object): string {
 /** The JSON-RPC responses in an upstream's answer to a batch, as they came, by id; `undefined` if it is none. */
 export function splitAnswers(body: Buffer): ReadonlyMap<string, readonly string[]> | undefined {
   const text = decodeUtf8(body) ?? '';
-  const json = parseJson(text, { maxDepth: Infinity, maxValues: Infinity });
+  const json = parseJson(text, ANY_JSON);
   if (!json.ok || !isJsonArray(json.value)) return undefined;
   const answers = new Map<string, string[]>();
   for (const [index, answer] of json.value.entries()) {
     if (!isJsonObject(answer) || answer['id'] === undefined) continue;
     const id = stringifyJson(answer['id']);
     const raw = text.slice(json.spans[index * 2], json.spans[index * 2 + 1]);
-    answers.set(id, [...(answers.get(id) ?? []), raw]);
+    const same = answers.get(id);
+    if (same === undefined) answers.set(id, [raw]);
+    else same.push(raw);
   }
   return answers;
 }

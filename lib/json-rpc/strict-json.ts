@@ -15,6 +15,9 @@ export interface JsonLimits {
   readonly maxValues: number;
 }
 
+/** For text that is only looked into and passed on as it came: whatever is JSON will do, as `JSON.parse` reads it. */
+export const ANY_JSON = 'any';
+
 export type JsonResult =
   /** `spans` are where the items of the outermost array begin and end in the text, by turns. */
   | { readonly ok: true; readonly value: JsonValue; readonly spans: readonly number[] }
@@ -34,6 +37,8 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
+const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxValues: Infinity };
+
 /** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
 const NOT_JSON = new Error('not JSON');
 
@@ -46,8 +51,10 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
  * past a broken rule or limit it only checks the syntax to the end, so that hostile text costs no memory and
  * "not JSON" is still told from "JSON that we refuse".
  */
-export function parseJson(text: string, limits: JsonLimits): JsonResult {
+export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): JsonResult {
+  const { maxDepth, maxValues } = limits === ANY_JSON ? UNLIMITED : limits;
   let i = 0;
+  const isSound = text.isWellFormed(); // what came as bytes is
   let rule: string | undefined;
   let values = 0;
   let size = 0;
@@ -63,6 +70,10 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
 
   function fail(): never {
     throw NOT_JSON;
+  }
+
+  function breakRule(broken: string): void {
+    if (limits !== ANY_JSON) rule ??= broken;
   }
 
   function skipSpace(): number {
@@ -91,9 +102,9 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
     }
     i = end + 1;
     const raw = text.slice(start, end);
-    if (!escaped || rule !== undefined) return raw;
+    if ((!escaped && isSound) || rule !== undefined) return raw;
     const value = JSON.parse(`"${raw}"`) as string;
-    if (!value.isWellFormed()) rule = 'a lone surrogate in a string';
+    if (!value.isWellFormed()) breakRule('a lone surrogate');
     return value;
   }
 
@@ -104,7 +115,7 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
     i = NUMBER.lastIndex;
     if (rule !== undefined) return 0;
     const value = Number(digits);
-    if (!Number.isFinite(value)) rule = 'a number beyond the range of a double';
+    if (!Number.isFinite(value)) breakRule('a number beyond the range of a double');
     return String(value) === digits ? value : new ExactNumber(digits);
   }
 
@@ -120,17 +131,17 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
     if (skipSpace() !== COLON) fail();
     i++;
     if (rule !== undefined) return;
-    if (read === '__proto__') rule = 'a member named __proto__';
-    else if (Object.hasOwn(container as object, read)) rule = 'a member name twice in one object';
-    else name = read;
+    if (read === '__proto__') breakRule('a member named __proto__');
+    else if (Object.hasOwn(container as object, read)) breakRule('a member name twice in one object');
+    name = read;
   }
 
   function open(closer: number, opened: Container): void {
     i++;
     closers.push(closer);
     if (rule !== undefined) return;
-    if (closers.length > limits.maxDepth) {
-      rule = `nesting deeper than ${String(limits.maxDepth)}`;
+    if (closers.length > maxDepth) {
+      breakRule(`nesting deeper than ${String(maxDepth)}`);
       return;
     }
     if (container !== undefined) {
@@ -152,14 +163,14 @@ export function parseJson(text: string, limits: JsonLimits): JsonResult {
   function attach(value: JsonValue): void {
     if (container === undefined) return;
     if (Array.isArray(container)) container.push(value);
-    else container[name] = value;
+    else if (name !== '__proto__') container[name] = value;
   }
 
   function parse(): JsonResult {
     for (;;) {
       // One value begins here.
       const c = skipSpace();
-      if (++values > limits.maxValues) rule ??= `more than ${String(limits.maxValues)} values`;
+      if (++values > maxValues) breakRule(`more than ${String(maxValues)} values`);
       if (closers.length === 1 && closers[0] === CLOSE_ARRAY) {
         size++;
         if (rule === undefined) spans.push(i);

@@ -28,13 +28,16 @@ interface Entry {
 interface Flight {
   readonly result: Promise<Lookup>;
   outdated: boolean;
+  /** Reads of the key before this one that a change has made worthless. */
+  readonly retries: number;
 }
 
 /** A change is in force within 5 s where its message may be lost, within 1 s where there are no messages. */
 const ANNOUNCED_TTL_MS = 4000;
-const UNANNOUNCED_TTL_MS = 900;
+const UNANNOUNCED_TTL_MS = 500;
 const PROBE_INTERVAL_MS = 1000;
 const READ_TIMEOUT_MS = 2000;
+const MAX_RETRIES = 10;
 const MAX_KEYS = 10_000;
 const MAX_UNKNOWN_KEYS = 10_000;
 
@@ -80,7 +83,7 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
     }
   }
 
-  function get(apiKey: string): Lookup | Promise<Lookup> {
+  function get(apiKey: string, retries = 0): Lookup | Promise<Lookup> {
     const now = performance.now();
     const entry = known.get(apiKey) ?? unknown.get(apiKey);
     if (entry !== undefined && now - entry.readAt < ttlMs) return entry.value;
@@ -90,7 +93,7 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
       if (now < nextProbeAt) return stale(apiKey);
       nextProbeAt = now + PROBE_INTERVAL_MS;
     }
-    const started: Flight = { outdated: false, result: Promise.resolve().then(() => read(apiKey, started)) };
+    const started: Flight = { outdated: false, retries, result: Promise.resolve().then(() => read(apiKey, started)) };
     flights.set(apiKey, started);
     return started.result;
   }
@@ -103,9 +106,9 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
         return store.get(apiKey);
       });
       recovered();
-      return flight.outdated ? await get(apiKey) : keep(apiKey, { value: compile(apiKey, settings), readAt });
+      return flight.outdated ? await again(apiKey, flight) : keep(apiKey, { value: compile(apiKey, settings), readAt });
     } catch (error) {
-      if (flight.outdated) return await get(apiKey);
+      if (flight.outdated) return await again(apiKey, flight);
       if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') {
         return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt });
       }
@@ -114,6 +117,11 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
     } finally {
       if (!flight.outdated) flights.delete(apiKey);
     }
+  }
+
+  /** A key that changes faster than it can be read is not served. */
+  function again(apiKey: string, { retries }: Flight): Lookup | Promise<Lookup> {
+    return retries < MAX_RETRIES ? get(apiKey, retries + 1) : 'unavailable';
   }
 
   function keep(apiKey: string, entry: Entry): Lookup {
@@ -145,7 +153,7 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
   start().catch(failed);
 
   return {
-    get,
+    get: (apiKey) => get(apiKey),
     async close() {
       closed = true;
       unsubscribe?.();

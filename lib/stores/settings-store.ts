@@ -13,7 +13,7 @@ export interface SettingsStore {
   init?(): Promise<void> | void;
   /**
    * Announces keys that changed. With it, settings are read afresh every 4 s and at once after a change; without it,
-   * every 0.9 s. Call `onChange()` without a key after a gap in which changes may have been missed.
+   * every 0.5 s. Call `onChange()` without a key after a gap in which changes may have been missed.
    * @returns a function that ends the subscription.
    */
   subscribe?(onChange: (apiKey?: string) => void): () => void;

@@ -1,0 +1,499 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FileStore, hashSecret } from '../../lib';
+import type { RpcGuardError } from '../../lib';
+import { endAfterTest } from '../support/cleanup';
+import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { describeWritableStore } from '../support/store-contract';
+
+const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
+const HASH = hashSecret('rgs_a-secret');
+
+let file = '';
+let logger = recordingLogger();
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+  endAfterTest(() => rmSync(folder, { recursive: true }));
+  file = join(folder, 'keys.json');
+  logger = recordingLogger();
+});
+
+function openStore(path = file): FileStore {
+  const store = new FileStore(path, { logger });
+  endAfterTest(() => store.close());
+  return store;
+}
+
+const documentOf = (...keys: readonly unknown[]) => JSON.stringify({ keys }, null, 2);
+const save = (...keys: readonly unknown[]) => writeFileSync(file, documentOf(...keys));
+const saved = () => JSON.parse(readFileSync(file, 'utf8')) as { readonly keys: readonly { readonly apiKey: string }[] };
+
+async function nameOf(store: FileStore, apiKey = KEY): Promise<string | undefined> {
+  return (await store.get(apiKey))?.name;
+}
+
+/** Waits until `holds`; the test's own timeout is the bound. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(10);
+}
+
+const errors = () => logger.lines.filter(({ level }) => level === 'error').map(({ text }) => text);
+
+describe('FileStore', () => {
+  describeWritableStore(() => openStore());
+});
+
+describe('a settings file', () => {
+  test('that is not there has no keys, and is read when it comes', async () => {
+    const store = openStore();
+    expect(await store.get(KEY)).toBeUndefined();
+    save({ apiKey: KEY, name: 'came' });
+    await until(async () => (await nameOf(store)) === 'came');
+  });
+
+  test('is read when the store is made', async () => {
+    save({ apiKey: KEY, name: 'hand-written' }, { apiKey: OTHER_KEY, requireSecret: true });
+    const store = openStore();
+    expect(await store.get(KEY)).toMatchObject({ name: 'hand-written', enabled: true, version: 1 });
+    expect(await store.get(OTHER_KEY)).toMatchObject({ requireSecret: true });
+  });
+
+  test.each([
+    ['in place', (text: string) => writeFileSync(file, text)],
+    [
+      'by emptying it first',
+      (text: string) => {
+        writeFileSync(file, '');
+        writeFileSync(file, text);
+      },
+    ],
+    [
+      'by renaming a new file over it',
+      (text: string) => {
+        writeFileSync(`${file}.new`, text);
+        renameSync(`${file}.new`, file);
+      },
+    ],
+    [
+      'by renaming it away and writing another',
+      (text: string) => {
+        renameSync(file, `${file}~`);
+        writeFileSync(file, text);
+      },
+    ],
+    [
+      'by deleting it and writing another',
+      (text: string) => {
+        unlinkSync(file);
+        writeFileSync(file, text);
+      },
+    ],
+  ])('that an editor saves %s is read again, and the change announced', async (_, saveAs) => {
+    save({ apiKey: KEY, name: 'before' }, { apiKey: OTHER_KEY });
+    const store = openStore();
+    const changed: string[] = [];
+    store.subscribe((apiKey) => changed.push(apiKey));
+    for (const name of ['second', 'third']) {
+      saveAs(documentOf({ apiKey: KEY, name }, { apiKey: OTHER_KEY }));
+      await until(async () => (await nameOf(store)) === name);
+    }
+    expect(changed).toEqual([KEY, KEY]);
+    expect(errors()).toEqual([]);
+  });
+
+  test('is read again when neither its size nor its time has changed', async () => {
+    const store = openStore();
+    const second = Math.floor(Date.now() / 1000);
+    for (const name of ['aaaa', 'bbbb', 'cccc']) {
+      save({ apiKey: KEY, name });
+      utimesSync(file, second, second);
+      await until(async () => (await nameOf(store)) === name);
+    }
+  });
+
+  test('announces keys that come, go and change, and no others', async () => {
+    save({ apiKey: KEY }, { apiKey: OTHER_KEY }, { apiKey: 'unchanged' });
+    const store = openStore();
+    const changed: string[] = [];
+    store.subscribe((apiKey) => changed.push(apiKey));
+    save({ apiKey: 'unchanged' }, { apiKey: 'new-key-1' }, { apiKey: KEY, enabled: false });
+    await until(() => changed.length >= 3);
+    expect(changed.sort()).toEqual([KEY, OTHER_KEY, 'new-key-1'].sort());
+    expect(await store.get(OTHER_KEY)).toBeUndefined();
+    expect(await store.get(KEY)).toMatchObject({ enabled: false });
+  });
+
+  test('that goes away leaves what was read in force, says so once, and is read when it returns', async () => {
+    save({ apiKey: KEY, name: 'before' });
+    const store = openStore();
+    unlinkSync(file);
+    await until(() => errors().length > 0);
+    expect(await nameOf(store)).toBe('before');
+    expect(errors()[0]).toContain(file);
+    save({ apiKey: KEY, name: 'after' });
+    await until(async () => (await nameOf(store)) === 'after');
+    await until(() => logger.lines.some(({ level }) => level === 'info'));
+    expect(errors()).toHaveLength(1);
+  });
+
+  test('that is empty after it held keys leaves what was read in force', async () => {
+    save({ apiKey: KEY, name: 'before' });
+    const store = openStore();
+    writeFileSync(file, '');
+    await until(() => errors().length > 0);
+    expect(await nameOf(store)).toBe('before');
+    expect(errors()[0]).toContain(`${file}:1:1`);
+  });
+
+  test('that turns into a folder leaves what was read in force', async () => {
+    save({ apiKey: KEY, name: 'before' });
+    const store = openStore();
+    unlinkSync(file);
+    mkdirSync(file);
+    await until(() => errors().length > 0);
+    expect(await nameOf(store)).toBe('before');
+  });
+});
+
+const broken: readonly (readonly [what: string, text: string, at: string])[] = [
+  ['a comma too many', `{\n  "keys": [\n    { "apiKey": "${KEY}", }\n  ]\n}\n`, '}\n  ]'],
+  ['a bracket that does not fit', `{ "keys": [{ "apiKey": "${KEY}" } }`, '}'],
+  ['a comment', `{\n  // keys\n  "keys": []\n}`, '//'],
+  ['text after it', `{"keys": []}\n{}`, '{}'],
+];
+
+describe('a file that is not JSON', () => {
+  const placeOf = (text: string, at: string) => {
+    const lines = text.slice(0, text.lastIndexOf(at)).split('\n');
+    return `${file}:${String(lines.length)}:${String((lines.at(-1) ?? '').length + 1)}`;
+  };
+
+  test.each(broken)('for %s leaves what was read in force and says file:line:column', async (_, text, at) => {
+    save({ apiKey: KEY, name: 'good', secrets: [{ hash: HASH }] });
+    const store = openStore();
+    const changed: string[] = [];
+    store.subscribe((apiKey) => changed.push(apiKey));
+    writeFileSync(file, text);
+    await until(() => errors().length > 0);
+    expect(await store.get(KEY)).toMatchObject({ name: 'good' });
+    expect(changed).toEqual([]);
+    expect(errors()[0]).toContain(`${placeOf(text, at)} `);
+    expect(errors()[0]).not.toContain(KEY);
+  });
+
+  test.each(broken)('for %s is none to start with, and the error says file:line:column', (_, text, at) => {
+    writeFileSync(file, text);
+    const error = thrownBy(() => openStore());
+    expect(error.code).toBe('ERR_RPC_GUARD_STORE');
+    expect(error.message).toContain(placeOf(text, at));
+    expect(error.message).not.toContain(KEY);
+  });
+
+  test('shows no hash of it', async () => {
+    save({ apiKey: KEY, secrets: [{ hash: HASH }] });
+    openStore();
+    writeFileSync(file, `{"keys":[{"apiKey":"${KEY}","secrets":[{"hash":"${HASH}}]}]}`);
+    await until(() => errors().length > 0);
+    expect(errors().join()).not.toContain(HASH);
+    expect(errors().join()).not.toContain(KEY);
+  });
+
+  test('is not written over', async () => {
+    save({ apiKey: KEY });
+    const store = openStore();
+    writeFileSync(file, '{ "keys": [');
+    await expect(store.set({ apiKey: OTHER_KEY })).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
+    await expect(store.delete(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
+    expect(readFileSync(file, 'utf8')).toBe('{ "keys": [');
+  });
+
+  test('is in force again when it is mended', async () => {
+    save({ apiKey: KEY, name: 'first' });
+    const store = openStore();
+    writeFileSync(file, '{');
+    await until(() => errors().length > 0);
+    save({ apiKey: KEY, name: 'mended' });
+    await until(async () => (await nameOf(store)) === 'mended');
+    await until(() => logger.lines.some(({ level }) => level === 'info'));
+    expect(errors()).toHaveLength(1);
+  });
+});
+
+describe('a file of another shape', () => {
+  const shapes = [
+    '[]',
+    'null',
+    '7',
+    '{}',
+    '{"keys":{}}',
+    '{"keys":null}',
+    '{"key":[]}',
+    '{"keys":[],"keys":[]}',
+    '{"__proto__":{"keys":[]}}',
+    `{"keys":[{"apiKey":"${KEY}","requireSecret":true,"requireSecret":false}]}`,
+    `{"keys":[{"apiKey":"${KEY}","__proto__":{}}]}`,
+  ];
+
+  test.each(shapes)('is none to start with: %s', (text) => {
+    writeFileSync(file, text);
+    expect(() => openStore()).toThrow(expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error);
+  });
+
+  test('leaves what was read in force', async () => {
+    const stores = shapes.map((text, n) => {
+      const path = `${file}.${String(n)}`;
+      writeFileSync(path, documentOf({ apiKey: KEY, name: 'good' }));
+      const store = openStore(path);
+      writeFileSync(path, text);
+      return { path, store };
+    });
+    for (const { path, store } of stores) {
+      await until(() => errors().some((line) => line.includes(path)));
+      expect(await nameOf(store)).toBe('good');
+    }
+  });
+});
+
+describe('settings that do not parse', () => {
+  const wrong: readonly (readonly [place: string, settings: object])[] = [
+    ['requiresecret', { requiresecret: true }],
+    ['allowlists.origins.0', { allowlists: { origins: ['https://example.com/'] } }],
+    ['allowlists.methods', { allowlists: { methods: Array.from({ length: 31 }, (_, n) => `eth_${String(n)}`) } }],
+    ['secrets.0.hash', { secrets: [{ hash: HASH.toUpperCase() }] }],
+    ['enabled', { enabled: 'no' }],
+  ];
+
+  test.each(wrong)('refuse their key alone: %s', async (place, settings) => {
+    save({ apiKey: KEY, ...settings }, { apiKey: OTHER_KEY, name: 'good' });
+    const store = openStore();
+    expect(await nameOf(store, OTHER_KEY)).toBe('good');
+    const error = await store.get(KEY).then(
+      () => undefined,
+      (reason: unknown) => reason as RpcGuardError,
+    );
+    expect(error).toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+    expect(error?.message).toContain(place);
+    expect(error?.message).not.toContain(HASH.toUpperCase());
+  });
+
+  test.each(wrong)('refuse a key that was good before: %s', async (_, settings) => {
+    save({ apiKey: KEY }, { apiKey: OTHER_KEY, name: 'good' });
+    const store = openStore();
+    const changed: string[] = [];
+    store.subscribe((apiKey) => changed.push(apiKey));
+    save({ apiKey: KEY, ...settings }, { apiKey: OTHER_KEY, name: 'better' });
+    await until(async () => (await nameOf(store, OTHER_KEY)) === 'better');
+    await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+    expect(changed.sort()).toEqual([KEY, OTHER_KEY].sort());
+  });
+
+  test('include the same key twice, whichever is the stricter', async () => {
+    save({ apiKey: KEY, requireSecret: true }, { apiKey: KEY }, { apiKey: OTHER_KEY });
+    const store = openStore();
+    await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+    expect(await store.get(OTHER_KEY)).toBeDefined();
+    save({ apiKey: KEY }, { apiKey: KEY }, { apiKey: KEY, name: 'third' }, { apiKey: OTHER_KEY, name: 'new' });
+    await until(async () => (await nameOf(store, OTHER_KEY)) === 'new');
+    await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+  });
+
+  test.each([null, 7, 'x', [], {}, { apiKey: 7 }, { name: 'x' }])(
+    'without a key are passed over: %j',
+    async (entry) => {
+      save(entry, { apiKey: KEY, name: 'good' });
+      const store = openStore();
+      expect(await nameOf(store)).toBe('good');
+      expect(errors().join()).toContain('keys[0]');
+    },
+  );
+
+  test('stay in the file as they are when another key is written', async () => {
+    const bad = { apiKey: KEY, requiresecret: true };
+    save(bad, null, { apiKey: OTHER_KEY });
+    const store = openStore();
+    await store.set({ apiKey: OTHER_KEY, name: 'new' });
+    await store.set({ apiKey: 'third-key' });
+    expect(saved().keys.slice(0, 2)).toEqual([bad, null]);
+    expect(saved().keys.map((it) => (it as { apiKey?: string } | null)?.apiKey)).toEqual([
+      KEY,
+      undefined,
+      OTHER_KEY,
+      'third-key',
+    ]);
+    await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+  });
+});
+
+describe('a write', () => {
+  test('makes a file that its owner alone can read', async () => {
+    await openStore().set({ apiKey: KEY });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('takes the file from others who could read it', async () => {
+    save({ apiKey: OTHER_KEY });
+    chmodSync(file, 0o644);
+    await openStore().set({ apiKey: KEY });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('leaves nothing else behind', async () => {
+    const store = openStore();
+    await store.set({ apiKey: KEY });
+    await expect(store.set({ apiKey: KEY }, 7)).rejects.toBeDefined();
+    await store.delete(KEY);
+    expect(readdirSync(join(file, '..'))).toEqual(['keys.json']);
+  });
+
+  test('keeps what else the file holds', async () => {
+    writeFileSync(file, JSON.stringify({ $schema: 'x', keys: [{ apiKey: OTHER_KEY, name: 'kept' }], note: [1] }));
+    await openStore().set({ apiKey: KEY });
+    expect(saved()).toMatchObject({
+      $schema: 'x',
+      note: [1],
+      keys: [{ apiKey: OTHER_KEY, name: 'kept' }, { apiKey: KEY }],
+    });
+  });
+
+  test('builds on what the file holds now, not on what was read before', async () => {
+    save({ apiKey: KEY, name: 'before' });
+    const store = openStore();
+    save({ apiKey: KEY, name: 'edited', version: 5 }, { apiKey: OTHER_KEY });
+    await expect(store.set({ apiKey: KEY, name: 'stale' }, 1)).rejects.toMatchObject({
+      code: 'ERR_RPC_GUARD_STALE_WRITE',
+    });
+    expect(await store.set({ apiKey: KEY, name: 'new' }, 5)).toMatchObject({ version: 6 });
+    expect(saved().keys.map(({ apiKey }) => apiKey)).toEqual([KEY, OTHER_KEY]);
+    expect(await store.get(OTHER_KEY)).toBeDefined();
+  });
+
+  test('is seen by another store of the file', async () => {
+    const [one, other] = [openStore(), openStore()];
+    await one.set({ apiKey: KEY, name: 'new' });
+    await until(async () => (await nameOf(other)) === 'new');
+    await one.delete(KEY);
+    await until(async () => (await other.get(KEY)) === undefined);
+  });
+
+  test('never shows half a file', async () => {
+    const store = openStore();
+    const keys = Array.from({ length: 30 }, (_, n) => ({ apiKey: `key-${String(n).padStart(4, '0')}` }));
+    await store.set({ apiKey: KEY });
+    let done = false as boolean;
+    const reading = (async () => {
+      let reads = 0;
+      for (; !done; reads++) {
+        expect(saved().keys.length).toBeGreaterThan(0);
+        await sleep(0);
+      }
+      return reads;
+    })();
+    for (const settings of keys) await store.set({ ...settings, name: 'x'.repeat(200) });
+    done = true;
+    expect(await reading).toBeGreaterThan(keys.length);
+  });
+
+  test('waits for the lock of another process', async () => {
+    save({ apiKey: KEY });
+    const store = openStore();
+    mkdirSync(`${file}.lock`);
+    let isWritten = false as boolean;
+    const writing = store.set({ apiKey: OTHER_KEY }).then(() => {
+      isWritten = true;
+    });
+    save({ apiKey: KEY, name: 'while it waits' });
+    await until(async () => (await nameOf(store)) === 'while it waits');
+    expect(isWritten).toBe(false);
+    rmSync(`${file}.lock`, { recursive: true });
+    await writing;
+    expect(saved().keys.map(({ apiKey }) => apiKey)).toEqual([KEY, OTHER_KEY]);
+  });
+
+  test('takes the lock of a process that died', async () => {
+    save({ apiKey: KEY });
+    const store = openStore();
+    mkdirSync(`${file}.lock`);
+    const longAgo = new Date(Date.now() - 60_000);
+    utimesSync(`${file}.lock`, longAgo, longAgo);
+    await store.set({ apiKey: OTHER_KEY });
+    expect(await store.get(OTHER_KEY)).toBeDefined();
+  });
+
+  test('of two processes at once loses nothing, and one of two contested writes wins', async () => {
+    save({ apiKey: 'contested-key' });
+    const count = 20;
+    const writers = ['writer-a', 'writer-b'].map((name) => {
+      const script = join(__dirname, '../support/file-writer.cjs');
+      const child = spawn(process.execPath, [script, file, name, String(count)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      endAfterTest(() => child.kill());
+      const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+      return { child, name, nextLine: async () => (await lines.next()).value as unknown };
+    });
+    for (const { nextLine } of writers) expect(await nextLine()).toBe('ready');
+    const ends = writers.map(({ child }) => once(child, 'exit'));
+    for (const { child } of writers) child.stdin.write('go\n');
+    const outcomes = await Promise.all(writers.map(({ nextLine }) => nextLine()));
+    expect(await Promise.all(ends)).toEqual([
+      [0, null],
+      [0, null],
+    ]);
+
+    expect([...outcomes].sort()).toEqual(['ERR_RPC_GUARD_STALE_WRITE', 'won']);
+    const winner = writers[outcomes.indexOf('won')]?.name;
+    const expected = writers.flatMap(({ name }) =>
+      Array.from({ length: count }, (_, n) => `${name}-${String(n).padStart(4, '0')}`),
+    );
+    expect(
+      saved()
+        .keys.map(({ apiKey }) => apiKey)
+        .sort(),
+    ).toEqual(['contested-key', ...expected].sort());
+    expect(saved().keys).toContainEqual(expect.objectContaining({ apiKey: 'contested-key', name: winner, version: 2 }));
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(file, '..'))).toEqual(['keys.json']);
+  });
+});
+
+describe('the path', () => {
+  test.each(['', undefined, null, 7, {}])('%p is none', (path) => {
+    expect(() => new FileStore(path as string)).toThrow(
+      expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error,
+    );
+  });
+
+  test('of a folder is none', () => {
+    mkdirSync(file);
+    expect(() => openStore()).toThrow(expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error);
+  });
+});
+
+test('a closed store keeps what was read and looks no more', async () => {
+  save({ apiKey: KEY, name: 'before' });
+  const [closed, open] = [openStore(), openStore()];
+  const changed: string[] = [];
+  closed.subscribe((apiKey) => changed.push(apiKey));
+  await closed.close();
+  save({ apiKey: KEY, name: 'after' });
+  await until(async () => (await nameOf(open)) === 'after');
+  expect(await nameOf(closed)).toBe('before');
+  expect(changed).toEqual([]);
+});

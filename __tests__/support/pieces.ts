@@ -1,0 +1,61 @@
+import { parseCalls } from '../../lib/json-rpc/call';
+import type { RpcCall } from '../../lib/json-rpc/call';
+import type { Logger } from '../../lib/logger';
+import type { RequestFacts } from '../../lib/request-facts';
+
+export const KEY = '0123456789abcdef0123456789abcdef';
+
+/** Facts of a request with `KEY` and no header. */
+export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {
+  return {
+    apiKey: KEY,
+    authorization: undefined,
+    origin: undefined,
+    userAgent: undefined,
+    duplicateHeader: undefined,
+    requestId: 'test',
+    ...given,
+  };
+}
+
+/** A call as the guard reads it from a body; `params` may be JSON text, for what JavaScript cannot say. */
+export function rpcCall(method: string, params: readonly unknown[] | string = []): RpcCall {
+  const json = typeof params === 'string' ? params : JSON.stringify(params);
+  const read = parseCalls(`{"jsonrpc":"2.0","id":1,"method":${JSON.stringify(method)},"params":${json}}`, 1);
+  const call = read.ok ? read.calls[0] : undefined;
+  if (call === undefined || 'invalid' in call) throw new Error(`no call: ${method} ${json}`);
+  return call;
+}
+
+/** The header that `curl --user user:secret` sends. */
+export function basicHeader(secret: string, user = ''): string {
+  return `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`;
+}
+
+export interface LoggedLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly text: string;
+}
+
+/** A logger that keeps what it is told. */
+export function recordingLogger(): Logger & { readonly lines: LoggedLine[] } {
+  const lines: LoggedLine[] = [];
+  const at = (level: LoggedLine['level']) => (fields: object, message: string) => {
+    lines.push({ level, text: `${message} ${JSON.stringify(fields)}` });
+  };
+  return { lines, info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export interface ThrownError extends Error {
+  readonly code?: unknown;
+}
+
+export function thrownBy(work: () => unknown): ThrownError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
