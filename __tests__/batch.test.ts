@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as afterIo } from 'node:timers/promises';
+import { runInThisContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { endAfterTest } from './support/cleanup';
 import { KEY, call, guardedApp } from './support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from './support/guarded-app';
 import { rawUpstream } from './support/raw-upstream';
@@ -302,6 +305,25 @@ describe('ids', () => {
     }
   });
 
+  test('that repeat many times are answered without a warning of the process', async () => {
+    // The process that jest hands to tests is a copy, which hears no events.
+    const main = runInThisContext('process') as NodeJS.Process;
+    const warnings: string[] = [];
+    const note = ({ name, message }: Error) => {
+      // http-proxy-middleware 3 uses what newer versions of Node deprecate.
+      if (name !== 'DeprecationWarning') warnings.push(message);
+    };
+    const app = await appWith();
+    await post(app.rpcUrl, allowed(1));
+    main.on('warning', note);
+    endAfterTest(() => main.off('warning', note));
+    const calls = Array.from({ length: 30 }, (_, n) => (n === 0 ? refused(1) : allowed(1, String(n))));
+    const { json } = await post(app.rpcUrl, calls);
+    expect(json).toEqual(calls.map((_, n) => (n === 0 ? errorTo(1, 'METHOD_NOT_ALLOWED') : answerTo(1, `eth_${n}`))));
+    await afterIo();
+    expect(warnings).toEqual([]);
+  });
+
   test('of any mix come back in the order of the request', async () => {
     const app = await appWith((res, body) => {
       const calls = JSON.parse(body) as { id?: unknown; method: string }[];
@@ -580,5 +602,5 @@ describe('two at once', () => {
       await closed;
       expect((await seen).writableFinished).toBe(false);
     }
-  });
+  }, 3000);
 });

@@ -1004,7 +1004,7 @@ describe('a batch', () => {
       [call('eth_ok', ['c'], 1), ok(2), no('third')],
     ];
     for (const batch of sent) client.socket.send(text(batch));
-    for (let n = 0; n < sent.length; n++) {
+    for (let left = sent.length; left > 0; left--) {
       const received = JSON.parse(await client.upstream.next()) as { id: unknown; params: unknown[] }[];
       reply(
         client,

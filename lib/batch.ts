@@ -65,13 +65,13 @@ export function runsOf(allowed: readonly RpcCall[]): readonly (readonly RpcCall[
 /** What came for a call: its response as the upstream wrote it, or why there is none. */
 export type Replies = Map<RpcCall, string | Refusal>;
 
-/** Adds what `answer` holds for the calls of a run. None, or several for one call, are no answer to it. */
+/** Adds what `answer` holds for calls that have no reply yet. None, or several for one call, are no answer to it. */
 export function addReplies(replies: Replies, run: readonly RpcCall[], answer: Buffer | Refusal): void {
   const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
   for (const call of run) {
     const [found, ...others] = answers?.get(call.id ?? '') ?? [];
     if (found !== undefined && others.length === 0) replies.set(call, found);
-    else if (isRefusal(answer)) replies.set(call, answer);
+    else if (isRefusal(answer) && !replies.has(call)) replies.set(call, answer);
   }
 }
 

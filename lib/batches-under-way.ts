@@ -7,51 +7,57 @@ import type { Refusal } from './refusals';
  * told to belong to one of them by its ids, so no two with an id in common are under way at once.
  */
 export interface BatchesUnderWay {
-  /** Waits until the ids are free, calls `send`, and resolves with the answer, or with a refusal when none comes. */
-  readonly sent: (ids: ReadonlySet<string>, send: () => void) => Promise<Buffer | Refusal>;
+  /** Calls `send` as soon as the ids are free, and `done` with the answer, or with a refusal when none comes. */
+  readonly exchange: (ids: ReadonlySet<string>, send: () => void, done: (answer: Buffer | Refusal) => void) => void;
   /** Whether `message`, an array from the upstream, answers one of them. */
-  readonly answered: (message: Buffer) => boolean;
+  readonly take: (message: Buffer) => boolean;
+  /** Forgets them: nobody is left to be answered. */
   readonly close: () => void;
 }
 
 interface Batch {
   readonly ids: ReadonlySet<string>;
-  readonly end: (outcome: Buffer | Refusal) => void;
+  readonly timer: NodeJS.Timeout;
+  readonly end: (answer: Buffer | Refusal) => void;
 }
 
 /** `onTimeout` is called when a batch gets no answer: a late one could be taken for another's, so the socket must end. */
 export function batchesUnderWay(timeoutMs: number, onTimeout: () => void): BatchesUnderWay {
   const batches = new Set<Batch>();
   let waiting: (() => void)[] = [];
-  let closed = false;
 
-  async function sent(ids: ReadonlySet<string>, send: () => void): Promise<Buffer | Refusal> {
-    while (!closed && [...batches].some((batch) => haveCommon(batch.ids, ids))) {
-      await new Promise<void>((resolve) => waiting.push(resolve));
+  function exchange(ids: ReadonlySet<string>, send: () => void, done: (answer: Buffer | Refusal) => void): void {
+    if ([...batches].some((other) => haveCommon(other.ids, ids))) {
+      waiting.push(() => {
+        exchange(ids, send, done);
+      });
+      return;
     }
-    if (closed) return refuse('UPSTREAM_UNAVAILABLE');
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        batch.end(refuse('UPSTREAM_TIMEOUT'));
-        onTimeout();
-      }, timeoutMs);
-      const batch: Batch = {
-        ids,
-        end(outcome) {
-          clearTimeout(timer);
-          batches.delete(batch);
-          resolve(outcome);
-          const woken = waiting;
-          waiting = [];
-          for (const wake of woken) wake();
-        },
-      };
-      batches.add(batch);
-      send();
-    });
+    const timer = setTimeout(() => {
+      batch.end(refuse('UPSTREAM_TIMEOUT'));
+      onTimeout();
+    }, timeoutMs);
+    const batch: Batch = {
+      ids,
+      timer,
+      end(answer) {
+        clearTimeout(timer);
+        batches.delete(batch);
+        done(answer);
+        wake();
+      },
+    };
+    batches.add(batch);
+    send();
   }
 
-  function answered(message: Buffer): boolean {
+  function wake(): void {
+    const woken = waiting;
+    waiting = [];
+    for (const again of woken) again();
+  }
+
+  function take(message: Buffer): boolean {
     const answers = splitAnswers(message);
     const batch = answers && [...batches].find(({ ids }) => [...answers.keys()].some((id) => ids.has(id)));
     batch?.end(message);
@@ -59,12 +65,12 @@ export function batchesUnderWay(timeoutMs: number, onTimeout: () => void): Batch
   }
 
   function close(): void {
-    closed = true;
-    for (const batch of batches) batch.end(refuse('UPSTREAM_UNAVAILABLE'));
-    for (const wake of waiting) wake();
+    for (const { timer } of batches) clearTimeout(timer);
+    batches.clear();
+    waiting = [];
   }
 
-  return { sent, answered, close };
+  return { exchange, take, close };
 }
 
 function haveCommon(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {

@@ -57,14 +57,12 @@ export function startSession(
     handshakeTimeout: upstreamTimeoutMs,
   });
   const batches = batchesUnderWay(upstreamTimeoutMs, () => {
-    // Past the errors that this makes of the batch.
-    setImmediate(() => {
-      closeFor('UPSTREAM_TIMEOUT', 1011);
-    });
+    closeFor('UPSTREAM_TIMEOUT', 1011);
   });
   const waiting: Message[] = [];
   let waitingBytes = 0;
   let working = false;
+  let ended = false;
   let batchCount = 0;
   /** Sockets not heard of since their last ping, and those whose writes were held up by then. */
   const silent = new Set<WebSocket>();
@@ -81,7 +79,7 @@ export function startSession(
     work().catch(fail);
   });
   upstream.on('message', (data: Buffer, isBinary) => {
-    if (isArray(data) && batches.answered(data)) return;
+    if (isArray(data) && batches.take(data)) return;
     send(client, data, isBinary);
     if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
   });
@@ -114,7 +112,7 @@ export function startSession(
       const message = waiting.shift();
       if (message === undefined) break;
       waitingBytes -= costOf(message);
-      if (client.readyState === WebSocket.OPEN) await handle(message);
+      if (!ended) await handle(message); // also what the caller sent just before it closed
     }
     working = false;
     if (waitingBytes <= MAX_WAITING_BYTES) client.resume();
@@ -136,33 +134,45 @@ export function startSession(
     report(judged, facts, performance.now() - arrivedAt);
     if (isRefusal(admission)) closeFor(admission.refused);
     else if (isRefusal(judged)) send(client, refusalReply(judged, undefined, replyOptions));
-    else if (judged.batch) passBatch(judged).catch(fail);
+    else if (judged.batch) passBatch(judged);
     else if (judged.allowed.length > 0) send(upstream, serialiseAll(judged));
     else send(client, mergeAnswers(judged, new Map(), replyOptions));
   }
 
   /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
-  async function passBatch(judged: JudgedCalls): Promise<void> {
-    batchCount++;
+  function passBatch(judged: JudgedCalls): void {
     const isWhole = judged.allowed.length === judged.calls.length;
+    const runs = isWhole ? [judged.allowed] : runsOf(judged.allowed);
     const replies: Replies = new Map();
-    for (const run of isWhole ? [judged.allowed] : runsOf(judged.allowed)) {
-      const answer = await exchange(run);
-      if (isWhole && !isRefusal(answer)) send(client, answer);
-      else addReplies(replies, run, answer);
+    batchCount++;
+
+    function next(index: number): void {
+      const run = runs[index];
+      if (run !== undefined) {
+        exchange(run, (answer) => {
+          if (isWhole && !isRefusal(answer)) send(client, answer);
+          else addReplies(replies, isRefusal(answer) ? judged.allowed : run, answer);
+          next(isRefusal(answer) ? runs.length : index + 1);
+        });
+        return;
+      }
+      if (!isWhole || replies.size > 0) send(client, mergeAnswers(judged, replies, replyOptions));
+      batchCount--;
+      work().catch(fail);
     }
-    if (!isWhole || replies.size > 0) send(client, mergeAnswers(judged, replies, replyOptions));
-    batchCount--;
-    await work();
+    next(0);
   }
 
-  /** Sends a batch to the upstream and waits for its answer, which is nothing where only notifications are in it. */
-  async function exchange(calls: readonly RpcCall[]): Promise<Buffer | Refusal> {
+  /** Sends a batch to the upstream. Where only notifications are in it no answer is waited for. */
+  function exchange(calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void): void {
     const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
     const body = serialiseBatch(calls);
-    if (ids.size > 0) return batches.sent(ids, () => send(upstream, body));
+    if (ids.size > 0) {
+      batches.exchange(ids, () => send(upstream, body), done);
+      return;
+    }
     send(upstream, body);
-    return Buffer.alloc(0);
+    done(Buffer.alloc(0));
   }
 
   function send(to: WebSocket, data: Buffer | string, isBinary = false): void {
@@ -191,6 +201,7 @@ export function startSession(
   }
 
   function close(code: number, reason = ''): void {
+    ended = true;
     closeSocket(client, code, reason);
     closeSocket(upstream, 1001);
   }

@@ -51,7 +51,7 @@ export function createWebSocketGuard(
   const sessions = new Set<Session>();
   const socketsByKey = new Map<string, number>();
   let timers: readonly NodeJS.Timeout[] = [];
-  let closed = false;
+  let closing: Promise<void> | undefined;
   let onLastClosed = (): void => undefined;
 
   function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -86,7 +86,7 @@ export function createWebSocketGuard(
   }
 
   function noRoom({ apiKey }: RequestFacts): Refusal | undefined {
-    if (closed) return refuse('SETTINGS_UNAVAILABLE');
+    if (closing !== undefined) return refuse('SETTINGS_UNAVAILABLE');
     return (socketsByKey.get(apiKey) ?? 0) < maxSocketsPerKey ? undefined : refuse('TOO_MANY_SOCKETS');
   }
 
@@ -125,13 +125,13 @@ export function createWebSocketGuard(
 
   return {
     upgrade,
-    async close() {
-      closed = true;
-      for (const session of sessions) session.close(1001);
-      if (sessions.size === 0) return;
-      await new Promise<void>((resolve) => {
+    close() {
+      closing ??= new Promise((resolve) => {
         onLastClosed = resolve;
+        for (const session of sessions) session.close(1001);
+        if (sessions.size === 0) resolve();
       });
+      return closing;
     },
   };
 }
@@ -143,5 +143,5 @@ function passOn(socket: Duplex): void {
   passedOn.set(socket, passes);
   if (server === undefined || passes < server.listenerCount('upgrade')) return;
   socket.on('error', () => socket.destroy());
-  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
 }

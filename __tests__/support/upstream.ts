@@ -18,7 +18,7 @@ export interface RecordingUpstream {
   readonly seen: SeenRequest[];
   /** Connections accepted so far. */
   connections: number;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 type Answer = (req: IncomingMessage, res: ServerResponse, body: string) => void;
