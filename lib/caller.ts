@@ -4,28 +4,34 @@ import type { Socket } from 'node:net';
 /** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
 const LINGER_MS = 2000;
 
-/** What is to be aborted when a socket closes. One listener for all: a caller may pipeline any number of requests. */
-const underWay = new WeakMap<Socket, Set<() => void>>();
+/** What is under way for a socket. One listener for all: a caller may pipeline any number of requests. */
+type UnderWay = Map<ServerResponse, () => void>;
+const underWay = new WeakMap<Socket, UnderWay>();
 
 export function hasGone({ socket }: IncomingMessage): boolean {
   return socket.destroyed;
 }
 
-/** Calls `abort` if the caller goes away before `res` is done. Of pipelined responses only the first hears of that. */
+/**
+ * Calls `abort` if the caller goes away before `res` is done; the last one that was given for it.
+ * Of pipelined responses only the first hears of that by itself.
+ */
 export function whenGone({ socket }: IncomingMessage, res: ServerResponse, abort: () => void): void {
   const aborts = underWay.get(socket) ?? watch(socket);
-  aborts.add(abort);
-  res.on('close', () => {
-    aborts.delete(abort);
-    if (!res.writableFinished) abort();
-  });
+  if (!aborts.has(res)) {
+    res.on('close', () => {
+      if (!res.writableFinished) aborts.get(res)?.();
+      aborts.delete(res);
+    });
+  }
+  aborts.set(res, abort);
 }
 
-function watch(socket: Socket): Set<() => void> {
-  const aborts = new Set<() => void>();
+function watch(socket: Socket): UnderWay {
+  const aborts: UnderWay = new Map();
   underWay.set(socket, aborts);
   socket.on('close', () => {
-    for (const abort of aborts) abort();
+    for (const abort of aborts.values()) abort();
   });
   return aborts;
 }
