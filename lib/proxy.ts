@@ -87,7 +87,7 @@ export function createHandOff(options: ParsedOptions): HandOff {
     });
     proxy.on('proxyRes', (answer: IncomingMessage, request: UpstreamRequest) => {
       if (isAnswer(answer)) return request.settle(answer);
-      answer.resume();
+      answer.destroy();
       return request.settle(unavailable(`status ${String(answer.statusCode)}`));
     });
     proxy.on('error', (error: NodeJS.ErrnoException, request: UpstreamRequest) => {

@@ -101,7 +101,8 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
       const headers = { ...req.headers, 'accept-encoding': 'identity' };
       const upstreamAnswer = await exchange(req, res, facts, serialiseBatch(run), headers);
       const body = isRefusal(upstreamAnswer) ? upstreamAnswer : await readAnswer(upstreamAnswer, upstreamTimeoutMs);
-      addReplies(replies, run, body);
+      addReplies(replies, isRefusal(body) ? judged.allowed : run, body);
+      if (isRefusal(body)) break;
     }
     sendJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
   }
