@@ -14,9 +14,10 @@ const tsc = spawnSync(process.execPath, [require.resolve('typescript/bin/tsc'), 
 });
 if (tsc.status !== 0) process.exit(1);
 
-const names = Object.keys(require('./dist/index.js'));
-writeFileSync(
-  new URL('index.mjs', dist),
-  `import guard from './index.js';\nexport const { ${names.join(', ')} } = guard;\n`,
-);
-writeFileSync(new URL('index.d.mts', dist), `export * from './index.js';\n`);
+const entries = ['index', 'stores/redis-store', 'stores/postgres-store', 'stores/store-contract'];
+for (const entry of entries) {
+  const names = Object.keys(require(`./dist/${entry}.js`)).join(', ');
+  const file = `./${entry.split('/').at(-1)}.js`;
+  writeFileSync(new URL(`${entry}.mjs`, dist), `import all from '${file}';\nexport const { ${names} } = all;\n`);
+  writeFileSync(new URL(`${entry}.d.mts`, dist), `export * from '${file}';\n`);
+}

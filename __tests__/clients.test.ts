@@ -47,10 +47,18 @@ async function askAnvil(method: string, ...params: readonly unknown[]): Promise<
   return (answer.json as { result: unknown }).result;
 }
 
+/** A node answers a transaction before it has mined it. */
+async function receiptOf(hash: unknown): Promise<{ contractAddress: string }> {
+  for (;;) {
+    const receipt = (await askAnvil('eth_getTransactionReceipt', hash)) as { contractAddress: string } | null;
+    if (receipt !== null) return receipt;
+  }
+}
+
 async function deploy(): Promise<string> {
   const hash = await askAnvil('eth_sendTransaction', { from: DEV_ACCOUNT, data: CONTRACT_CODE });
-  const { contractAddress } = (await askAnvil('eth_getTransactionReceipt', hash)) as { contractAddress: string };
-  await askAnvil('eth_sendTransaction', { from: DEV_ACCOUNT, to: contractAddress });
+  const { contractAddress } = await receiptOf(hash);
+  await receiptOf(await askAnvil('eth_sendTransaction', { from: DEV_ACCOUNT, to: contractAddress }));
   return contractAddress;
 }
 

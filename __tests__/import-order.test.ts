@@ -27,6 +27,7 @@ const ORDER = [
   'stores/file-store',
   'stores/redis-store',
   'stores/postgres-store',
+  'stores/store-contract',
   'stores/settings-store',
   'key-settings',
   'allowlists/index',

@@ -50,7 +50,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   }
   const parsed = parseOptions(options);
   const { exposeReason, logger, upstreamTimeoutMs } = parsed;
-  const store = cachedStore(parsed.store, parsed.staleIfErrorMs, parsed.logger);
+  const store = cachedStore(parsed.store, parsed);
   const handOff = createHandOff(parsed);
   const report = createReporter(parsed);
   const applyCors = corsFor(parsed.cors);

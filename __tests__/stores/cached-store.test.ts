@@ -52,7 +52,7 @@ afterEach(() => jest.useRealTimers());
 const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
 function cached(store: SettingsStore, staleIfErrorMs = STALE_MS): CachedStore {
-  return cachedStore(store, staleIfErrorMs, logger);
+  return cachedStore(store, { staleIfErrorMs, logger });
 }
 
 /** The name in the settings of a key, or what is known in place of them. */

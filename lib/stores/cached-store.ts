@@ -16,6 +16,18 @@ export interface CachedStore {
   close(): Promise<void>;
 }
 
+export interface CachedStoreOptions {
+  readonly logger: Logger;
+  /** Milliseconds that settings go on serving when the store is down. */
+  readonly staleIfErrorMs: number;
+  /** Milliseconds that settings are trusted. Default 4 s where the store announces changes, else 0.5 s. */
+  readonly ttlMs?: number;
+  /** Milliseconds that a key is taken for unknown without asking again. Default `ttlMs`. */
+  readonly negativeTtlMs?: number;
+  /** Keys that are kept, and unknown keys besides. Default 10,000. */
+  readonly max?: number;
+}
+
 interface Entry {
   readonly value: Lookup;
   /** When its read began, in milliseconds of the monotonic clock: a change after that is not in it. */
@@ -30,6 +42,8 @@ interface Flight {
   outdated: boolean;
   /** Reads of the key before this one that a change has made worthless. */
   readonly retries: number;
+  /** Made to see whether a store that was down is back. */
+  readonly isProbe: boolean;
 }
 
 /** A change is in force within 5 s where its message may be lost, within 1 s where there are no messages. */
@@ -39,22 +53,34 @@ const PROBE_INTERVAL_MS = 1000;
 const READ_TIMEOUT_MS = 2000;
 const MAX_RETRIES = 10;
 const MAX_KEYS = 10_000;
-const MAX_UNKNOWN_KEYS = 10_000;
+/** Reads of keys not seen before that may be under way at once: a flood of made-up keys must not become the store's. */
+const MAX_FIRST_READS = 100;
+const MAX_WAITING_READS = 1000;
 
 /**
  * Stands between the guard and a store: keeps what was read, compiled, for as long as it may be trusted; reads a key
  * once however many wait for it; lets a change in at once; and in an outage serves what was read before for
  * `staleIfErrorMs`, asks the store once a second, and opens nothing.
  */
-export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger: Logger): CachedStore {
-  const known = new LRUCache<string, Entry>({ max: MAX_KEYS });
-  const unknown = new LRUCache<string, Entry>({ max: MAX_UNKNOWN_KEYS });
+export function cachedStore(
+  store: SettingsStore,
+  {
+    logger,
+    staleIfErrorMs,
+    ttlMs = store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS,
+    negativeTtlMs = ttlMs,
+    max = MAX_KEYS,
+  }: CachedStoreOptions,
+): CachedStore {
+  const known = new LRUCache<string, Entry>({ max });
+  const unknown = new LRUCache<string, Entry>({ max });
   const flights = new Map<string, Flight>();
-  const ttlMs = store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS;
   let started: Promise<void> | undefined;
   let unsubscribe: (() => void) | undefined;
   let closed = false;
   let down = false;
+  let firstReads = 0;
+  const waitingReads: (() => void)[] = [];
   let nextProbeAt = 0;
 
   function start(): Promise<void> {
@@ -86,19 +112,35 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
   function get(apiKey: string, retries = 0): Lookup | Promise<Lookup> {
     const now = performance.now();
     const entry = known.get(apiKey) ?? unknown.get(apiKey);
-    if (entry !== undefined && now - entry.readAt < ttlMs) return entry.value;
+    if (entry !== undefined && now - entry.readAt < (entry.value === 'unknown' ? negativeTtlMs : ttlMs))
+      return entry.value;
     const flight = flights.get(apiKey);
     if (flight !== undefined) return flight.result;
-    if (down) {
+    if (entry === undefined && waitingReads.length >= MAX_WAITING_READS) return 'unavailable';
+    const isProbe = down;
+    if (isProbe) {
       if (now < nextProbeAt) return stale(apiKey);
       nextProbeAt = now + PROBE_INTERVAL_MS;
     }
-    const started: Flight = { outdated: false, retries, result: Promise.resolve().then(() => read(apiKey, started)) };
+    const result = Promise.resolve().then(() => read(apiKey, started));
+    const started: Flight = { outdated: false, retries, isProbe, result };
     flights.set(apiKey, started);
     return started.result;
   }
 
   async function read(apiKey: string, flight: Flight): Promise<Lookup> {
+    const isFirst = !known.has(apiKey) && !unknown.has(apiKey);
+    if (isFirst) await turn();
+    // It may have gone down while this one waited.
+    const lookup = down && !flight.isProbe ? stale(apiKey) : await ask(apiKey, flight);
+    if (isFirst) turnEnded();
+    if (flight.outdated) return again(apiKey, flight);
+    flights.delete(apiKey);
+    return lookup;
+  }
+
+  /** What the store says now, which is worth nothing when the flight has become outdated. */
+  async function ask(apiKey: string, flight: Flight): Promise<Lookup> {
     const readAt = performance.now();
     try {
       const settings = await withinTime(async () => {
@@ -106,17 +148,26 @@ export function cachedStore(store: SettingsStore, staleIfErrorMs: number, logger
         return store.get(apiKey);
       });
       recovered();
-      return flight.outdated ? await again(apiKey, flight) : keep(apiKey, { value: compile(apiKey, settings), readAt });
+      return flight.outdated ? 'unavailable' : keep(apiKey, { value: compile(apiKey, settings), readAt });
     } catch (error) {
-      if (flight.outdated) return await again(apiKey, flight);
+      if (flight.outdated) return 'unavailable';
       if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') {
         return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt });
       }
       failed(error, apiKey);
       return stale(apiKey);
-    } finally {
-      if (!flight.outdated) flights.delete(apiKey);
     }
+  }
+
+  async function turn(): Promise<void> {
+    if (firstReads < MAX_FIRST_READS) firstReads++;
+    else await new Promise<void>((resolve) => waitingReads.push(resolve));
+  }
+
+  function turnEnded(): void {
+    const next = waitingReads.shift();
+    if (next === undefined) firstReads--;
+    else next();
   }
 
   /** A key that changes faster than it can be read is not served. */
