@@ -70,7 +70,8 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
   const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
   if (host === '' || whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
 
-  const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(`.${host}`);
+  const parent = `.${host}`;
+  const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(parent);
   const isScheme = (scheme: string) => whole.scheme === '' || scheme === whole.scheme;
   const isPort = ({ scheme, port }: Origin) => {
     if (suffix === ':*') return true;

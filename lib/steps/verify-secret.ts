@@ -34,7 +34,7 @@ function presentedSecret(facts: RequestFacts, secrets: readonly CompiledSecret[]
 /** Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. */
 function parseCredentials(authorization: string): basicAuth.BasicAuthResult | undefined {
   const base64 = BASIC_CREDENTIALS.exec(authorization)?.[1];
-  if (base64 === undefined || Buffer.from(base64, 'base64').toString('base64') !== base64) return undefined;
-  if (!isUtf8(Buffer.from(base64, 'base64'))) return undefined;
-  return basicAuth.parse(authorization);
+  if (base64 === undefined) return undefined;
+  const bytes = Buffer.from(base64, 'base64');
+  return bytes.toString('base64') === base64 && isUtf8(bytes) ? basicAuth.parse(authorization) : undefined;
 }
