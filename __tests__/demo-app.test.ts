@@ -13,7 +13,7 @@ import { endAfterTest } from './support/cleanup';
 
 /** `npm run demo` without the build in front: it needs an up-to-date dist/. */
 const DEMO = resolve(__dirname, '../demo-app/start.mjs');
-const CHROMIUM = '/usr/bin/chromium';
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const CHROMIUM_ARGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking ' +
   '--disable-component-update --disable-sync';
