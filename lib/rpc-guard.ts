@@ -72,10 +72,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     const arrivedAt = performance.now();
     const judged = await judge(req, facts, arrivedAt);
     report(judged, facts, performance.now() - arrivedAt);
-    if (isRefusal(judged)) {
-      answer(req, res, facts, judged);
-      return;
-    }
+    if (isRefusal(judged)) return answer(req, res, facts, judged);
 
     const { batch, calls, allowed } = judged;
     const [first] = calls;
