@@ -14,6 +14,18 @@ export const stderrLogger: Logger = {
   },
 };
 
+/** A logger whose failures are its own. */
+export function quiet(logger: Logger): Logger {
+  const attempt = (level: keyof Logger) => (fields: object, message: string) => {
+    try {
+      logger[level](fields, message);
+    } catch {
+      // There is nobody left to tell.
+    }
+  };
+  return { info: attempt('info'), warn: attempt('warn'), error: attempt('error') };
+}
+
 /** An error in one line that may be logged: no stack, no credentials of a URL, not the `secret`. */
 export function describeError(error: unknown, secret?: string): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : `a thrown ${typeof error}`;
@@ -21,5 +33,5 @@ export function describeError(error: unknown, secret?: string): string {
     .replace(/\/\/[^\s/]*@/g, '//***@')
     .replace(/\s+/g, ' ')
     .slice(0, 500);
-  return secret === undefined ? line : line.replaceAll(secret, '***');
+  return secret ? line.replaceAll(secret, '***') : line;
 }

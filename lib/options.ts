@@ -4,7 +4,7 @@ import { addressTable } from './allowlists/address-params';
 import type { AddressParams, AddressTable } from './allowlists/address-params';
 import { methods } from './allowlists';
 import { RpcGuardError } from './errors';
-import { stderrLogger } from './logger';
+import { quiet, stderrLogger } from './logger';
 import type { Logger } from './logger';
 import type { Reason } from './refusals';
 import { parseKeyPath } from './request-facts';
@@ -101,10 +101,24 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
 ];
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
+const METHOD = /^[\x21-\x7e]{1,128}$/;
+const CORS_OPTIONS = [
+  'origin',
+  'methods',
+  'allowedHeaders',
+  'exposedHeaders',
+  'credentials',
+  'maxAge',
+  'preflightContinue',
+  'optionsSuccessStatus',
+];
+
 const isFunction = (value: unknown) => typeof value === 'function';
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const has = (value: unknown, ...names: string[]) =>
   isObject(value) && names.every((name) => isFunction((value as Record<string, unknown>)[name]));
+const isPlainObject = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 const isWhole = (min: number, max: number) => (value: unknown) =>
   Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
 
@@ -143,7 +157,9 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
     default: DEFAULT_BLOCKED_METHODS,
   },
   addressParams: {
-    accepts: (value) => isObject(value) && Object.values(value).every((row) => row === 'none' || isFunction(row)),
+    accepts: (value) =>
+      isPlainObject(value) &&
+      Object.entries(value).every(([method, row]) => METHOD.test(method) && (row === 'none' || isFunction(row))),
     takes: 'functions of params or "none" by method, such as { acme_balance: (params) => params[0] }',
     default: {},
   },
@@ -162,7 +178,9 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
   upstreamTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 30000', default: 30_000 },
   staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
   cors: {
-    accepts: (value) => typeof value === 'boolean' || isObject(value),
+    accepts: (value) =>
+      typeof value === 'boolean' ||
+      (isPlainObject(value) && Object.keys(value).every((name) => CORS_OPTIONS.includes(name))),
     takes: 'true, false or options of the cors package, such as { origin: "https://app.example.com" }',
     default: true,
   },
@@ -186,7 +204,7 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
  * the path of an upstream are not in the message.
  */
 export function parseOptions(options: RpcGuardOptions): ParsedOptions {
-  const given: Record<string, unknown> = isObject(options) ? { ...options } : {};
+  const given: Record<string, unknown> = isPlainObject(options) ? { ...options } : {};
   const values: Record<string, unknown> = {};
   const problems = Object.keys(given)
     .filter((name) => !Object.hasOwn(OPTIONS, name))
@@ -203,6 +221,7 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
   const checked = values as unknown as Required<RpcGuardOptions>;
   return {
     ...checked,
+    logger: quiet(checked.logger),
     upstream: parseUpstream(checked.upstream)!,
     path: parseKeyPath(checked.path)!,
     wsPath: parseWsPath(checked.wsPath)!,

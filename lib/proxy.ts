@@ -32,7 +32,6 @@ const WITHHELD_HEADERS =
 const ANSWERS_OWN_HEADERS = ['content-type', 'content-length', 'content-encoding'];
 /** How long a caller may take nothing of its answer. */
 const CALLER_IDLE_MS = 120_000;
-const MAX_BUFFERED_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /**
  * The request half that http-proxy-middleware is given: made from what was checked, with nothing of the caller's
@@ -172,8 +171,8 @@ export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: numb
   answer.pipe(res);
 }
 
-/** The whole of the upstream's answer, or a refusal where it is cut off or more than 64 MiB. */
-export async function readAnswer(answer: IncomingMessage, idleMs: number): Promise<Buffer | Refusal> {
+/** The whole of the upstream's answer, or a refusal where it is cut off or more than `maxBytes`. */
+export async function readAnswer(answer: IncomingMessage, idleMs: number, maxBytes: number): Promise<Buffer | Refusal> {
   const heard = endWhenSilent(answer, idleMs, () => false);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -181,7 +180,7 @@ export async function readAnswer(answer: IncomingMessage, idleMs: number): Promi
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       heard();
       size += chunk.length;
-      if (size > MAX_BUFFERED_ANSWER_BYTES) return unavailable('its answer is too large');
+      if (size > maxBytes) return unavailable('its answer is too large');
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);

@@ -32,6 +32,7 @@ export const REFUSALS = {
   SETTINGS_UNAVAILABLE: { status: 503, code: -32603, message: 'project ID settings are unavailable, try again' },
   UPSTREAM_UNAVAILABLE: { status: 502, code: -32603, message: 'upstream unavailable' },
   UPSTREAM_TIMEOUT: { status: 504, code: -32603, message: 'upstream timed out' },
+  INTERNAL_ERROR: { status: 500, code: -32603, message: 'internal error' },
   CONFIGURATION_ERROR: { status: 500, code: -32603, message: 'rpc-guard is misconfigured' },
 } as const satisfies Record<string, RefusalRow>;
 

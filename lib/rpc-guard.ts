@@ -8,6 +8,7 @@ import { admit } from './chain';
 import { createReporter } from './decisions';
 import { RpcGuardError } from './errors';
 import { serialiseBatch } from './json-rpc/call';
+import { describeError } from './logger';
 import { parseOptions } from './options';
 import type { RpcGuardOptions } from './options';
 import { createHandOff, readAnswer, relay } from './proxy';
@@ -35,6 +36,8 @@ const CORS_DEFAULTS: cors.CorsOptions = {
   exposedHeaders: ['X-Request-Id', 'Retry-After'],
   maxAge: 600,
 };
+/** Of the upstream's answers to one batch, where they have to be put together with refusals. */
+const MAX_MERGED_BYTES = 16 * 1024 * 1024;
 /** A body that took longer than this took long enough for its key to be revoked meanwhile. */
 const READMIT_AFTER_MS = 500;
 
@@ -64,7 +67,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     res.setHeader('X-Request-Id', facts.requestId);
     applyCors(req, res, (error?: unknown) => {
       if (error !== undefined || req.method === 'OPTIONS') next(error);
-      else route(req, res, facts).catch(next);
+      else route(req, res, facts).catch((failure: unknown) => failed(req, res, facts, failure));
     });
   }
 
@@ -94,12 +97,16 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     judged: JudgedCalls,
   ): Promise<void> {
     const replies: Replies = new Map();
+    let bytesLeft = MAX_MERGED_BYTES;
     for (const run of runsOf(judged.allowed)) {
       const headers = { ...req.headers, 'accept-encoding': 'identity' };
       const upstreamAnswer = await exchange(req, res, facts, serialiseBatch(run), headers);
-      const body = isRefusal(upstreamAnswer) ? upstreamAnswer : await readAnswer(upstreamAnswer, upstreamTimeoutMs);
+      const body = isRefusal(upstreamAnswer)
+        ? upstreamAnswer
+        : await readAnswer(upstreamAnswer, upstreamTimeoutMs, bytesLeft);
       addReplies(replies, isRefusal(body) ? judged.allowed : run, body);
       if (isRefusal(body)) break;
+      bytesLeft -= body.length;
     }
     sendJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
   }
@@ -134,6 +141,13 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     return upstreamAnswer;
   }
 
+  /** What should not happen is refused too, in the same words as the rest. */
+  function failed(req: IncomingMessage, res: ServerResponse, facts: RequestFacts, error: unknown): void {
+    logger.error({ requestId: facts.requestId, reason: describeError(error, facts.apiKey) }, 'a request failed');
+    if (res.headersSent) res.destroy();
+    else answer(req, res, facts, refuse('INTERNAL_ERROR'));
+  }
+
   /** The one place that answers a refusal. */
   function answer(req: IncomingMessage, res: ServerResponse, facts: RequestFacts, refusal: Refusal, id?: string): void {
     const { status } = REFUSALS[refusal.refused];
@@ -146,9 +160,10 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
 
   const webSockets = createWebSocketGuard(parsed, store, report, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
-    applyCors(req, res, () => {
-      answer(req, res, facts, refusal);
-    });
+    const done = () => answer(req, res, facts, refusal);
+    if (req.method === 'OPTIONS')
+      done(); // no preflight: that asks for no upgrade
+    else applyCors(req, res, done);
   });
 
   return Object.assign(rpcGuardMiddleware, {

@@ -30,6 +30,7 @@ interface Message {
 
 /** Bytes that may wait in one direction before its sender is read from no more. */
 const MAX_WAITING_BYTES = 1024 * 1024;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Batches of one socket that may wait for their answers at once. */
 const MAX_BATCHES = 16;
 const OPEN_BRACKET = 0x5b;
@@ -55,6 +56,7 @@ export function startSession(
     headers: options.upstream.wsHeaders,
     ...SOCKET_OPTIONS,
     handshakeTimeout: upstreamTimeoutMs,
+    maxPayload: MAX_ANSWER_BYTES,
   });
   const batches = batchesUnderWay(upstreamTimeoutMs, () => {
     closeFor('UPSTREAM_TIMEOUT', 1011);

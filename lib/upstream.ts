@@ -58,7 +58,8 @@ export function parseUpstream(upstream: unknown): Upstream | undefined {
 function parseUrl(url: unknown, ...protocols: readonly string[]): URL | undefined {
   if (typeof url !== 'string' || !URL.canParse(url)) return undefined;
   const parsed = new URL(url);
-  return protocols.includes(parsed.protocol) && basicCredentials(parsed) !== undefined ? parsed : undefined;
+  if (parsed.hash !== '' || basicCredentials(parsed) === undefined) return undefined;
+  return protocols.includes(parsed.protocol) ? parsed : undefined;
 }
 
 /** All of it that is no secret: credentials, path and headers may be. */
@@ -87,7 +88,10 @@ function basicCredentials({ username, password }: URL): Record<string, string> |
 }
 
 function areHeaders(headers: unknown): headers is Record<string, string> {
-  if (!isObject(headers)) return false;
+  // A Headers or a Map has its entries where nobody would look for them.
+  if (!isObject(headers) || ![Object.prototype, null].includes(Object.getPrototypeOf(headers) as object | null))
+    return false;
+  if (new Set(Object.keys(headers).map((name) => name.toLowerCase())).size < Object.keys(headers).length) return false;
   return Object.entries(headers).every(([name, value]: [string, unknown]) => {
     if (typeof value !== 'string' || GUARDS_HEADERS.test(name)) return false;
     try {

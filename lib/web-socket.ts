@@ -48,6 +48,10 @@ export function createWebSocketGuard(
     ...SOCKET_OPTIONS,
     maxPayload: maxBodyBytes,
   });
+  handshakes.on('wsClientError', (error, socket, req) => {
+    const facts = requestFacts(req, wsPath);
+    if (facts !== undefined) refuseOver(socket, req, facts, refuse('INVALID_REQUEST', { why: error.message }));
+  });
   const sessions = new Set<Session>();
   const socketsByKey = new Map<string, number>();
   let timers: readonly NodeJS.Timeout[] = [];
@@ -75,6 +79,10 @@ export function createWebSocketGuard(
       return;
     }
     report(refusal, facts, performance.now() - arrivedAt);
+    refuseOver(socket, req, facts, refusal);
+  }
+
+  function refuseOver(socket: Duplex, req: IncomingMessage, facts: RequestFacts, refusal: Refusal): void {
     if (!(socket instanceof Socket)) throw new TypeError('an upgrade comes on a socket');
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;

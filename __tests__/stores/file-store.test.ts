@@ -20,8 +20,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FileStore, hashSecret } from '../../lib';
 import type { RpcGuardError } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
+import { describeLocalStore } from '../support/local-store';
 import { KEY, recordingLogger, thrownBy } from '../support/pieces';
-import { describeWritableStore } from '../support/store-contract';
+import { storeContract } from './store-contract';
 
 const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 const HASH = hashSecret('rgs_a-secret');
@@ -57,7 +58,8 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 const errors = () => logger.lines.filter(({ level }) => level === 'error').map(({ text }) => text);
 
 describe('FileStore', () => {
-  describeWritableStore(() => openStore());
+  storeContract(test, () => openStore());
+  describeLocalStore(() => openStore());
 });
 
 describe('a settings file', () => {

@@ -1,9 +1,11 @@
 import { MemoryStore } from '../../lib';
 import { KEY } from '../support/pieces';
-import { describeWritableStore } from '../support/store-contract';
+import { describeLocalStore } from '../support/local-store';
+import { storeContract } from './store-contract';
 
 describe('MemoryStore', () => {
-  describeWritableStore(() => new MemoryStore());
+  storeContract(test, () => new MemoryStore());
+  describeLocalStore(() => new MemoryStore());
 
   test('takes keys that are written in code', async () => {
     const store = new MemoryStore([{ apiKey: KEY, requireSecret: true }, { apiKey: 'another-key' }]);

@@ -15,7 +15,10 @@ export interface JsonLimits {
   readonly maxValues: number;
 }
 
-/** For text that is only looked into and passed on as it came: whatever is JSON will do, as `JSON.parse` reads it. */
+/**
+ * For text that is only looked into and passed on as it came: whatever is JSON will do, as `JSON.parse` reads it. Of an
+ * array of objects their members are kept, and of what is deeper nothing, `null` standing in its place.
+ */
 export const ANY_JSON = 'any';
 
 export type JsonResult =
@@ -53,6 +56,7 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
  */
 export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): JsonResult {
   const { maxDepth, maxValues } = limits === ANY_JSON ? UNLIMITED : limits;
+  const keptDepth = limits === ANY_JSON ? 2 : Infinity;
   let i = 0;
   const isSound = text.isWellFormed(); // what came as bytes is
   let rule: string | undefined;
@@ -70,6 +74,11 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
 
   function fail(): never {
     throw NOT_JSON;
+  }
+
+  /** Whether what is read now is only checked for its syntax. */
+  function skips(): boolean {
+    return rule !== undefined || closers.length > keptDepth;
   }
 
   function breakRule(broken: string): void {
@@ -102,7 +111,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     }
     i = end + 1;
     const raw = text.slice(start, end);
-    if ((!escaped && isSound) || rule !== undefined) return raw;
+    if ((!escaped && isSound) || skips()) return raw;
     const value = JSON.parse(`"${raw}"`) as string;
     if (!value.isWellFormed()) breakRule('a lone surrogate');
     return value;
@@ -113,7 +122,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     if (!NUMBER.test(text)) fail();
     const digits = text.slice(i, NUMBER.lastIndex);
     i = NUMBER.lastIndex;
-    if (rule !== undefined) return 0;
+    if (skips()) return 0;
     const value = Number(digits);
     if (!Number.isFinite(value)) breakRule('a number beyond the range of a double');
     return String(value) === digits ? value : new ExactNumber(digits);
@@ -130,7 +139,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     const read = readString();
     if (skipSpace() !== COLON) fail();
     i++;
-    if (rule !== undefined) return;
+    if (skips()) return;
     if (read === '__proto__') breakRule('a member named __proto__');
     else if (Object.hasOwn(container as object, read)) breakRule('a member name twice in one object');
     name = read;
@@ -139,7 +148,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
   function open(closer: number, opened: Container): void {
     i++;
     closers.push(closer);
-    if (rule !== undefined) return;
+    if (skips()) return;
     if (closers.length > maxDepth) {
       breakRule(`nesting deeper than ${String(maxDepth)}`);
       return;
@@ -152,8 +161,9 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
   }
 
   function close(): JsonValue {
+    const skipped = skips();
     closers.pop();
-    if (rule !== undefined || container === undefined) return null;
+    if (skipped || container === undefined) return null;
     const closed = container;
     container = outer.pop();
     name = outerNames.pop() ?? '';
@@ -197,7 +207,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
       for (;;) {
         const closer = closers.at(-1);
-        if (ended && rule === undefined) {
+        if (ended && !skips()) {
           attach(value);
           if (closers.length === 1 && closer === CLOSE_ARRAY) spans.push(i);
         }

@@ -32,6 +32,8 @@ interface Entry {
   readonly value: Lookup;
   /** When its read began, in milliseconds of the monotonic clock: a change after that is not in it. */
   readonly readAt: number;
+  /** How many gaps in the announcements there had been. */
+  readonly gap: number;
   /** Why settings do not parse. */
   readonly problem?: string;
 }
@@ -40,6 +42,7 @@ interface Entry {
 interface Flight {
   readonly result: Promise<Lookup>;
   outdated: boolean;
+  readonly beganAt: number;
   /** Reads of the key before this one that a change has made worthless. */
   readonly retries: number;
   /** Made to see whether a store that was down is back. */
@@ -79,6 +82,7 @@ export function cachedStore(
   let unsubscribe: (() => void) | undefined;
   let closed = false;
   let down = false;
+  let gaps = 0;
   let firstReads = 0;
   const waitingReads: (() => void)[] = [];
   let nextProbeAt = 0;
@@ -101,8 +105,9 @@ export function cachedStore(
       flights.delete(key);
     }
     if (apiKey === undefined) {
-      known.clear();
-      unknown.clear();
+      // What is known may be old: it serves on only while the store is down, which is to be found out at once.
+      gaps++;
+      nextProbeAt = 0;
     } else {
       known.delete(apiKey);
       unknown.delete(apiKey);
@@ -112,20 +117,24 @@ export function cachedStore(
   function get(apiKey: string, retries = 0): Lookup | Promise<Lookup> {
     const now = performance.now();
     const entry = known.get(apiKey) ?? unknown.get(apiKey);
-    if (entry !== undefined && now - entry.readAt < (entry.value === 'unknown' ? negativeTtlMs : ttlMs))
-      return entry.value;
+    if (entry !== undefined && entry.gap === gaps && now - entry.readAt < freshFor(entry)) return entry.value;
     const flight = flights.get(apiKey);
-    if (flight !== undefined) return flight.result;
-    if (entry === undefined && waitingReads.length >= MAX_WAITING_READS) return 'unavailable';
+    // A change that came after a slow read began may not be in what it brings.
+    if (flight !== undefined && now - flight.beganAt < ttlMs) return flight.result;
+    if (entry === undefined && flights.size >= MAX_FIRST_READS + MAX_WAITING_READS) return 'unavailable';
     const isProbe = down;
     if (isProbe) {
       if (now < nextProbeAt) return stale(apiKey);
       nextProbeAt = now + PROBE_INTERVAL_MS;
     }
     const result = Promise.resolve().then(() => read(apiKey, started));
-    const started: Flight = { outdated: false, retries, isProbe, result };
+    const started: Flight = { outdated: false, retries, isProbe, beganAt: now, result };
     flights.set(apiKey, started);
     return started.result;
+  }
+
+  function freshFor({ value }: Entry): number {
+    return value === 'unknown' ? negativeTtlMs : ttlMs;
   }
 
   async function read(apiKey: string, flight: Flight): Promise<Lookup> {
@@ -135,7 +144,7 @@ export function cachedStore(
     const lookup = down && !flight.isProbe ? stale(apiKey) : await ask(apiKey, flight);
     if (isFirst) turnEnded();
     if (flight.outdated) return again(apiKey, flight);
-    flights.delete(apiKey);
+    if (flights.get(apiKey) === flight) flights.delete(apiKey);
     return lookup;
   }
 
@@ -148,11 +157,11 @@ export function cachedStore(
         return store.get(apiKey);
       });
       recovered();
-      return flight.outdated ? 'unavailable' : keep(apiKey, { value: compile(apiKey, settings), readAt });
+      return flight.outdated ? 'unavailable' : keep(apiKey, { value: compile(apiKey, settings), readAt, gap: gaps });
     } catch (error) {
       if (flight.outdated) return 'unavailable';
       if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') {
-        return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt });
+        return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt, gap: gaps });
       }
       failed(error, apiKey);
       return stale(apiKey);
@@ -179,6 +188,8 @@ export function cachedStore(
     if (entry.problem !== undefined && known.peek(apiKey)?.problem !== entry.problem) {
       logger.error({ key: keyHint(apiKey), reason: entry.problem }, 'settings do not parse; the key is refused');
     }
+    const newer = known.peek(apiKey) ?? unknown.peek(apiKey);
+    if (newer !== undefined && newer.readAt > entry.readAt) return newer.value;
     known.delete(apiKey);
     unknown.delete(apiKey);
     (entry.value === 'unknown' ? unknown : known).set(apiKey, entry);

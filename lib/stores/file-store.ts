@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { lock } from 'proper-lockfile';
@@ -7,7 +7,7 @@ import { RpcGuardError } from '../errors';
 import { parseJson } from '../json-rpc/strict-json';
 import { parseKeySettings } from '../key-settings';
 import type { KeySettings, KeySettingsInput } from '../key-settings';
-import { describeError, stderrLogger } from '../logger';
+import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
 import { assertFresh, pageOf, settingsToWrite } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
@@ -50,6 +50,8 @@ export class FileStore implements WritableSettingsStore {
   /** Inode, size and time of the content in `#text`; `''` while the file is too young to trust them. */
   #stamp = '';
   #polling = false;
+  /** Grows with each content that is taken over: what was read before the last is old. */
+  #generation = 0;
   #complaint = { text: '', logged: false };
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file. */
@@ -58,7 +60,7 @@ export class FileStore implements WritableSettingsStore {
       throw storeError('FileStore takes the path of a JSON file, such as "./rpc-guard.json"');
     }
     this.#path = resolve(path);
-    this.#logger = logger;
+    this.#logger = quiet(logger);
     const text = readIfThere(this.#path);
     if (text !== undefined) this.#adopt(text);
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
@@ -108,11 +110,13 @@ export class FileStore implements WritableSettingsStore {
   async #poll(): Promise<void> {
     if (this.#polling) return;
     this.#polling = true;
+    const generation = this.#generation;
     try {
       const { ino, size, mtimeMs } = await stat(this.#path);
       const stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
       if (stamp === this.#stamp) return;
       const text = await readFile(this.#path, 'utf8');
+      if (generation !== this.#generation) return;
       if (text !== this.#text) this.#adopt(text);
       this.#stamp = Date.now() - mtimeMs > UNSETTLED_MS ? stamp : '';
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
@@ -150,6 +154,7 @@ export class FileStore implements WritableSettingsStore {
     }
     this.#text = text;
     this.#keys = after;
+    this.#generation++;
     for (const apiKey of new Set([...before.keys(), ...after.keys()])) {
       if (before.get(apiKey) === after.get(apiKey)) continue;
       for (const listener of this.#listeners) listener(apiKey);
@@ -161,16 +166,19 @@ export class FileStore implements WritableSettingsStore {
     apiKey: string,
     change: (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined,
   ): Promise<KeySettings | undefined> {
-    const unlock = await this.#lock();
+    const path = realPath(this.#path);
+    const unlock = await this.#lock(path);
     try {
-      const document = parseDocument(readIfThere(this.#path) ?? '{ "keys": [] }', this.#path);
+      const before = readIfThere(path);
+      if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
+      const document = parseDocument(before ?? '{ "keys": [] }', path);
       const found = document.keys.findIndex((raw) => apiKeyOf(raw) === apiKey);
       const { settings: current } = entryFrom(document.keys[found], this.#keys.get(apiKey));
       const written = change(current instanceof RpcGuardError ? undefined : current, found !== -1);
       const keys = document.keys.filter((raw) => apiKeyOf(raw) !== apiKey);
       if (written !== undefined) keys.splice(found === -1 ? keys.length : found, 0, written);
       const text = `${JSON.stringify({ ...document, keys }, null, 2)}\n`;
-      await writeFileAtomic(this.#path, text, { mode: 0o600 });
+      await writeFileAtomic(path, text, { mode: 0o600 });
       this.#adopt(text);
       return written;
     } finally {
@@ -178,9 +186,9 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  async #lock(): Promise<() => Promise<void>> {
+  async #lock(path: string): Promise<() => Promise<void>> {
     try {
-      return await lock(this.#path, {
+      return await lock(path, {
         realpath: false,
         stale: LOCK_STALE_MS,
         retries: LOCK_RETRIES,
@@ -192,13 +200,22 @@ export class FileStore implements WritableSettingsStore {
         },
       });
     } catch (cause) {
-      throw storeError(`${this.#path} cannot be locked for writing; nothing was written`, cause);
+      throw storeError(`${path} cannot be locked for writing; nothing was written`, cause);
     }
   }
 }
 
 function storeError(message: string, cause?: unknown): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_STORE', message, { cause });
+}
+
+/** Where a link leads, so that all who write the file lock the same. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 function readIfThere(path: string): string | undefined {

@@ -32,7 +32,8 @@ interface Row {
   readonly settings: unknown;
 }
 
-const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,48}$/;
+/** Two of them and a dot are the channel's name, which may have 63 bytes. */
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,30}$/;
 /** Of the transaction-level advisory lock under which instances that start at once create the table. */
 const LOCK_ID = 7_241_337;
 const RELISTEN_MS = 500;
@@ -69,15 +70,22 @@ export class PostgresStore implements WritableSettingsStore {
   async init(): Promise<void> {
     const { rows } = await this.#pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [this.#table]);
     if (rows[0]?.['exists'] === true) return;
-    const createSchema = this.#schema === undefined ? '' : `CREATE SCHEMA IF NOT EXISTS "${this.#schema}";`;
+    const createSchema = await this.#createSchema();
     await this.#pool.query(`
       SELECT pg_advisory_xact_lock(${String(LOCK_ID)});
       ${createSchema}
       CREATE TABLE IF NOT EXISTS ${this.#table} (
         api_key text COLLATE "C" PRIMARY KEY,
         version integer NOT NULL,
-        settings jsonb NOT NULL
+        settings text NOT NULL
       );`);
+  }
+
+  /** Nothing where the schema is there: the role may not be allowed to create any. */
+  async #createSchema(): Promise<string> {
+    if (this.#schema === undefined) return '';
+    const { rows } = await this.#pool.query('SELECT to_regnamespace($1) IS NOT NULL AS exists', [`"${this.#schema}"`]);
+    return rows[0]?.['exists'] === true ? '' : `CREATE SCHEMA IF NOT EXISTS "${this.#schema}";`;
   }
 
   async get(apiKey: string): Promise<KeySettings | undefined> {
@@ -89,14 +97,13 @@ export class PostgresStore implements WritableSettingsStore {
     for (;;) {
       const before = await this.#read(apiKey);
       const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion);
-      const done = await this.#change(
-        `INSERT INTO ${this.#table} AS stored (api_key, version, settings)
-         SELECT $1, $4::integer, $5::jsonb
-         WHERE $3 = 0 OR EXISTS (SELECT FROM ${this.#table} WHERE api_key = $1)
-         ON CONFLICT (api_key) DO UPDATE SET version = EXCLUDED.version, settings = EXCLUDED.settings
-         WHERE stored.version = $3`,
-        [apiKey, before?.version ?? 0, written.version, JSON.stringify(written)],
-      );
+      const statement =
+        before === undefined
+          ? `INSERT INTO ${this.#table} (api_key, version, settings)
+             SELECT $1, $4::integer, $5::text WHERE $3 = 0 ON CONFLICT (api_key) DO NOTHING`
+          : `UPDATE ${this.#table} SET version = $4::integer, settings = $5::text WHERE api_key = $1 AND version = $3`;
+      const values = [apiKey, before?.version ?? 0, written.version, JSON.stringify(written)];
+      const done = await this.#change(statement, values);
       if (done) return written;
     }
   }
@@ -119,7 +126,7 @@ export class PostgresStore implements WritableSettingsStore {
   > {
     const { rows } = await this.#pool.query(
       `SELECT settings FROM ${this.#table} WHERE api_key > $1 ORDER BY api_key LIMIT $2`,
-      [after, limit ?? null],
+      [after, limit === undefined || limit === Infinity ? null : limit],
     );
     return rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined);
   }

@@ -9,14 +9,14 @@ export interface NodeRedisClient {
   get(key: string): Promise<unknown>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   duplicate(): NodeRedisSubscriber;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 interface NodeRedisSubscriber {
   connect(): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   destroy(): void;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 /** A client of `ioredis`. */
@@ -25,7 +25,7 @@ export interface IoRedisClient {
   get(key: string): Promise<string | null>;
   eval(script: string, keyCount: number, ...keysAndArguments: string[]): Promise<unknown>;
   duplicate(): IoRedisSubscriber;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 interface IoRedisSubscriber {
@@ -33,7 +33,7 @@ interface IoRedisSubscriber {
   connect(): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   disconnect(): void;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 export interface RedisStoreOptions {
@@ -56,15 +56,10 @@ end
 redis.call('PUBLISH', ARGV[4], ARGV[1])
 return 1`;
 
-/** The keys after one, in order, and their records, by turns. */
+/** The keys after one, in order. */
 const PAGE = `
 local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
-local page = {}
-for _, key in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])) do
-  page[#page + 1] = key
-  page[#page + 1] = redis.call('GET', ARGV[3] .. key) or ''
-end
-return page`;
+return redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])`;
 
 const PAGE_SIZE = 1000;
 
@@ -115,13 +110,11 @@ export class RedisStore implements WritableSettingsStore {
     const found: KeySettings[] = [];
     for (let last = after; found.length < limit;) {
       const size = Math.min(PAGE_SIZE, limit - found.length);
-      const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size), this.#name('key:')])) as string[];
-      for (let i = 0; i < page.length; i += 2) {
-        last = page[i]!;
-        const settings = readableRecord(page[i + 1]);
-        if (settings !== undefined) found.push(settings);
-      }
-      if (page.length < size * 2) break;
+      const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size)])) as string[];
+      const records = await Promise.all(page.map((apiKey) => this.#read(apiKey).catch(() => undefined)));
+      found.push(...records.map(readableRecord).filter((settings) => settings !== undefined));
+      last = page.at(-1) ?? last;
+      if (page.length < size) break;
     }
     return found;
   }
@@ -135,8 +128,13 @@ export class RedisStore implements WritableSettingsStore {
   }
 
   async #read(apiKey: string): Promise<string | undefined> {
-    const text = await this.#client.get(this.#name(`key:${apiKey}`));
-    return typeof text === 'string' ? text : undefined;
+    try {
+      const text = await this.#client.get(this.#name(`key:${apiKey}`));
+      return typeof text === 'string' ? text : undefined;
+    } catch (error) {
+      if (!String(error).includes('WRONGTYPE')) throw error;
+      throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the stored record is not a string');
+    }
   }
 
   async #replace(apiKey: string, before: string | undefined, after: string): Promise<boolean> {
@@ -162,14 +160,19 @@ function isNodeRedis(client: NodeRedisClient | IoRedisClient): client is NodeRed
 /** Each connection, the first and every later one, may have missed changes: everything is to be looked at again. */
 function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
   const subscriber = client.duplicate();
+  const announce = (apiKey: string): void => {
+    onChange(apiKey);
+  };
   subscriber.on('error', () => undefined);
   subscriber.on('ready', () => {
-    onChange();
+    subscriber.subscribe(channel, announce).then(
+      () => {
+        onChange();
+      },
+      () => undefined,
+    );
   });
-  subscriber
-    .connect()
-    .then(() => subscriber.subscribe(channel, onChange))
-    .catch(() => undefined);
+  subscriber.connect().catch(() => undefined);
   return () => {
     subscriber.destroy();
   };
@@ -178,8 +181,8 @@ function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: 
 function subscribeIoRedis(client: IoRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
   const subscriber = client.duplicate();
   subscriber.on('error', () => undefined);
-  subscriber.on('message', (_channel: string, apiKey: string) => {
-    onChange(apiKey);
+  subscriber.on('message', (_channel, apiKey) => {
+    onChange(String(apiKey));
   });
   subscriber.on('ready', () => {
     subscriber.subscribe(channel).then(
