@@ -117,7 +117,7 @@ export function cachedStore(
   function get(apiKey: string, retries = 0): Lookup | Promise<Lookup> {
     const now = performance.now();
     const entry = known.get(apiKey) ?? unknown.get(apiKey);
-    if (entry !== undefined && entry.gap === gaps && now - entry.readAt < freshFor(entry)) return entry.value;
+    if (entry?.gap === gaps && now - entry.readAt < freshFor(entry)) return entry.value;
     const flight = flights.get(apiKey);
     // A change that came after a slow read began may not be in what it brings.
     if (flight !== undefined && now - flight.beganAt < ttlMs) return flight.result;
