@@ -66,11 +66,9 @@ export class FileStore implements WritableSettingsStore {
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a rejection, never an exception
-  async get(apiKey: string): Promise<KeySettings | undefined> {
+  get(apiKey: string): Promise<KeySettings | undefined> {
     const settings = this.#keys.get(apiKey)?.settings;
-    if (settings instanceof RpcGuardError) throw settings;
-    return settings;
+    return settings instanceof RpcGuardError ? Promise.reject(settings) : Promise.resolve(settings);
   }
 
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {

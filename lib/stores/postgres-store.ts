@@ -1,6 +1,6 @@
 import { RpcGuardError } from '../errors';
 import type { KeySettings, KeySettingsInput } from '../key-settings';
-import { assertFresh, parseStored, readableRecord, settingsToWrite } from './settings-store';
+import { MAX_ATTEMPTS, assertFresh, parseStored, readableRecord, settingsToWrite, tooBusy } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
 
 interface Queryable {
@@ -94,7 +94,7 @@ export class PostgresStore implements WritableSettingsStore {
 
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
     const { apiKey } = settings;
-    for (;;) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion);
       const statement =
@@ -106,10 +106,11 @@ export class PostgresStore implements WritableSettingsStore {
       const done = await this.#change(statement, values);
       if (done) return written;
     }
+    throw tooBusy();
   }
 
   async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
-    for (;;) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       assertFresh(readableRecord(before?.settings), expectedVersion);
       if (before === undefined) return false;
@@ -119,6 +120,7 @@ export class PostgresStore implements WritableSettingsStore {
       ]);
       if (done) return true;
     }
+    throw tooBusy();
   }
 
   async list({ after = '', limit }: { readonly after?: string; readonly limit?: number } = {}): Promise<

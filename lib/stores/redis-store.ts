@@ -1,6 +1,6 @@
 import { RpcGuardError } from '../errors';
 import type { KeySettings, KeySettingsInput } from '../key-settings';
-import { assertFresh, parseStored, readableRecord, settingsToWrite } from './settings-store';
+import { MAX_ATTEMPTS, assertFresh, parseStored, readableRecord, settingsToWrite, tooBusy } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
 
 /** A connected client of node-redis (`redis` 5 and later). */
@@ -88,20 +88,22 @@ export class RedisStore implements WritableSettingsStore {
 
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
     const { apiKey } = settings;
-    for (;;) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       const written = settingsToWrite(readableRecord(before), settings, expectedVersion);
       if (await this.#replace(apiKey, before, JSON.stringify(written))) return written;
     }
+    throw tooBusy();
   }
 
   async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
-    for (;;) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       assertFresh(readableRecord(before), expectedVersion);
       if (before === undefined) return false;
       if (await this.#replace(apiKey, before, '')) return true;
     }
+    throw tooBusy();
   }
 
   async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<

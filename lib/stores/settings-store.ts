@@ -63,6 +63,16 @@ export function assertFresh(current: KeySettings | undefined, expectedVersion: n
   );
 }
 
+/** How often a write is tried again when others come between. */
+export const MAX_ATTEMPTS = 100;
+
+export function tooBusy(): RpcGuardError {
+  return new RpcGuardError(
+    'ERR_RPC_GUARD_STALE_WRITE',
+    'the record changes faster than it can be written, or is not text',
+  );
+}
+
 export function pageOf(
   all: Iterable<KeySettings>,
   { after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {},
