@@ -323,7 +323,8 @@ describeRedis('RedisStore', () => {
       await ask(0, 20_000);
       const before = heap();
       await ask(20_000, 100_000);
-      expect(heap() - before).toBeLessThan(8 * 1024 * 1024);
+      // One collection does not find all that there is to collect.
+      await until(() => heap() - before < 8 * 1024 * 1024);
       await ask(99_000, 100_000); // known to be unknown
       expect(reads.all).toBe(100_001);
     });
