@@ -13,6 +13,8 @@ import { endAfterTest } from './support/cleanup';
 
 /** `npm run demo` without the build in front: it needs an up-to-date dist/. */
 const DEMO = resolve(__dirname, '../demo-app/start.mjs');
+/** What http-proxy-middleware 3 makes Node 22 and later say. */
+const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/;
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const CHROMIUM_ARGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking ' +
@@ -67,7 +69,9 @@ async function startDemo(environment: Record<string, string> = {}): Promise<Demo
   let output = '';
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const ended = once(child, 'close').then(() => ({ code: child.exitCode, output, errors }));
+  const ended = once(child, 'close').then(() => {
+    return { code: child.exitCode, output, errors: errors.replace(HTTP_PROXYS_WARNING, '') };
+  });
   const end = (signal: NodeJS.Signals = 'SIGINT') => {
     child.kill(signal);
     return ended;

@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 import type { HeaderAllowlist } from './allowlist';
 
 /** `scheme` and `port` are `''` where the origin has none; an entry's port may be `*`. */
@@ -66,7 +66,7 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
 
   const [, prefix, wildcard, name, suffix] = ENTRY.exec(written) ?? [];
   if (prefix === undefined || name === undefined || suffix === undefined) return undefined;
-  const host = name.startsWith('[') ? ipv6(name) : domainToASCII(name);
+  const host = name.startsWith('[') ? ipv6(name) : asciiDomain(name);
   const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
   if (host === '' || whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
 
@@ -78,6 +78,12 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
     return port === (suffix === '' ? (DEFAULT_PORTS.get(scheme) ?? '') : whole.port);
   };
   return (origin) => isScheme(origin.scheme) && isHost(origin.host) && isPort(origin);
+}
+
+/** `''` for what is no domain. Newer versions of Node let punycode pass that cannot be decoded. */
+function asciiDomain(name: string): string {
+  const domain = domainToASCII(name);
+  return /(?:^|\.)xn--/.test(domainToUnicode(domain)) ? '' : domain;
 }
 
 function ipv6(bracketed: string): string {
