@@ -10,7 +10,7 @@ import type { Reason } from './refusals';
 import { parseKeyPath } from './request-facts';
 import type { KeyPath } from './request-facts';
 import type { SettingsStore } from './stores/settings-store';
-import { parseUpstream, quoteUpstream } from './upstream';
+import { isObject, isPlainObject, parseUpstream, quoteUpstream } from './upstream';
 import type { Upstream, UpstreamOption } from './upstream';
 
 /** One verdict. The calls of a mixed batch that fared alike share one. */
@@ -114,11 +114,8 @@ const CORS_OPTIONS = [
 ];
 
 const isFunction = (value: unknown) => typeof value === 'function';
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 const has = (value: unknown, ...names: string[]) =>
   isObject(value) && names.every((name) => isFunction((value as Record<string, unknown>)[name]));
-const isPlainObject = (value: unknown): value is Record<string, unknown> =>
-  isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 const isWhole = (min: number, max: number) => (value: unknown) =>
   Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
 

@@ -32,7 +32,10 @@ export interface Upstream {
 const GUARDS_HEADERS =
   /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
 
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+/** Not a Headers or a Map, whose entries are where a spread does not find them. */
+export const isPlainObject = (value: unknown): value is Record<string, unknown> =>
+  isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 
 /** Takes an upstream apart; `undefined` when it is none. */
 export function parseUpstream(upstream: unknown): Upstream | undefined {
@@ -88,9 +91,7 @@ function basicCredentials({ username, password }: URL): Record<string, string> |
 }
 
 function areHeaders(headers: unknown): headers is Record<string, string> {
-  // A Headers or a Map has its entries where nobody would look for them.
-  if (!isObject(headers) || ![Object.prototype, null].includes(Object.getPrototypeOf(headers) as object | null))
-    return false;
+  if (!isPlainObject(headers)) return false;
   if (new Set(Object.keys(headers).map((name) => name.toLowerCase())).size < Object.keys(headers).length) return false;
   return Object.entries(headers).every(([name, value]: [string, unknown]) => {
     if (typeof value !== 'string' || GUARDS_HEADERS.test(name)) return false;
