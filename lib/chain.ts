@@ -1,7 +1,7 @@
 import type { AddressTable } from './allowlists/address-params';
 import type { InvalidCall, RpcCall } from './json-rpc/call';
 import { PASSES_ALL } from './key-settings';
-import type { CompiledAllowlists } from './key-settings';
+import type { CompiledAllowlists, CompiledKey, CompiledSecret } from './key-settings';
 import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
 import { API_KEY } from './request-facts';
@@ -23,7 +23,7 @@ export interface Admission {
 }
 
 /** Everything that is decided before a body is read: key, secret, User-Agent and Origin. */
-export async function admit(facts: RequestFacts, store: CachedStore): Promise<Admission | Refusal> {
+export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
   if (facts.duplicateHeader !== undefined) return refuse('DUPLICATE_HEADER', { why: facts.duplicateHeader });
   if (facts.apiKey === '') return refuse('KEY_REQUIRED');
   const key = API_KEY.test(facts.apiKey) ? await store.get(facts.apiKey) : 'unknown';
@@ -37,10 +37,17 @@ export async function admit(facts: RequestFacts, store: CachedStore): Promise<Ad
   const secret = verifySecret(facts, key);
   if (isRefusal(secret)) return secret;
 
-  // A secret's own lists are that secret's permissions [001]: the switch that overrides the key's does not widen them.
-  const overridden = secret !== undefined && key.settings.overrideAllowlists;
-  const allowlists = secret?.allowlists ?? (overridden ? PASSES_ALL : key.allowlists);
+  const allowlists = heldAgainst(key, secret);
   return checkHeaders(allowlists, facts) ?? { allowlists };
+}
+
+/**
+ * The lists that hold for a request with this secret or none. A secret's own are its permissions [001]: the switch that
+ * overrides the key's does not widen them.
+ */
+export function heldAgainst(key: CompiledKey, secret: CompiledSecret | undefined): CompiledAllowlists {
+  if (secret === undefined) return key.allowlists;
+  return secret.allowlists ?? (key.settings.overrideAllowlists ? PASSES_ALL : key.allowlists);
 }
 
 /** What is decided of each call: contract addresses, then the method gate. `undefined` lets it pass. */

@@ -4,6 +4,9 @@ export type RpcGuardErrorCode =
   | 'ERR_RPC_GUARD_NOT_CALLED'
   | 'ERR_RPC_GUARD_SETTINGS'
   | 'ERR_RPC_GUARD_STALE_WRITE'
+  | 'ERR_RPC_GUARD_KEY_EXISTS'
+  | 'ERR_RPC_GUARD_KEY_UNKNOWN'
+  | 'ERR_RPC_GUARD_SECRET_UNKNOWN'
   | 'ERR_RPC_GUARD_STORE';
 
 /** Broken options, store, settings or mounting. `code` is stable; the message is for people and holds no secret. */

@@ -1,6 +1,22 @@
 export { RpcGuardError } from './errors';
 export type { RpcGuardErrorCode } from './errors';
 export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './key-settings';
+export { KeyManager } from './keys/key-manager';
+export type {
+  AuditAction,
+  AuditEvent,
+  ChangeOptions,
+  KeyChanges,
+  KeyManagerOptions,
+  KeyPage,
+  KeyView,
+  ListOptions,
+  MadeSecret,
+  NewKey,
+  NewSecret,
+  RotateOptions,
+  SecretView,
+} from './keys/key-manager';
 export type { Logger } from './logger';
 export { DEFAULT_BLOCKED_METHODS } from './options';
 export type { CreateProxyMiddleware, Decision, RpcGuardOptions } from './options';

@@ -61,9 +61,10 @@ export type KeySettingsInput = Partial<Omit<KeySettings, 'apiKey' | 'secrets' | 
   readonly allowlists?: Partial<Allowlists>;
 };
 
-const MAX_SECRETS = 100;
+/** Secrets that one key may have. */
+export const MAX_SECRETS = 100;
 
-const ALLOWLIST_TYPES = Object.keys(allowlists) as AllowlistType[];
+export const ALLOWLIST_TYPES: readonly AllowlistType[] = Object.keys(allowlists) as AllowlistType[];
 
 function forEachType<T>(make: (type: AllowlistType) => T): Record<AllowlistType, T> {
   return Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)])) as Record<AllowlistType, T>;

@@ -73,6 +73,7 @@ export interface ParsedOptions {
   readonly store: SettingsStore;
   readonly path: KeyPath;
   readonly wsPath: KeyPath;
+  readonly blockedMethods: readonly string[];
   readonly isBlocked: (method: string) => boolean;
   readonly addressTable: AddressTable;
   readonly maxBodyBytes: number;

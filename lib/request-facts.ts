@@ -43,7 +43,10 @@ export function parseKeyPath(pattern: string): KeyPath | undefined {
 }
 
 /** The facts of a request on the guard's path; `undefined` on any other path. Nothing is decoded: a key has one spelling. */
-export function requestFacts(req: IncomingMessage, path: KeyPath): RequestFacts | undefined {
+export function requestFacts(
+  req: Pick<IncomingMessage, 'url' | 'headers' | 'rawHeaders'>,
+  path: KeyPath,
+): RequestFacts | undefined {
   const apiKey = keyInPath(req.url ?? '', path);
   if (apiKey === undefined) return undefined;
   const { authorization, origin } = req.headers;

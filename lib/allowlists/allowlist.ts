@@ -4,6 +4,8 @@ import type { AddressTable } from './address-params';
 
 /** How entries of one type are checked and matched. A type is one file that exports one of these. */
 interface AllowlistOf<Matcher> {
+  /** Whether entries that differ in case alone are the same entry. */
+  readonly ignoresCase: boolean;
   /** What is wrong with an entry and how to write it right; `undefined` for a good one. */
   readonly problem: (entry: string) => string | undefined;
   /** Prepares good entries once, so that a match only looks up and compares. */

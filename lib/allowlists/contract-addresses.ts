@@ -7,6 +7,7 @@ const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 export const contractAddresses: CallAllowlist = {
   decides: 'call',
   refusal: 'CONTRACT_ADDRESS_NOT_ALLOWED',
+  ignoresCase: true,
 
   problem(entry) {
     if (ADDRESS.test(entry)) return undefined;

@@ -6,6 +6,7 @@ const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
 export const methods: MethodAllowlist = {
   decides: 'method',
   refusal: 'METHOD_NOT_ALLOWED',
+  ignoresCase: false,
 
   problem(entry) {
     if (ENTRY.test(entry)) return undefined;

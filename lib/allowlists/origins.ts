@@ -29,6 +29,7 @@ const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
 export const origins: HeaderAllowlist = {
   decides: 'headers',
   refusal: 'ORIGIN_NOT_ALLOWED',
+  ignoresCase: true,
 
   problem(entry) {
     if (entry === NULL || parseEntry(entry) !== undefined) return undefined;

@@ -6,6 +6,7 @@ const ENTRY = /^(?=.*[\x21-\x7e])[\x20-\x7e]{1,512}$/;
 export const userAgents: HeaderAllowlist = {
   decides: 'headers',
   refusal: 'USER_AGENT_NOT_ALLOWED',
+  ignoresCase: false,
 
   problem(entry) {
     if (ENTRY.test(entry)) return undefined;

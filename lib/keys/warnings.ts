@@ -1,0 +1,53 @@
+import type { AllowlistType } from '../key-settings';
+import type { KeyView } from './key-manager';
+
+/** Settings that are right and may still surprise. */
+export interface Warning {
+  readonly code:
+    | 'NO_ACTIVE_SECRET'
+    | 'SECRETS_EXPIRE_SOON'
+    | 'OVERRIDE_WITHOUT_SECRET'
+    | 'OPEN_TO_ALL'
+    | 'ORIGIN_NEEDED'
+    | 'NULL_ORIGIN_LISTED'
+    | 'MULTICALL_LISTED';
+  /** The part of the settings that it speaks of. */
+  readonly at: AllowlistType | 'secrets' | 'settings';
+  readonly message: string;
+}
+
+/** Deployed at this address on most chains: a call to it can call any contract. */
+const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
+const SOON_MS = 7 * 24 * 60 * 60 * 1000;
+
+export function warningsOf(key: KeyView): readonly Warning[] {
+  const { requireSecret, overrideAllowlists, secrets, allowlists } = key;
+  const warnings: Warning[] = [];
+  const warn = (code: Warning['code'], at: Warning['at'], message: string) => warnings.push({ code, at, message });
+
+  const active = secrets.filter(({ state }) => state === 'active');
+  const lastExpiry = Math.max(...active.map(({ expiresAt }) => Date.parse(expiresAt ?? '') || Infinity));
+  if (requireSecret && active.length === 0) {
+    warn('NO_ACTIVE_SECRET', 'secrets', 'A secret is required and none is active: every request is refused.');
+  } else if (requireSecret && lastExpiry < Date.now() + SOON_MS) {
+    warn('SECRETS_EXPIRE_SOON', 'secrets', `From ${new Date(lastExpiry).toISOString()} on no secret is active.`);
+  }
+  if (overrideAllowlists && active.length === 0) {
+    warn('OVERRIDE_WITHOUT_SECRET', 'settings', 'Override has no effect: there is no active secret to override with.');
+  }
+  if (!requireSecret && Object.values(allowlists).every((list) => list.length === 0)) {
+    warn('OPEN_TO_ALL', 'settings', 'No secret is required and no list is in force: whoever has the key can call.');
+  }
+  if (allowlists.origins.length > 0 && !(overrideAllowlists && active.length > 0)) {
+    const text = 'Requests without an Origin header are refused: servers, scripts and mobile apps send none.';
+    warn('ORIGIN_NEEDED', 'origins', text);
+  }
+  if (allowlists.origins.includes('null')) {
+    warn('NULL_ORIGIN_LISTED', 'origins', 'Any website can send the origin "null", from a sandboxed frame.');
+  }
+  if (allowlists.contractAddresses.some((address) => address.toLowerCase() === MULTICALL3)) {
+    const text = 'Multicall3 is listed: it calls any contract for its caller, so the list does not limit reading.';
+    warn('MULTICALL_LISTED', 'contractAddresses', text);
+  }
+  return warnings;
+}
