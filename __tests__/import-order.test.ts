@@ -6,6 +6,16 @@ const LIB = join(__dirname, '..', 'lib');
 /** The house, from the front to the ground: a file imports only files that stand below it. */
 const ORDER = [
   'index',
+  'admin/rpc-guard-admin',
+  'admin/api',
+  'admin/requests',
+  'admin/api-error',
+  'admin/request-tester',
+  'admin/preview',
+  'admin/method-groups',
+  'admin/same-origin',
+  'admin/basic-auth-admin',
+  'admin/actor',
   'rpc-guard',
   'web-socket',
   'socket-session',
@@ -50,10 +60,12 @@ const ORDER = [
 
 /** Packages and the files that may import them. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
+  express: ['admin/rpc-guard-admin', 'admin/api', 'admin/requests'],
+  helmet: ['admin/rpc-guard-admin'],
   'basic-auth': ['steps/verify-secret'],
   cors: ['rpc-guard', 'options'],
   'http-proxy-middleware': ['options'],
-  'lru-cache': ['stores/cached-store'],
+  'lru-cache': ['stores/cached-store', 'admin/basic-auth-admin'],
   'proper-lockfile': ['stores/file-store'],
   'write-file-atomic': ['stores/file-store'],
   ws: ['web-socket', 'socket-session'],

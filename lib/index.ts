@@ -1,3 +1,7 @@
+export { basicAuthAdmin, hashPassword } from './admin/basic-auth-admin';
+export type { BasicAuthAdminOptions } from './admin/basic-auth-admin';
+export { rpcGuardAdmin } from './admin/rpc-guard-admin';
+export type { RpcGuardAdmin, RpcGuardAdminOptions } from './admin/rpc-guard-admin';
 export { RpcGuardError } from './errors';
 export type { RpcGuardErrorCode } from './errors';
 export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './key-settings';

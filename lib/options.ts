@@ -201,7 +201,7 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
  * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem, the value found and a right one. Credentials and
  * the path of an upstream are not in the message.
  */
-export function parseOptions(options: RpcGuardOptions): ParsedOptions {
+export function parseOptions(options: RpcGuardOptions, whose = 'rpcGuard'): ParsedOptions {
   const given: Record<string, unknown> = isPlainObject(options) ? { ...options } : {};
   const values: Record<string, unknown> = {};
   const problems = Object.keys(given)
@@ -214,7 +214,7 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
     if (!rule.accepts(value)) problems.push(`  ${name}: got ${quote(name, value)}; it takes ${rule.takes}`);
   }
   if (problems.length > 0) {
-    throw new RpcGuardError('ERR_RPC_GUARD_OPTIONS', `rpcGuard(options) cannot start:\n${problems.join('\n')}`);
+    throw new RpcGuardError('ERR_RPC_GUARD_OPTIONS', `${whose}(options) cannot start:\n${problems.join('\n')}`);
   }
   const checked = values as unknown as Required<RpcGuardOptions>;
   return {

@@ -137,7 +137,7 @@ const SEARCH_PAGE = 500;
  * written with their version: of two managers at once neither loses anything. What it returns never contains a hash.
  * @throws RpcGuardError from every method: `ERR_RPC_GUARD_SETTINGS` for what does not parse, `ERR_RPC_GUARD_KEY_UNKNOWN`,
  * `ERR_RPC_GUARD_SECRET_UNKNOWN`, `ERR_RPC_GUARD_KEY_EXISTS`, `ERR_RPC_GUARD_STALE_WRITE` when the key is not of
- * `expectedVersion`. Nothing is written then.
+ * `expectedVersion`, `ERR_RPC_GUARD_STORE` when the store fails. Nothing is written then.
  */
 export class KeyManager {
   readonly #store: WritableSettingsStore;
@@ -169,7 +169,8 @@ export class KeyManager {
     await this.#start();
     let after: KeySettings;
     try {
-      after = await this.#store.set({ ...present(settings), apiKey, secrets: made ? [made.record] : [] }, 0);
+      const secrets = made === undefined ? [] : [made.record];
+      after = await stored(() => this.#store.set({ ...present(settings), apiKey, secrets }, 0));
     } catch (error) {
       if (!isStale(error)) throw error;
       throw new RpcGuardError('ERR_RPC_GUARD_KEY_EXISTS', `the key ${keyHint(apiKey)} exists already`);
@@ -182,7 +183,7 @@ export class KeyManager {
   /** `undefined` when there is no such key. */
   async get(apiKey: string): Promise<KeyView | undefined> {
     await this.#start();
-    const settings = await this.#store.get(apiKey);
+    const settings = await stored(() => this.#store.get(apiKey));
     return settings && viewOf(settings);
   }
 
@@ -196,7 +197,7 @@ export class KeyManager {
     const found: KeySettings[] = [];
     let last = after;
     for (let searched = 0; searched < MAX_SEARCHED && found.length <= limit;) {
-      const page = await this.#store.list({ after: last, limit: Math.max(SEARCH_PAGE, limit + 1) });
+      const page = await stored(() => this.#store.list({ after: last, limit: Math.max(SEARCH_PAGE, limit + 1) }));
       found.push(...page.filter(isWanted));
       searched += page.length;
       last = page.at(-1)?.apiKey ?? '';
@@ -332,7 +333,7 @@ export class KeyManager {
       const before = await this.#known(apiKey);
       assertFresh(before, expectedVersion);
       try {
-        return { before, written: await write(before) };
+        return { before, written: await stored(() => write(before)) };
       } catch (error) {
         if (!isStale(error) || expectedVersion !== undefined) throw error;
       }
@@ -341,13 +342,13 @@ export class KeyManager {
   }
 
   async #known(apiKey: string): Promise<KeySettings> {
-    const settings = await this.#store.get(apiKey);
+    const settings = await stored(() => this.#store.get(apiKey));
     if (settings !== undefined) return settings;
     throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
   }
 
   #start(): Promise<void> {
-    this.#started ??= Promise.resolve(this.#store.init?.()).catch((error: unknown) => {
+    this.#started ??= stored(async () => this.#store.init?.()).catch((error: unknown) => {
       this.#started = undefined;
       throw error;
     });
@@ -377,6 +378,17 @@ export class KeyManager {
     } catch (error) {
       this.#logger.error({ key: event.keyHint, action, reason: describeError(error, apiKey) }, 'onAudit failed');
     }
+  }
+}
+
+/** What a store's client throws is its own; here it is a store that failed. */
+async function stored<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RpcGuardError) throw error;
+    const text = `the settings store failed: ${describeError(error)}`;
+    throw new RpcGuardError('ERR_RPC_GUARD_STORE', text, { cause: error });
   }
 }
 

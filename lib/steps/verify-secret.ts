@@ -32,7 +32,7 @@ function presentedSecret(facts: RequestFacts, secrets: readonly CompiledSecret[]
 }
 
 /** Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. */
-function parseCredentials(authorization: string): basicAuth.BasicAuthResult | undefined {
+export function parseCredentials(authorization: string): basicAuth.BasicAuthResult | undefined {
   const base64 = BASIC_CREDENTIALS.exec(authorization)?.[1];
   if (base64 === undefined) return undefined;
   const bytes = Buffer.from(base64, 'base64');

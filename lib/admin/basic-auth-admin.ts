@@ -1,0 +1,196 @@
+import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
+import { RpcGuardError } from '../errors';
+import { parseCredentials } from '../steps/verify-secret';
+import { setActor } from './actor';
+
+export interface BasicAuthAdminOptions {
+  /** Name → what `hashPassword(password)` or `rpc-guard admin hash-password` returned. */
+  readonly users: Readonly<Record<string, string>>;
+}
+
+interface PasswordHash {
+  readonly log2N: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: Buffer;
+  readonly derived: Buffer;
+}
+
+type Middleware = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
+
+/** About 50 ms and 32 MiB a password. */
+const COST = { log2N: 15, r: 8, p: 1 };
+const DERIVED_BYTES = 32;
+const HASH =
+  /^\$scrypt\$ln=(1[0-9]|20),r=([1-9]|[12][0-9]|3[0-2]),p=([1-9])\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43})$/;
+const NAME = /^[^\x00-\x1f\x7f:]{1,64}$/;
+
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 8000;
+/** Failures of an address are forgotten after this long without another. */
+const FORGET_MS = 15 * 60 * 1000;
+const MAX_ADDRESSES = 10_000;
+/** Attempts of one address that may wait for each other, and of all. */
+const MAX_WAITING = 5;
+const MAX_WAITING_IN_ALL = 100;
+/** A password that was right is not derived again for as long as this. */
+const REMEMBER_MS = 10 * 60 * 1000;
+const MAX_REMEMBERED = 100;
+
+/**
+ * What `users` holds in place of a password: scrypt with a salt of its own, as `$scrypt$ln=15,r=8,p=1$salt$hash`.
+ * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when the password has less than 12 characters.
+ */
+export async function hashPassword(password: string): Promise<string> {
+  if (typeof password !== 'string' || password.length < 12) {
+    throw new RpcGuardError('ERR_RPC_GUARD_OPTIONS', 'a password takes 12 characters or more');
+  }
+  const salt = randomBytes(16);
+  const derived = await derive(password, { ...COST, salt });
+  const { log2N, r, p } = COST;
+  return `$scrypt$ln=${String(log2N)},r=${String(r)},p=${String(p)}$${unpadded(salt)}$${unpadded(derived)}`;
+}
+
+/**
+ * An `authorize` for `rpcGuardAdmin`, for those who have no login of their own: HTTP Basic credentials, held against
+ * scrypt hashes. Each wrong password makes its address wait longer for the next try, up to 8 s; tries of one address go
+ * one at a time. Serve it over TLS.
+ * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when there are no users or a hash is none. Neither is quoted.
+ */
+export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
+  const users = parseUsers(options);
+  const nobody: PasswordHash = { ...COST, salt: randomBytes(16), derived: randomBytes(DERIVED_BYTES) };
+  const rememberKey = randomBytes(32);
+  const remembered = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS });
+  const failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FORGET_MS });
+  const queues = new Map<string, { waiting: number; last: Promise<unknown> }>();
+  let waitingInAll = 0;
+
+  function basicAuthAdminMiddleware(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void {
+    const credentials = parseCredentials(req.headers.authorization ?? '');
+    if (credentials === undefined) {
+      challenge(res);
+      return;
+    }
+    const { name, pass } = credentials;
+    const digest = createHmac('sha256', rememberKey).update(`${name}:${pass}`).digest('base64');
+    if (remembered.has(digest)) {
+      admit(name);
+      return;
+    }
+    const address = addressOf(req);
+    inTurn(address, () => attempt(address, name, pass, res))
+      .then((outcome) => {
+        if (outcome === 'busy') tooMany(res);
+        else if (outcome === 'wrong') challenge(res);
+        else {
+          remembered.set(digest, true);
+          admit(name);
+        }
+      })
+      .catch(next);
+
+    function admit(actor: string): void {
+      setActor(req, actor);
+      next();
+    }
+  }
+
+  async function attempt(address: string, name: string, pass: string, res: ServerResponse): Promise<'right' | 'wrong'> {
+    const failed = failures.get(address) ?? 0;
+    if (failed > 0) await sleep(Math.min(FIRST_DELAY_MS * 2 ** (failed - 1), MAX_DELAY_MS), undefined, { ref: false });
+    if (res.destroyed) return 'wrong';
+    const user = users.get(name);
+    const stored = user ?? nobody;
+    const isRight = timingSafeEqual(await derive(pass, stored), stored.derived) && user !== undefined;
+    if (isRight) failures.delete(address);
+    else failures.set(address, failed + 1);
+    return isRight ? 'right' : 'wrong';
+  }
+
+  /** One attempt of an address after the other, so that opening many connections gains nothing. */
+  async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T | 'busy'> {
+    const queue = queues.get(address) ?? { waiting: 0, last: Promise.resolve() };
+    if (queue.waiting >= MAX_WAITING || waitingInAll >= MAX_WAITING_IN_ALL) return 'busy';
+    queues.set(address, queue);
+    queue.waiting++;
+    waitingInAll++;
+    const mine = queue.last.then(work);
+    queue.last = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      queue.waiting--;
+      waitingInAll--;
+      if (queue.waiting === 0) queues.delete(address);
+    }
+  }
+
+  return basicAuthAdminMiddleware;
+}
+
+function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, PasswordHash> {
+  const entries = Object.entries((options as Partial<BasicAuthAdminOptions> | undefined)?.users ?? {});
+  const users = new Map<string, PasswordHash>();
+  for (const [name, hash] of entries) {
+    const parsed = NAME.test(name) ? parseHash(hash) : undefined;
+    if (parsed !== undefined) users.set(name, parsed);
+  }
+  if (users.size > 0 && users.size === entries.length) return users;
+  throw new RpcGuardError(
+    'ERR_RPC_GUARD_OPTIONS',
+    'basicAuthAdmin takes { users: { name: hash } } with one user or more, no colon in a name, and hashes as ' +
+      '`rpc-guard admin hash-password` prints them, such as "$scrypt$ln=15,r=8,p=1$…$…"',
+  );
+}
+
+function parseHash(hash: unknown): PasswordHash | undefined {
+  const [, log2N, r, p, salt, derived] = HASH.exec(typeof hash === 'string' ? hash : '') ?? [];
+  if (salt === undefined || derived === undefined) return undefined;
+  return {
+    log2N: Number(log2N),
+    r: Number(r),
+    p: Number(p),
+    salt: Buffer.from(salt, 'base64'),
+    derived: Buffer.from(derived, 'base64'),
+  };
+}
+
+function derive(password: string, { log2N, r, p, salt }: Omit<PasswordHash, 'derived'>): Promise<Buffer> {
+  const N = 2 ** log2N;
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFC'), salt, DERIVED_BYTES, { N, r, p, maxmem: 256 * N * r }, (error, derived) => {
+      if (error === null) resolve(derived);
+      else reject(error);
+    });
+  });
+}
+
+function unpadded(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('=', '');
+}
+
+/** That of the proxy's client where Express is told to trust the proxy; a whole /64 of IPv6, which one caller may own. */
+function addressOf(req: IncomingMessage & { readonly ip?: string | undefined }): string {
+  const address = req.ip ?? req.socket.remoteAddress ?? '';
+  return address.includes('.') ? address : address.split(':').slice(0, 4).join(':');
+}
+
+function challenge(res: ServerResponse): void {
+  res.setHeader('WWW-Authenticate', 'Basic realm="rpc-guard admin", charset="UTF-8"');
+  answer(res, 401, 'UNAUTHORIZED', 'log in with a name and password');
+}
+
+function tooMany(res: ServerResponse): void {
+  res.setHeader('Retry-After', String(MAX_DELAY_MS / 1000));
+  answer(res, 429, 'TOO_MANY_ATTEMPTS', 'too many attempts to log in are waiting; try again later');
+}
+
+function answer(res: ServerResponse, status: number, code: string, message: string): void {
+  if (res.destroyed) return;
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+  res.end(JSON.stringify({ error: { code, message } }));
+}

@@ -1,0 +1,91 @@
+import { dryRun } from '../dry-run';
+import type { DryRun } from '../dry-run';
+import { RpcGuardError } from '../errors';
+import type { ParsedOptions } from '../options';
+import { readAnswer } from '../proxy';
+import type { HandOff } from '../proxy';
+import { REFUSALS, isRefusal } from '../refusals';
+import type { WritableSettingsStore } from '../stores/settings-store';
+import { invalidRequest } from './api-error';
+
+/** A call (`method`, `params`) or the text of a body, as it would be sent with these headers and this secret. */
+export interface TestRequest {
+  readonly method?: unknown;
+  readonly params?: unknown;
+  readonly id?: unknown;
+  readonly body?: unknown;
+  readonly origin?: unknown;
+  readonly userAgent?: unknown;
+  readonly secret?: unknown;
+  /** Whether what is allowed is sent to the upstream. */
+  readonly send?: unknown;
+}
+
+export interface TestResult extends DryRun {
+  /** What the upstream answered, or why it did not. */
+  readonly answer?: { readonly status: number; readonly body: string };
+}
+
+export interface RequestTester {
+  readonly canSend: boolean;
+  test(apiKey: string, request: TestRequest): Promise<TestResult>;
+}
+
+export const TEST_MEMBERS: readonly (keyof TestRequest)[] = [
+  'method',
+  'params',
+  'id',
+  'body',
+  'origin',
+  'userAgent',
+  'secret',
+  'send',
+];
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** Holds a request against a key as the guard would, and sends what is allowed where there is an upstream to send it to. */
+export function createRequestTester(
+  store: WritableSettingsStore,
+  options: ParsedOptions,
+  handOff: HandOff | undefined,
+): RequestTester {
+  async function send(body: string): Promise<NonNullable<TestResult['answer']>> {
+    if (handOff === undefined) throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');
+    const exchange = handOff.send(body, { 'accept-encoding': 'identity' }, 'request-tester');
+    const answer = await exchange.answer;
+    if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
+    const bytes = await readAnswer(answer, options.upstreamTimeoutMs, MAX_ANSWER_BYTES);
+    if (isRefusal(bytes)) return { status: 502, body: bytes.why ?? '' };
+    return { status: answer.statusCode ?? 502, body: bytes.toString() };
+  }
+
+  return {
+    canSend: handOff !== undefined,
+    async test(apiKey, request) {
+      const settings = await store.get(apiKey);
+      if (settings === undefined) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+      const verdict = await dryRun({ apiKey, headers: headersOf(request), body: bodyOf(request) }, settings, options);
+      if (request.send !== true || verdict.forwarded === null) return verdict;
+      return { ...verdict, answer: await send(verdict.forwarded) };
+    },
+  };
+}
+
+function headersOf({ origin, userAgent, secret }: TestRequest): readonly (readonly [string, string])[] {
+  const headers: [string, string][] = [];
+  const add = (member: string, name: string, value: unknown, write = (text: string) => text) => {
+    if (value === undefined || value === null || value === '') return;
+    if (typeof value !== 'string') throw invalidRequest(`${member}: it takes a text`);
+    headers.push([name, write(value)]);
+  };
+  add('origin', 'Origin', origin);
+  add('userAgent', 'User-Agent', userAgent);
+  add('secret', 'Authorization', secret, (text) => `Basic ${Buffer.from(`:${text}`).toString('base64')}`);
+  return headers;
+}
+
+function bodyOf({ body, method, params, id = 1 }: TestRequest): string {
+  if (typeof body === 'string') return body;
+  if (typeof method !== 'string') throw invalidRequest('it takes method (and params), or the text of a body');
+  return JSON.stringify({ jsonrpc: '2.0', id, method, params });
+}

@@ -1,0 +1,68 @@
+import type { Request, RequestHandler } from 'express';
+import { ALLOWLIST_TYPES } from '../key-settings';
+import type { AllowlistType } from '../key-settings';
+import { ApiError, invalidRequest } from './api-error';
+
+const MAX_TEXTS = 200;
+
+/** A handler that answers with what `work` returns, as JSON. A rejection goes to the error handler on Express 4 too. */
+export function answer(status: number, work: (req: Request) => unknown): RequestHandler {
+  return (req, res, next) => {
+    Promise.resolve(req)
+      .then(work)
+      .then((result) => {
+        res.status(status);
+        if (status === 204) res.end();
+        else res.json(result);
+      })
+      .catch(next);
+  };
+}
+
+/** A form can be posted by any website, JSON cannot: a browser asks first. */
+export const jsonOnly: RequestHandler = (req, _res, next) => {
+  const isRead = ['GET', 'HEAD', 'DELETE'].includes(req.method);
+  if (isRead || req.is('application/json') === 'application/json') next();
+  else next(new ApiError(415, 'NOT_JSON', 'write Content-Type: application/json'));
+};
+
+/** The body, an object, with these members alone. Without `members` they are checked by who uses it. */
+export function body(req: Request, members?: readonly string[]): object {
+  const value: unknown = req.body;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidRequest('the body is a JSON object');
+  }
+  if (members !== undefined && Object.keys(value).some((name) => !members.includes(name))) {
+    throw invalidRequest(`the body has other members than ${members.join(', ')}`);
+  }
+  return value;
+}
+
+/** The parameters of the query that are single texts; an empty one counts as none. */
+export function query(req: Request): Readonly<Record<string, string | undefined>> {
+  const single = Object.entries(req.query).filter(([, value]) => typeof value === 'string' && value !== '');
+  return Object.fromEntries(single) as Record<string, string>;
+}
+
+export function param(req: Request, name: string): string {
+  const value = req.params[name];
+  return typeof value === 'string' ? value : '';
+}
+
+export function apiKeyOf(req: Request): string {
+  return param(req, 'apiKey');
+}
+
+export function typeOf(req: Request): AllowlistType {
+  const type = ALLOWLIST_TYPES.find((each) => each === param(req, 'type'));
+  if (type === undefined) {
+    throw new ApiError(404, 'LIST_UNKNOWN', `there is no such list; there are ${ALLOWLIST_TYPES.join(', ')}`);
+  }
+  return type;
+}
+
+export function texts(value: unknown, name: string): readonly string[] {
+  if (Array.isArray(value) && value.length <= MAX_TEXTS && value.every((each) => typeof each === 'string'))
+    return value;
+  throw invalidRequest(`${name}: it takes an array of up to ${String(MAX_TEXTS)} strings`);
+}
