@@ -1,0 +1,42 @@
+import { useState } from 'preact/hooks';
+import { CopyButton } from './copy.mjs';
+import { Dialog } from './dialog.mjs';
+import { html } from './html.mjs';
+import { Notice } from './notice.mjs';
+import { SnippetTabs } from './snippet-tabs.mjs';
+import { useUnsaved } from './route.mjs';
+import { nameOf } from './words.mjs';
+
+/** The one time that a new secret is seen. */
+export function NewSecret({ meta, settings, secret, title, onClose }) {
+  const [isClosing, setIsClosing] = useState(false);
+  useUnsaved(true); // reloading the page would lose it too
+
+  return html`
+    <${Dialog} title=${title} wide onClose=${() => setIsClosing(true)}>
+      <p class="hint">API key secret of “${nameOf(settings)}”</p>
+      <p class="secret">
+        <code>${secret}</code>
+        <${CopyButton} text=${secret} what="the secret" label="Copy secret" first />
+      </p>
+      <${Notice} warn>
+        <p>
+          <strong>Copy it now: it is shown this once.</strong> rpc-guard keeps only its digest. Keep it on servers,
+          never in a web page or an app.
+        </p>
+      <//>
+      <${SnippetTabs} meta=${meta} settings=${settings} secret=${secret} />
+      ${
+        isClosing
+          ? html`
+              <footer class="closing" role="alert">
+                <p>The secret will not be shown again. Have you put it where it is needed?</p>
+                <button type="button" class="quiet" onClick=${() => setIsClosing(false)}>Back</button>
+                <button type="button" ref=${(button) => button?.focus()} onClick=${onClose}>Yes, close</button>
+              </footer>
+            `
+          : html`<footer><button type="button" onClick=${() => setIsClosing(true)}>Close</button></footer>`
+      }
+    <//>
+  `;
+}
