@@ -50,28 +50,26 @@ export function AddSecret({ settings, setSettings, meta, onSecret, onClose }) {
         />
         <p class="hint" id="secret-label-hint">Who will use it, for example “billing server”.</p>
         <${ExpiryField} value=${expiry} onChange=${setExpiry} />
-        <details
-          class="own-lists-form"
-          open=${hasOwnLists}
-          onToggle=${(event) => setHasOwnLists(event.currentTarget.open)}
-        >
+        <details open=${hasOwnLists} onToggle=${(event) => setHasOwnLists(event.currentTarget.open)}>
           <summary>Own allowlists for this secret</summary>
-          <p class="hint">
-            While this is open, requests with this secret are held against these lists and not against the key’s, even
-            with “Override allowlists” on. One entry per line; an empty list lets everything pass.
-          </p>
-          ${LISTS.map(
-            ({ type, title }) => html`
-              <${OwnList}
-                key=${type}
-                type=${type}
-                title=${title}
-                max=${meta.maxEntries}
-                text=${lines[type]}
-                onInput=${(text) => setLines((before) => ({ ...before, [type]: text }))}
-              />
-            `,
-          )}
+          <div class="stack">
+            <p class="hint">
+              While this is open, requests with this secret are held against these lists and not against the key’s, even
+              with “Override allowlists” on. One entry per line; an empty list lets everything pass.
+            </p>
+            ${LISTS.map(
+              ({ type, title }) => html`
+                <${OwnList}
+                  key=${type}
+                  type=${type}
+                  title=${title}
+                  max=${meta.maxEntries}
+                  text=${lines[type]}
+                  onInput=${(text) => setLines((before) => ({ ...before, [type]: text }))}
+                />
+              `,
+            )}
+          </div>
         </details>
         <${Problem} error=${adding.error} />
         <footer>

@@ -49,7 +49,7 @@ export function Combobox({ id, value, onInput, groups, extra, ...field }) {
   const option = (name, note) => {
     const own = index++;
     return html`
-      <li
+      <div
         key=${name}
         id=${optionId(own)}
         role="option"
@@ -58,7 +58,7 @@ export function Combobox({ id, value, onInput, groups, extra, ...field }) {
         onClick=${() => choose(name)}
       >
         <code>${name}</code>${note && html` <small>${note}</small>`}
-      </li>
+      </div>
     `;
   };
 
@@ -85,19 +85,17 @@ export function Combobox({ id, value, onInput, groups, extra, ...field }) {
         onClick=${() => setIsOpen(true)}
         onKeyDown=${onKeyDown}
       />
-      <ul id=${`${id}-list`} role="listbox" aria-label="Suggestions" hidden=${!showsList} ref=${list}>
+      <div id=${`${id}-list`} role="listbox" aria-label="Suggestions" hidden=${!showsList} ref=${list}>
         ${offered && option(offered.value, offered.note)}
         ${matching.map(
           (group) => html`
-            <li key=${group.group} role="group" aria-labelledby=${`${id}-${group.group.replace(/\W/g, '')}`}>
+            <div key=${group.group} role="group" aria-labelledby=${`${id}-${group.group.replace(/\W/g, '')}`}>
               <span class="group" id=${`${id}-${group.group.replace(/\W/g, '')}`}>${group.group}</span>
-              <ul role="presentation">
-                ${group.options.map((name) => option(name))}
-              </ul>
-            </li>
+              ${group.options.map((name) => option(name))}
+            </div>
           `,
         )}
-      </ul>
+      </div>
     </div>
   `;
 }

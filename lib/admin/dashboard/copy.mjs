@@ -21,11 +21,12 @@ export function CopyButton({ text, what, label, onCopied, first }) {
   }
 
   const isCopied = said === 'Copied';
+  const name = isCopied && label ? undefined : `Copy ${what}`;
   return html`
     <button
       type="button"
       class=${label ? 'quiet copy' : 'icon-button copy'}
-      aria-label=${`Copy ${what}`}
+      aria-label=${name}
       title=${`Copy ${what}`}
       data-first=${first}
       onClick=${onClick}

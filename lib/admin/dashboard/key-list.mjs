@@ -184,7 +184,7 @@ function Rows({ keys }) {
 
 function secretsOf({ secrets, requireSecret }) {
   const active = secrets.filter(({ state }) => state === 'active').length;
-  if (active === 0) return requireSecret ? html`<strong class="bad">required, none active</strong>` : 'none';
+  if (active === 0) return requireSecret ? html`<strong class="bad">none active</strong>` : 'none';
   return `${active} active${requireSecret ? ', required' : ''}`;
 }
 
@@ -192,6 +192,6 @@ function listsOf({ allowlists }) {
   const inForce = LISTS.filter(({ type }) => allowlists[type].length > 0);
   if (inForce.length === 0) return html`<span class="quiet-text">none</span>`;
   return inForce.map(
-    ({ type, short }) => html`<span class="chip" key=${type}>${allowlists[type].length} ${short}</span> `,
+    ({ type, one, many }) => html`<span class="chip" key=${type}>${count(allowlists[type].length, one, many)}</span> `,
   );
 }

@@ -17,7 +17,7 @@ export function NewSecret({ meta, settings, secret, title, onClose }) {
       <p class="hint">API key secret of “${nameOf(settings)}”</p>
       <p class="secret">
         <code>${secret}</code>
-        <${CopyButton} text=${secret} what="the secret" label="Copy secret" first />
+        <${CopyButton} text=${secret} what="secret" label="Copy secret" first />
       </p>
       <${Notice} warn>
         <p>
@@ -26,17 +26,21 @@ export function NewSecret({ meta, settings, secret, title, onClose }) {
         </p>
       <//>
       <${SnippetTabs} meta=${meta} settings=${settings} secret=${secret} />
-      ${
-        isClosing
-          ? html`
-              <footer class="closing" role="alert">
-                <p>The secret will not be shown again. Have you put it where it is needed?</p>
-                <button type="button" class="quiet" onClick=${() => setIsClosing(false)}>Back</button>
-                <button type="button" ref=${(button) => button?.focus()} onClick=${onClose}>Yes, close</button>
-              </footer>
-            `
-          : html`<footer><button type="button" onClick=${() => setIsClosing(true)}>Close</button></footer>`
-      }
+      <footer class="closing">
+        <div role="alert">
+          ${isClosing && html`<p>The secret will not be shown again. Have you put it where it is needed?</p>`}
+        </div>
+        ${
+          isClosing
+            ? html`
+                <button key="back" type="button" class="quiet" onClick=${() => setIsClosing(false)}>Back</button>
+                <button key="yes" type="button" ref=${(button) => button?.focus()} onClick=${onClose}>
+                  Yes, close
+                </button>
+              `
+            : html`<button key="close" type="button" onClick=${() => setIsClosing(true)}>Close</button>`
+        }
+      </footer>
     <//>
   `;
 }

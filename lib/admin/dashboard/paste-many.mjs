@@ -33,11 +33,11 @@ export function PasteMany({ type, title, entries, settings, meta, adding, onSwit
       <${FirstEntry} type=${type} entries=${entries} settings=${settings} />
       <${EntryLines} id=${id} label="One entry per line" text=${text} problems=${problems} onInput=${setText} />
       ${repeated > 0 && html`<p class="hint">${count(repeated, 'line')} of these are in the list already.</p>`}
+      ${bad.length > 0 && good.length > 0 && html`<p class="hint">Lines with a mistake stay here when the others are added.</p>`}
       <${Problem} error=${adding.error} />
       <div class="buttons">
         <button type="submit" disabled=${!canAdd} aria-busy=${adding.isBusy}>
-          ${bad.length > 0 && good.length > 0 ? `Add the ${good.length} good` : 'Add'}
-          ${bad.length === 0 && good.length > 0 && ` ${count(good.length, 'entry', 'entries')}`}
+          Add${good.length > 0 && ` ${count(good.length, 'entry', 'entries')}`}
         </button>
         <button type="button" class="quiet" onClick=${onSwitch}>Add one</button>
         <button type="button" class="quiet" onClick=${onClose}>Done</button>

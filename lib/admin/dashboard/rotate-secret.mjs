@@ -79,7 +79,7 @@ export function RotateSecret({ settings, setSettings, secret: old, onSecret, onC
         <p class="hint" role="status"><${Outcome} graceMs=${graceMs} old=${old} /></p>
         <details>
           <summary>Expiry of the new secret</summary>
-          <${ExpiryField} value=${expiry} onChange=${setExpiry} />
+          <div class="stack"><${ExpiryField} value=${expiry} onChange=${setExpiry} /></div>
         </details>
         <${Problem} error=${rotating.error} />
         <footer>

@@ -22,11 +22,13 @@ export function Verdict({ verdict }) {
   const { allowed, reason, status, message, steps, calls, answer } = verdict;
   const isBatch = calls.length > 1;
   const refused = calls.filter((call) => !call.allowed).length;
+  const isPart = isBatch && refused > 0 && refused < calls.length;
+  const tone = isPart ? 'wait' : allowed ? 'good' : 'bad';
   return html`
-    <div class=${allowed ? 'verdict good' : 'verdict bad'}>
-      <${allowed ? Check : Cross} />
+    <div class=${`verdict ${tone}`}>
+      <${isPart ? Dash : allowed ? Check : Cross} />
       <div>
-        <p class="word">${allowed ? 'Allowed' : 'Refused'}</p>
+        <p class="word">${isPart ? 'Allowed in part' : allowed ? 'Allowed' : 'Refused'}</p>
         <p>
           ${reason && html`<code>${reason}</code> `}
           ${isBatch && refused > 0 && `${refused} of ${calls.length} calls are refused. `}

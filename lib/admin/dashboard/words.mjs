@@ -1,9 +1,9 @@
 /** The four types in the order of the request's way, in the words of the product. */
 export const LISTS = [
-  { type: 'contractAddresses', title: 'Contract addresses', short: 'addresses' },
-  { type: 'userAgents', title: 'User agents', short: 'user agents' },
-  { type: 'origins', title: 'Origins', short: 'origins' },
-  { type: 'methods', title: 'API request methods', short: 'methods' },
+  { type: 'contractAddresses', title: 'Contract addresses', one: 'address', many: 'addresses' },
+  { type: 'userAgents', title: 'User agents', one: 'user agent', many: 'user agents' },
+  { type: 'origins', title: 'Origins', one: 'origin', many: 'origins' },
+  { type: 'methods', title: 'API request methods', one: 'method', many: 'methods' },
 ];
 
 export function count(number, one, many = `${one}s`) {
