@@ -1,7 +1,10 @@
 // Compiles lib/ to CommonJS in dist/ and adds a thin ES module over it, so that both load one and the same instance.
+// Bundles the dashboard's page, which needs nothing of node_modules then.
 import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const require = createRequire(import.meta.url);
 const root = new URL('.', import.meta.url);
@@ -21,3 +24,18 @@ for (const entry of entries) {
   writeFileSync(new URL(`${entry}.mjs`, dist), `import all from '${file}';\nexport const { ${names} } = all;\n`);
   writeFileSync(new URL(`${entry}.d.mts`, dist), `export * from '${file}';\n`);
 }
+
+const page = new URL('lib/admin/dashboard/', root);
+const served = new URL('admin/public/', dist);
+buildSync({
+  absWorkingDir: fileURLToPath(page),
+  entryPoints: ['app.mjs', 'app.css'],
+  outdir: fileURLToPath(served),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+copyFileSync(new URL('index.html', page), new URL('index.html', served));

@@ -1,0 +1,46 @@
+import { useState } from 'preact/hooks';
+import { CopyButton } from './copy.mjs';
+import { Dialog } from './dialog.mjs';
+import { html } from './html.mjs';
+import { Notice } from './notice.mjs';
+import { SnippetTabs } from './snippet-tabs.mjs';
+import { useUnsaved } from './route.mjs';
+import { nameOf } from './words.mjs';
+
+/** The one time that a new secret is seen. */
+export function NewSecret({ meta, settings, secret, title, onClose }) {
+  const [isClosing, setIsClosing] = useState(false);
+  useUnsaved(true); // reloading the page would lose it too
+
+  return html`
+    <${Dialog} title=${title} wide onClose=${() => setIsClosing(true)}>
+      <p class="hint">API key secret of “${nameOf(settings)}”</p>
+      <p class="secret">
+        <code>${secret}</code>
+        <${CopyButton} text=${secret} what="secret" label="Copy secret" first />
+      </p>
+      <${Notice} warn>
+        <p>
+          <strong>Copy it now: it is shown this once.</strong> rpc-guard keeps only its digest. Keep it on servers,
+          never in a web page or an app.
+        </p>
+      <//>
+      <${SnippetTabs} meta=${meta} settings=${settings} secret=${secret} />
+      <footer class="closing">
+        <div role="alert">
+          ${isClosing && html`<p>The secret will not be shown again. Have you put it where it is needed?</p>`}
+        </div>
+        ${
+          isClosing
+            ? html`
+                <button key="back" type="button" class="quiet" onClick=${() => setIsClosing(false)}>Back</button>
+                <button key="yes" type="button" ref=${(button) => button?.focus()} onClick=${onClose}>
+                  Yes, close
+                </button>
+              `
+            : html`<button key="close" type="button" onClick=${() => setIsClosing(true)}>Close</button>`
+        }
+      </footer>
+    <//>
+  `;
+}

@@ -1,0 +1,99 @@
+import { useState } from 'preact/hooks';
+import { api } from './api.mjs';
+import { Dialog } from './dialog.mjs';
+import { ExpiryField, NEVER, expiresAt } from './expiry.mjs';
+import { html } from './html.mjs';
+import { Problem } from './problem.mjs';
+import { Time } from './time.mjs';
+import { useAction } from './use-action.mjs';
+
+const HOUR_MS = 60 * 60 * 1000;
+const GRACES = [
+  { value: '0', label: 'None: the old secret is dead at once' },
+  { value: '1', label: '1 hour' },
+  { value: '24', label: '24 hours' },
+  { value: '168', label: '7 days' },
+  { value: 'custom', label: 'Another number of hours' },
+];
+
+export function RotateSecret({ settings, setSettings, secret: old, onSecret, onClose }) {
+  const [grace, setGrace] = useState('24');
+  const [hours, setHours] = useState('48');
+  const [expiry, setExpiry] = useState(NEVER);
+  const graceMs = Math.round(Number(grace === 'custom' ? hours : grace) * HOUR_MS);
+
+  const rotating = useAction(async () => {
+    const how = { graceMs, expiresAt: expiresAt(expiry) };
+    const { key, secret } = await api.rotateSecret(settings.apiKey, old.id, how);
+    setSettings(key);
+    onClose();
+    onSecret({ settings: key, secret, title: 'New secret' });
+  });
+
+  function onSubmit(event) {
+    event.preventDefault();
+    rotating.run();
+  }
+
+  return html`
+    <${Dialog} title=${`Rotate “${old.label || old.hint}”`} onClose=${onClose}>
+      <form onSubmit=${onSubmit}>
+        <p>
+          A new secret takes the place of this one. During the grace time both are valid: give callers the new one
+          before the old one dies.
+        </p>
+        <fieldset>
+          <legend>Grace time of the old secret</legend>
+          ${GRACES.map(
+            ({ value, label }) => html`
+              <label key=${value} class="choice">
+                <input
+                  type="radio"
+                  name="grace"
+                  value=${value}
+                  data-first=${value === grace}
+                  checked=${value === grace}
+                  onChange=${() => setGrace(value)}
+                />
+                ${label}
+              </label>
+            `,
+          )}
+        </fieldset>
+        ${
+          grace === 'custom' &&
+          html`
+            <label for="grace-hours">Hours</label>
+            <input
+              id="grace-hours"
+              type="number"
+              min="0"
+              max="8760"
+              step="any"
+              required
+              value=${hours}
+              onInput=${(event) => setHours(event.currentTarget.value)}
+            />
+          `
+        }
+        <p class="hint" role="status"><${Outcome} graceMs=${graceMs} old=${old} /></p>
+        <details>
+          <summary>Expiry of the new secret</summary>
+          <div class="stack"><${ExpiryField} value=${expiry} onChange=${setExpiry} /></div>
+        </details>
+        <${Problem} error=${rotating.error} />
+        <footer>
+          <button type="button" class="quiet" onClick=${onClose}>Cancel</button>
+          <button type="submit" aria-busy=${rotating.isBusy}>Rotate</button>
+        </footer>
+      </form>
+    <//>
+  `;
+}
+
+function Outcome({ graceMs, old }) {
+  if (old.state === 'expired') return 'The old secret has expired already; the grace time does not bring it back.';
+  if (!(graceMs > 0)) return 'Requests with the old secret are refused as soon as you rotate.';
+  const end = new Date(Math.min(Date.now() + graceMs, Date.parse(old.expiresAt ?? '9999-12-31')));
+  return html`The old secret is valid until <${Time} at=${end.toISOString()} />.`;
+}
