@@ -39,3 +39,4 @@ buildSync({
   logLevel: 'warning',
 });
 copyFileSync(new URL('index.html', page), new URL('index.html', served));
+copyFileSync(new URL('../openapi.json', page), new URL('openapi.json', served));
