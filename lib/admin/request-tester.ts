@@ -5,6 +5,7 @@ import type { ParsedOptions } from '../options';
 import { readAnswer } from '../proxy';
 import type { HandOff } from '../proxy';
 import { REFUSALS, isRefusal } from '../refusals';
+import { stored } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { invalidRequest } from './api-error';
 
@@ -62,7 +63,7 @@ export function createRequestTester(
   return {
     canSend: handOff !== undefined,
     async test(apiKey, request) {
-      const settings = await store.get(apiKey);
+      const settings = await stored(() => store.get(apiKey));
       if (settings === undefined) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
       const verdict = await dryRun({ apiKey, headers: headersOf(request), body: bodyOf(request) }, settings, options);
       if (request.send !== true || verdict.forwarded === null) return verdict;

@@ -7,7 +7,7 @@ import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
 import { keyHint } from '../request-facts';
 import { generateApiKey, generateSecret, hashSecret } from '../secret';
-import { MAX_ATTEMPTS, assertFresh, tooBusy } from '../stores/settings-store';
+import { MAX_ATTEMPTS, assertFresh, stored, tooBusy } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 
 /** A secret as it may be shown: without its hash. */
@@ -378,17 +378,6 @@ export class KeyManager {
     } catch (error) {
       this.#logger.error({ key: event.keyHint, action, reason: describeError(error, apiKey) }, 'onAudit failed');
     }
-  }
-}
-
-/** What a store's client throws is its own; here it is a store that failed. */
-async function stored<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof RpcGuardError) throw error;
-    const text = `the settings store failed: ${describeError(error)}`;
-    throw new RpcGuardError('ERR_RPC_GUARD_STORE', text, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 import { RpcGuardError } from '../errors';
 import { parseKeySettings } from '../key-settings';
 import type { KeySettings, KeySettingsInput } from '../key-settings';
+import { describeError } from '../logger';
 
 /**
  * Where the guard finds a key's settings. Only `get` is needed; what it returns is checked before it is used, so it may
@@ -105,5 +106,16 @@ export function readableRecord(record: unknown): KeySettings | undefined {
     return parseStored(record);
   } catch {
     return undefined;
+  }
+}
+
+/** What a store's client throws is its own; here it is a store that failed. */
+export async function stored<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof RpcGuardError) throw error;
+    const text = `the settings store failed: ${describeError(error)}`;
+    throw new RpcGuardError('ERR_RPC_GUARD_STORE', text, { cause: error });
   }
 }
