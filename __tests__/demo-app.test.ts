@@ -304,6 +304,15 @@ test.each([
   expect(errors).not.toContain('    at ');
 });
 
+test('the dashboard opens with the printed password, and with no other', async () => {
+  const demo = await startDemo();
+  const password = /user admin, password (\S+),/.exec(demo.output)![1]!;
+  const open = (word: string) =>
+    fetch(`${demo.url}/admin/api/keys`, { headers: { Authorization: `Basic ${btoa(`admin:${word}`)}` } });
+  expect((await open(`${password}.`)).status).toBe(401);
+  expect(await (await open(password)).text()).toContain('demo browser');
+});
+
 test("the backend's own routes work as before", async () => {
   const { url } = await startDemo();
   const headers = { 'Content-Type': 'application/json' };

@@ -3,15 +3,15 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
 import helmet from 'helmet';
-import { rpcGuard } from 'rpc-guard';
+import { basicAuthAdmin, rpcGuard, rpcGuardAdmin } from 'rpc-guard';
 
 const MAX_NOTES = 20;
 
 /**
  * `app.locals.dapp`, once it is set, is what the page is told: its API key, the contract, the chain. Never a secret.
- * `rpcGuard` takes `upstream` and `store`.
+ * `rpcGuard` takes `upstream` and `store`; `users` are those of the dashboard: name → password hash.
  */
-export function buildServer({ upstream, store }) {
+export function buildServer({ upstream, store, users }) {
   const app = express();
   const server = createServer(app);
   app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } })); // it runs on http://
@@ -20,6 +20,8 @@ export function buildServer({ upstream, store }) {
   const guard = rpcGuard({ upstream, store });
   app.use(guard); // HTTP
   server.on('upgrade', guard.upgrade); // WebSocket
+  const admin = rpcGuardAdmin({ upstream, store, authorize: basicAuthAdmin({ users }) });
+  app.use('/admin', admin); // the dashboard
   // ----------------------------------------------------------------------------------------------------------
 
   app.use(express.static(folder('./public/')));
@@ -41,7 +43,7 @@ export function buildServer({ upstream, store }) {
     res.status(201).json(notes[0]);
   });
 
-  return { app, server, guard };
+  return { app, server, guard, admin };
 }
 
 function folder(path, base = import.meta.url) {

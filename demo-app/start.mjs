@@ -2,11 +2,12 @@
 //   UPSTREAM_URL     a node to use in place of a fresh anvil       PORT       default 3000
 //   UPSTREAM_WS_URL  its WebSocket, if that is at another address  NO_COLOR   plain text
 //   KEYS_FILE        default demo-app/rpc-guard.json
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { FileStore } from 'rpc-guard';
+import { FileStore, hashPassword } from 'rpc-guard';
 import { startAnvil } from './anvil.mjs';
 import { WRAPPED_ETHER, deployContract } from './contract.mjs';
 import { answerTo, call, curlLines, examples, send } from './examples.mjs';
@@ -51,9 +52,11 @@ async function start() {
   const store = new FileStore(keysFile);
   const keys = await prepareKeys(store, contract);
   const upstream = { url: node?.url ?? UPSTREAM_URL, ...(UPSTREAM_WS_URL && { wsUrl: UPSTREAM_WS_URL }) };
-  const { app, server, guard } = buildServer({ upstream, store });
+  const password = randomBytes(12).toString('base64url');
+  const users = { admin: await hashPassword(password) };
+  const { app, server, guard, admin } = buildServer({ upstream, store, users });
   const { url, instead } = await listen(server);
-  started.push({ name: 'server and guard', stop: () => close(server, guard) });
+  started.push({ name: 'server and guard', stop: () => close(server, guard, admin) });
 
   const chainId = Number(await ask(url, keys, 'eth_chainId'));
   const isThere = (await ask(url, keys, 'eth_getCode', [contract, 'latest'])) !== '0x';
@@ -62,7 +65,7 @@ async function start() {
   const sockets = await Promise.all(
     socketExamples({ url, keys }).map(async (example) => ({ ...example, ...(await answersOn(example)) })),
   );
-  if (!ending) print({ node, chainId, contract, isThere, keys, url, instead, shown, sockets });
+  if (!ending) print({ node, chainId, contract, isThere, keys, url, password, instead, shown, sockets });
 }
 
 async function startNode() {
@@ -94,9 +97,10 @@ async function listenOn(server, port) {
 }
 
 /** Nothing new is taken, then what is open is closed. A socket whose other end does not answer that is not waited for. */
-async function close(server, guard) {
+async function close(server, guard, admin) {
   const closed = once(server, 'close');
   server.close();
+  admin.close();
   await guard.close();
   server.closeAllConnections();
   await Promise.race([closed, sleep(CLOSE_MS)]);
@@ -119,12 +123,12 @@ async function withAnswers(groups) {
   return shown;
 }
 
-function print({ node, chainId, contract, isThere, keys, url, instead, shown, sockets }) {
+function print({ node, chainId, contract, isThere, keys, url, password, instead, shown, sockets }) {
   const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
   const style = (code) => (text) => (isColored ? `\x1b[${code}m${text}\x1b[0m` : text);
   const [bold, dim, green, red] = ['1', '2', '32', '31'].map(style);
   const width = Math.min(Math.max(process.stdout.columns ?? 100, 80), 120);
-  const row = (name, text) => console.log(`  ${name.padEnd(10)}${text}`);
+  const row = (name, text) => console.log(`  ${name.padEnd(11)}${text}`);
 
   const file = keysFile.startsWith(process.cwd()) ? relative(process.cwd(), keysFile) : keysFile;
   const whose = node ? 'deployed now' : 'wrapped Ether';
@@ -164,6 +168,8 @@ function print({ node, chainId, contract, isThere, keys, url, instead, shown, so
   console.log('  CONFIGURATION_ERROR\n');
   if (instead) row('Note', instead);
   row('Page', bold(`${url}/`));
+  row('Dashboard', bold(`${url}/admin/`));
+  row('', `user admin, password ${password}, new at every start`);
   row('Try', `edit ${file}: a change is in force at once, no restart`);
   row('End', 'Ctrl-C');
 }

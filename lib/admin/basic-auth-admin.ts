@@ -36,7 +36,7 @@ const MAX_ADDRESSES = 10_000;
 /** Attempts of one address that may wait for each other, and of all. */
 const MAX_WAITING = 5;
 const MAX_WAITING_IN_ALL = 100;
-/** A password that was right is not derived again for as long as this. */
+/** A password that was right is not derived again until it has not been used for this long. */
 const REMEMBER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED = 100;
 
@@ -64,7 +64,7 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
   const users = parseUsers(options);
   const nobody: PasswordHash = { ...COST, salt: randomBytes(16), derived: randomBytes(DERIVED_BYTES) };
   const rememberKey = randomBytes(32);
-  const remembered = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS });
+  const remembered = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS, updateAgeOnGet: true });
   const failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FORGET_MS });
   const queues = new Map<string, { waiting: number; last: Promise<unknown> }>();
   let waitingInAll = 0;
@@ -77,38 +77,38 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
     }
     const { name, pass } = credentials;
     const digest = createHmac('sha256', rememberKey).update(`${name}:${pass}`).digest('base64');
-    if (remembered.has(digest)) {
-      admit(name);
+    const isKnown = () => remembered.get(digest) === true;
+    if (isKnown()) {
+      admit();
       return;
     }
     const address = addressOf(req);
-    inTurn(address, () => attempt(address, name, pass, res))
+    inTurn(address, async () => isKnown() || (!res.destroyed && (await attempt(address, name, pass))))
       .then((outcome) => {
         if (outcome === 'busy') tooMany(res);
-        else if (outcome === 'wrong') challenge(res);
+        else if (!outcome) challenge(res);
         else {
           remembered.set(digest, true);
-          admit(name);
+          admit();
         }
       })
       .catch(next);
 
-    function admit(actor: string): void {
-      setActor(req, actor);
+    function admit(): void {
+      setActor(req, name);
       next();
     }
   }
 
-  async function attempt(address: string, name: string, pass: string, res: ServerResponse): Promise<'right' | 'wrong'> {
+  async function attempt(address: string, name: string, pass: string): Promise<boolean> {
     const failed = failures.get(address) ?? 0;
     if (failed > 0) await sleep(Math.min(FIRST_DELAY_MS * 2 ** (failed - 1), MAX_DELAY_MS), undefined, { ref: false });
-    if (res.destroyed) return 'wrong';
     const user = users.get(name);
     const stored = user ?? nobody;
     const isRight = timingSafeEqual(await derive(pass, stored), stored.derived) && user !== undefined;
     if (isRight) failures.delete(address);
     else failures.set(address, failed + 1);
-    return isRight ? 'right' : 'wrong';
+    return isRight;
   }
 
   /** One attempt of an address after the other, so that opening many connections gains nothing. */
