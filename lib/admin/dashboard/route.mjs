@@ -59,7 +59,7 @@ export function useRoute() {
       if (location.hash === shown) return;
       if (unsaved.size > 0 && location.hash !== approved) {
         // Back and forward have already happened: undo it, then ask.
-        setWanted(location.hash);
+        setWanted(location.hash || LIST);
         history.pushState(null, '', shown || LIST);
         return;
       }

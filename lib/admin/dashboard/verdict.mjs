@@ -45,7 +45,7 @@ export function Verdict({ verdict }) {
             <summary>
               <span class=${call.allowed ? 'state good' : 'state bad'}>${call.allowed ? 'allowed' : 'refused'}</span>
               ${' '}<code>${call.method ?? 'not a call'}</code>
-              ${call.id !== undefined && call.id !== null && html` <span class="quiet-text">id ${JSON.stringify(call.id)}</span>`}
+              ${call.id !== null && html` <span class="quiet-text">id ${call.id}</span>`}
               ${call.reason && html` <code class="quiet-text">${call.reason}</code>`}
             </summary>
             <${Steps} steps=${call.steps} />
