@@ -173,6 +173,31 @@ describe('The guard follows what is done on the page', () => {
   );
 });
 
+describe('A key is found', () => {
+  inBrowser('by its name, the beginning of the key and its state, and page by page', async () => {
+    const many = Array.from({ length: 60 }, (_, n) => ({ name: `Customer ${n}`, apiKey: `customer-${n}-key` }));
+    const app = await startApp([...many, { name: 'Partner', apiKey: 'partners-key', enabled: false }]);
+    const { page } = await openPage(app);
+    const rows = page.getByRole('rowheader');
+
+    await page.getByText('50 keys shown, there are more').waitFor();
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await page.getByText('61 keys shown').waitFor();
+    expect(await page.evaluate<number>('[...document.links].indexOf(document.activeElement)')).toBeGreaterThan(50);
+    await page.getByRole('searchbox').fill('partners-');
+    await page.getByText('1 key shown').waitFor();
+    expect(await rows.allTextContents()).toEqual(['Partner']);
+    await page.getByLabel('Enabled').check();
+    await page.getByRole('heading', { name: 'No key matches' }).waitFor();
+    await page.getByRole('searchbox').fill('customer 7');
+    await page.getByText('1 key shown').waitFor();
+    await page.getByRole('link', { name: 'Customer 7' }).click();
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await page.getByText('1 key shown').waitFor();
+    expect(await page.getByRole('searchbox').inputValue()).toBe('customer 7');
+  });
+});
+
 describe('An entry is checked while it is typed', () => {
   inBrowser('it is told what is wrong with it, and which entry a sample matches', async () => {
     const app = await startApp([{ name: 'Checkout', allowlists: { origins: ['https://shop.example.com'] } }]);

@@ -10,8 +10,7 @@ export function Conflict({ before, theirs, changes, isDeleting, isBusy, error, o
   return html`
     <${Dialog} title="Somebody else changed this key" wide alert onClose=${onClose}>
       <p>
-        It was changed at
-        <${Time}
+        It was changed at${' '}<${Time}
           at=${theirs.updatedAt}
         />${'; '}${isDeleting ? 'it has not been deleted.' : 'nothing of yours has been saved yet.'}
       </p>
