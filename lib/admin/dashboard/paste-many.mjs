@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { EntryLines, linesOf, useLineProblems } from './entry-lines.mjs';
 import { FirstEntry } from './first-entry.mjs';
 import { html } from './html.mjs';
@@ -20,7 +20,7 @@ export function PasteMany({ type, title, entries, settings, meta, adding, onSwit
   useUnsaved(text.trim() !== '');
 
   const focusField = () => form.current?.querySelector('textarea').focus();
-  useEffect(focusField, []);
+  useLayoutEffect(focusField, []);
 
   async function onSubmit(event) {
     event.preventDefault();

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
 /** What would be lost by leaving the view. */
 const unsaved = new Set();
@@ -40,7 +40,7 @@ export function followLink(event) {
 
 /** While `isUnsaved`, nobody leaves the view or closes the window without being asked. */
 export function useUnsaved(isUnsaved) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isUnsaved) return undefined;
     const mark = {};
     unsaved.add(mark);
