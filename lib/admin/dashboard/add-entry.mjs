@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from './api.mjs';
 import { Combobox } from './combobox.mjs';
 import { FirstEntry } from './first-entry.mjs';
@@ -19,7 +19,7 @@ export function AddEntry({ type, title, entries, settings, meta, adding, onSwitc
   const check = useCheck(type, entries, entry, sample);
 
   const focusField = () => form.current?.querySelector(`#${id}`).focus();
-  useEffect(focusField, []);
+  useLayoutEffect(focusField, []);
   useEffect(() => {
     if (adding.error) focusField();
   }, [adding.error]);

@@ -41,7 +41,10 @@ export function Combobox({ id, value, onInput, groups, extra, ...field }) {
     else if (event.key === 'ArrowUp') move(active <= 0 ? last : active - 1);
     else if (event.key === 'Enter' && showsList && active >= 0) choose(options[active]);
     else if (event.key === 'Escape' && showsList) close();
-    else return;
+    else {
+      if (event.key === 'Enter') close(); // the form takes what was typed
+      return;
+    }
     event.preventDefault();
   }
 

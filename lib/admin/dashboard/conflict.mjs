@@ -10,8 +10,9 @@ export function Conflict({ before, theirs, changes, isDeleting, isBusy, error, o
   return html`
     <${Dialog} title="Somebody else changed this key" wide alert onClose=${onClose}>
       <p>
-        It was changed at <${Time} at=${theirs.updatedAt} />.
-        ${isDeleting ? 'It has not been deleted.' : 'Nothing of yours has been saved yet.'}
+        It was changed at${' '}<${Time}
+          at=${theirs.updatedAt}
+        />${'; '}${isDeleting ? 'it has not been deleted.' : 'nothing of yours has been saved yet.'}
       </p>
       <table class="conflict" role="table">
         <thead role="rowgroup">

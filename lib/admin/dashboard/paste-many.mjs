@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { EntryLines, linesOf, useLineProblems } from './entry-lines.mjs';
 import { FirstEntry } from './first-entry.mjs';
 import { html } from './html.mjs';
@@ -20,7 +20,7 @@ export function PasteMany({ type, title, entries, settings, meta, adding, onSwit
   useUnsaved(text.trim() !== '');
 
   const focusField = () => form.current?.querySelector('textarea').focus();
-  useEffect(focusField, []);
+  useLayoutEffect(focusField, []);
 
   async function onSubmit(event) {
     event.preventDefault();
@@ -32,7 +32,7 @@ export function PasteMany({ type, title, entries, settings, meta, adding, onSwit
     <form class="add" aria-label=${`Add many to ${title}`} ref=${form} onSubmit=${onSubmit}>
       <${FirstEntry} type=${type} entries=${entries} settings=${settings} />
       <${EntryLines} id=${id} label="One entry per line" text=${text} problems=${problems} onInput=${setText} />
-      ${repeated > 0 && html`<p class="hint">${count(repeated, 'line')} of these are in the list already.</p>`}
+      ${repeated > 0 && html`<p class="hint">In the list already: ${count(repeated, 'line')}.</p>`}
       ${bad.length > 0 && good.length > 0 && html`<p class="hint">Lines with a mistake stay here when the others are added.</p>`}
       <${Problem} error=${adding.error} />
       <div class="buttons">

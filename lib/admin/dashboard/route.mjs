@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
 /** What would be lost by leaving the view. */
 const unsaved = new Set();
@@ -40,7 +40,7 @@ export function followLink(event) {
 
 /** While `isUnsaved`, nobody leaves the view or closes the window without being asked. */
 export function useUnsaved(isUnsaved) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isUnsaved) return undefined;
     const mark = {};
     unsaved.add(mark);
@@ -59,7 +59,7 @@ export function useRoute() {
       if (location.hash === shown) return;
       if (unsaved.size > 0 && location.hash !== approved) {
         // Back and forward have already happened: undo it, then ask.
-        setWanted(location.hash);
+        setWanted(location.hash || LIST);
         history.pushState(null, '', shown || LIST);
         return;
       }

@@ -1,10 +1,10 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 let isFirst = true;
 
 /** The document's title, after the view. */
 export function useTitle(title) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${title} · rpc-guard`;
   }, [title]);
 }
@@ -12,7 +12,7 @@ export function useTitle(title) {
 /** For a view's heading: takes the focus when the view replaces another, so that it is read out. */
 export function useHeading() {
   const heading = useRef();
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isFirst) heading.current?.focus();
     isFirst = false;
   }, []);

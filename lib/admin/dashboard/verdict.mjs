@@ -30,7 +30,7 @@ export function Verdict({ verdict }) {
       <div>
         <p class="word">${isPart ? 'Allowed in part' : allowed ? 'Allowed' : 'Refused'}</p>
         <p>
-          ${reason && html`<code>${reason}</code> `}
+          ${reason && html`<code>${reason}</code> · `}
           ${isBatch && refused > 0 && `${refused} of ${calls.length} calls are refused. `}
           ${allowed && refused === 0 ? 'The upstream would receive it.' : `HTTP ${status}${message ? `: ${message}` : ''}`}
         </p>
@@ -45,7 +45,7 @@ export function Verdict({ verdict }) {
             <summary>
               <span class=${call.allowed ? 'state good' : 'state bad'}>${call.allowed ? 'allowed' : 'refused'}</span>
               ${' '}<code>${call.method ?? 'not a call'}</code>
-              ${call.id !== undefined && call.id !== null && html` <span class="quiet-text">id ${JSON.stringify(call.id)}</span>`}
+              ${call.id !== null && html` <span class="quiet-text">id ${call.id}</span>`}
               ${call.reason && html` <code class="quiet-text">${call.reason}</code>`}
             </summary>
             <${Steps} steps=${call.steps} />
@@ -67,15 +67,14 @@ export function Verdict({ verdict }) {
 function Steps({ steps }) {
   return html`
     <ol class="steps">
-      ${steps.map(({ step, outcome, reason, entry, why }, index) => {
+      ${steps.map(({ step, outcome, entry, why }, index) => {
         const { icon: Icon, word, tone } = OUTCOMES[outcome];
         return html`
           <li key=${index} class=${tone}>
             <${Icon} />
             <div>
               <p><strong>${STEPS[step] ?? step}</strong> <span class="outcome">${word}</span></p>
-              ${(why || reason) && html`<p class="why">${why || reason}</p>`}
-              ${entry && html`<p class="why">by <code>${entry}</code></p>`}
+              ${(why || entry) && html`<p class="why">${why} ${entry && html`<code>${entry}</code>`}</p>`}
             </div>
           </li>
         `;

@@ -1,0 +1,514 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { KeyManager, MemoryStore, rpcGuard, rpcGuardAdmin } from '../../lib';
+import type { NewKey } from '../../lib';
+import { endAfterTest } from '../support/cleanup';
+import { basic, call, post } from '../support/guarded-app';
+import { proxyUnderTest } from '../support/proxy-under-test';
+import { until } from '../support/until';
+import { recordingUpstream } from '../support/upstream';
+
+/** The page is the one in dist/: the tests need an up-to-date build. */
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const CHROMIUM_ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-component-update'];
+const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const UNLISTED = '0xdac17f958d2ee523a2206206994597c13d831ec7';
+/** Long enough for a crowded machine, short enough to say which step hung. */
+const PATIENCE_MS = 10_000;
+
+if (!existsSync(CHROMIUM)) console.warn(`The dashboard's page is not tested: there is no ${CHROMIUM}`);
+const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
+
+let browser: Browser | undefined;
+
+beforeAll(async () => {
+  if (inBrowser === test) browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+});
+
+afterAll(() => browser?.close());
+
+describe('The guard follows what is done on the page', () => {
+  inBrowser('a key is let in when it is made and refused when it is switched off', async () => {
+    const app = await startApp();
+    const { page } = await openPage(app);
+    await page.getByRole('heading', { name: 'No keys yet' }).waitFor();
+
+    await page.getByRole('button', { name: 'New key' }).click();
+    await page.getByRole('textbox', { name: 'Name' }).fill('Checkout');
+    await page.getByRole('button', { name: 'Create key' }).click();
+    await page.getByRole('heading', { name: 'Checkout' }).waitFor();
+    expect(await page.title()).toBe('Settings · Checkout · rpc-guard');
+    const url = await rpcUrl(app, page);
+    expect(await verdict(url)).toBe(200);
+
+    await page.getByRole('switch', { name: 'Enabled' }).click();
+    await save(page);
+    await expectVerdict(url, 'KEY_DISABLED');
+  });
+
+  inBrowser('a secret is required, added, rotated with a grace time and revoked', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const url = await rpcUrl(app, page);
+
+    await page.getByRole('switch', { name: 'Require API key secret' }).click();
+    await page.getByText('every request would be refused').waitFor();
+    await save(page);
+    await expectVerdict(url, 'SECRET_REQUIRED');
+
+    await page.getByRole('button', { name: 'Add secret' }).click();
+    await page.getByLabel('Label').fill('billing');
+    await page.getByRole('dialog').getByRole('button', { name: 'Add secret' }).click();
+    const first = await takeSecret(page);
+    await expectVerdict(url, 200, basic(first));
+
+    await page.getByRole('button', { name: 'Rotate the secret billing' }).click();
+    await page.getByLabel('1 hour').check();
+    await page.getByText('The old secret is valid until').waitFor();
+    await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+    const second = await takeSecret(page);
+    await expectVerdict(url, 200, basic(second));
+    expect(await verdict(url, basic(first))).toBe(200);
+
+    await page.getByRole('button', { name: 'Rotate the secret billing' }).last().click();
+    await page.getByLabel('None').check();
+    await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+    const third = await takeSecret(page);
+    await expectVerdict(url, 'SECRET_INVALID', basic(second));
+    expect(await verdict(url, basic(third))).toBe(200);
+
+    await page
+      .locator('tr', { hasText: third.slice(0, 8) })
+      .getByRole('button', { name: 'Revoke' })
+      .click();
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('Secret revoked').waitFor();
+    await expectVerdict(url, 'SECRET_INVALID', basic(third));
+  });
+
+  inBrowser(
+    'a secret is seen once: not in the address, the title, the storage, the console or the page after',
+    async () => {
+      const app = await startApp();
+      const { page, said } = await openPage(app);
+      await page.getByRole('button', { name: 'New key' }).click();
+      await page.getByRole('textbox', { name: 'Name' }).fill('Server');
+      await page.getByRole('switch', { name: 'Require' }).click();
+      await page.getByRole('button', { name: 'Create key' }).click();
+      const secret = await takeSecret(page);
+
+      const kept = await page.evaluate<string>(
+        'JSON.stringify([location.href, document.title, localStorage, sessionStorage, document.cookie, history.state])',
+      );
+      expect([kept, await page.content(), ...said()].filter((text) => text.includes(secret))).toEqual([]);
+    },
+  );
+
+  inBrowser('entries of each list are added and removed', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const url = await rpcUrl(app, page);
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+
+    await add(page, 'Origins', 'Origin', 'https://*.example.com', 'requests without an Origin header are refused');
+    await expectVerdict(url, 'ORIGIN_NOT_ALLOWED');
+    const headers: Record<string, string> = { Origin: 'https://app.example.com', 'User-Agent': 'Android 15' };
+    expect(await verdict(url, headers)).toBe(200);
+
+    await add(page, 'User agents', 'Part of the User-Agent header', 'Android', 'without a User-Agent header');
+    await expectVerdict(url, 'USER_AGENT_NOT_ALLOWED', { ...headers, 'User-Agent': 'curl/8' });
+    expect(await verdict(url, headers)).toBe(200);
+
+    await add(page, 'Contract addresses', 'Address', LISTED, 'queries another address');
+    const balance = (of: string) => call('eth_getBalance', [of, 'latest']);
+    await expectVerdict(url, 'CONTRACT_ADDRESS_NOT_ALLOWED', headers, balance(UNLISTED));
+    expect(await verdict(url, headers, balance(LISTED))).toBe(200);
+
+    await add(page, 'API request methods', 'Method or prefix', 'eth_get*', 'every other method is refused');
+    await expectVerdict(url, 'METHOD_NOT_ALLOWED', headers);
+    expect(await verdict(url, headers, balance(LISTED))).toBe(200);
+
+    await page.getByRole('button', { name: 'Remove eth_get* from API request methods' }).click();
+    await page.getByText('everything passes it').waitFor();
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();
+    await page.getByText('eth_get* removed').waitFor();
+    await expectVerdict(url, 200, headers);
+  });
+
+  inBrowser(
+    'a tested request gets the verdict of the guard, step by step, and is sent only when asked to',
+    async () => {
+      const app = await startApp([{ name: 'Checkout', allowlists: { methods: ['eth_get*'] } }]);
+      const { page } = await openPage(app, 'Checkout');
+      const url = await rpcUrl(app, page);
+      await page.getByRole('tab', { name: 'Test a request' }).click();
+
+      await page.getByRole('button', { name: 'Test', exact: true }).click();
+      await page.locator('.verdict', { hasText: 'Refused' }).getByText('METHOD_NOT_ALLOWED').waitFor();
+      expect(await verdict(url)).toBe('METHOD_NOT_ALLOWED');
+
+      await page.getByLabel('Method').fill('eth_getBalance');
+      await page.getByLabel('Params').fill('[nothing');
+      await page.getByRole('button', { name: 'Test', exact: true }).click();
+      await page.getByText('Not JSON').waitFor();
+      await page.getByLabel('Params').fill(JSON.stringify([LISTED, 'latest']));
+      await page.getByRole('button', { name: 'Test', exact: true }).click();
+      await page.locator('.verdict', { hasText: 'Allowed' }).waitFor();
+      expect(await page.locator('.steps li', { hasText: 'API request methods' }).textContent()).toContain('eth_get*');
+      expect(app.upstream.seen).toEqual([]);
+
+      await page.getByLabel('Raw body').check();
+      await page
+        .getByLabel('Body', { exact: true })
+        .fill(JSON.stringify([call('eth_getBalance', [LISTED]), call('eth_call', [], 'two')]));
+      await page.getByRole('button', { name: 'Send it to the upstream' }).click();
+      await page.locator('.verdict', { hasText: 'Allowed in part' }).getByText('1 of 2 calls').waitFor();
+      await page.locator('pre', { hasText: '"result": "eth_getBalance"' }).waitFor();
+      expect(app.upstream.seen.map(({ body }) => body)).toEqual([expect.not.stringContaining('eth_call')]);
+    },
+  );
+});
+
+describe('A key is found', () => {
+  inBrowser('by its name, the beginning of the key and its state, and page by page', async () => {
+    const many = Array.from({ length: 60 }, (_, n) => ({ name: `Customer ${n}`, apiKey: `customer-${n}-key` }));
+    const app = await startApp([...many, { name: 'Partner', apiKey: 'partners-key', enabled: false }]);
+    const { page } = await openPage(app);
+    const rows = page.getByRole('rowheader');
+
+    await page.getByText('50 keys shown, there are more').waitFor();
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await page.getByText('61 keys shown').waitFor();
+    expect(await page.evaluate<number>('[...document.links].indexOf(document.activeElement)')).toBeGreaterThan(50);
+    await page.getByRole('searchbox').fill('partners-');
+    await page.getByText('1 key shown').waitFor();
+    expect(await rows.allTextContents()).toEqual(['Partner']);
+    await page.getByLabel('Enabled').check();
+    await page.getByRole('heading', { name: 'No key matches' }).waitFor();
+    await page.getByRole('searchbox').fill('customer 7');
+    await page.getByText('1 key shown').waitFor();
+    await page.getByRole('link', { name: 'Customer 7' }).click();
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await page.getByText('1 key shown').waitFor();
+    expect(await page.getByRole('searchbox').inputValue()).toBe('customer 7');
+  });
+});
+
+describe('An entry is checked while it is typed', () => {
+  inBrowser('it is told what is wrong with it, and which entry a sample matches', async () => {
+    const app = await startApp([{ name: 'Checkout', allowlists: { origins: ['https://shop.example.com'] } }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Add to Origins' }).click();
+    const field = page.getByLabel('Origin', { exact: true });
+
+    await field.fill('https://a.example.com/path');
+    await page.getByText('is not an origin').waitFor();
+    await page.keyboard.press('Enter');
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    await page.getByLabel('to try').fill('https://b.example.com');
+    await page.getByText('No entry matches: refused').waitFor();
+    await field.fill('https://*.example.com');
+    await page.getByText('the entry you are typing').waitFor();
+    await page.getByLabel('to try').fill('https://shop.example.com');
+    await page.getByText('Passes by https://shop.example.com.').waitFor();
+  });
+
+  inBrowser('of many that are pasted the good ones are added, and the bad ones stay to be corrected', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Add to Contract addresses' }).click();
+    await page.getByRole('button', { name: 'Paste many' }).click();
+    const field = page.getByLabel('One entry per line');
+
+    await field.fill(`${LISTED}\n0x12\n\n ${UNLISTED}\nvitalik.eth`);
+    await page.getByText('Line 5: vitalik.eth is not').waitFor();
+    await page.getByRole('button', { name: 'Add 2 entries' }).click();
+    await page.getByText('2 of 30').waitFor();
+    expect(await field.inputValue()).toBe('0x12\nvitalik.eth');
+  });
+});
+
+describe('Nothing is lost without a question', () => {
+  inBrowser('unsaved settings hold back the tab, the way back and the reload', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const name = page.getByLabel('Name', { exact: true });
+    const keepEditing = page.getByRole('button', { name: 'Keep editing' });
+    await name.fill('Shop');
+
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await keepEditing.click();
+    await page.goBack();
+    await keepEditing.click();
+    const asked = page.waitForEvent('dialog');
+    await page.evaluate('void setTimeout(() => location.reload())');
+    const dialog = await asked;
+    expect(dialog.type()).toBe('beforeunload');
+    await dialog.dismiss();
+    expect(await name.inputValue()).toBe('Shop');
+
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Discard changes' }).click();
+    await page.getByRole('heading', { name: 'Origins' }).waitFor();
+    await page.getByRole('tab', { name: 'Settings' }).click();
+    expect(await name.inputValue()).toBe('Checkout');
+  });
+
+  inBrowser('what somebody else changed is shown beside mine, and either can be kept', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const apiKey = await keyOn(page);
+    const name = page.getByLabel('Name', { exact: true });
+
+    await name.fill('Mine');
+    await app.manager.update(apiKey, { name: 'Theirs', overrideAllowlists: true });
+    await page.getByRole('button', { name: 'Save' }).click();
+    const row = page.getByRole('alertdialog').getByRole('row', { name: 'Name' });
+    expect(await row.getByRole('cell').allTextContents()).toEqual(['Checkout', 'Theirs', 'Mine']);
+    await page.getByRole('button', { name: 'Apply mine' }).click();
+    await page.getByText('Settings saved').waitFor();
+    expect(await app.manager.get(apiKey)).toMatchObject({ name: 'Mine', overrideAllowlists: true });
+
+    await name.fill('Mine again');
+    await app.manager.update(apiKey, { name: 'Theirs again' });
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Keep theirs' }).click();
+    await page.getByRole('heading', { name: 'Theirs again' }).waitFor();
+    expect(await name.inputValue()).toBe('Theirs again');
+
+    await page.getByRole('button', { name: 'Delete key' }).click();
+    await page.getByLabel('to confirm').fill('Theirs again');
+    await app.manager.update(apiKey, { enabled: false });
+    await page
+      .getByRole('dialog')
+      .or(page.getByRole('alertdialog'))
+      .getByRole('button', { name: 'Delete key' })
+      .click();
+    await page.getByRole('button', { name: 'Delete it anyway' }).click();
+    await page.getByRole('heading', { name: 'No keys yet' }).waitFor();
+    expect(await app.manager.get(apiKey)).toBeUndefined();
+  });
+
+  inBrowser('a server that is away is told in words, and tried again when asked', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app);
+    await page.route('**/api/keys/*', (route) => route.abort());
+    await page.getByRole('link', { name: 'Checkout' }).click();
+    await page.getByRole('alert').getByText('The server cannot be reached').waitFor();
+    await page.unroute('**/api/keys/*');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'General' }).waitFor();
+
+    await page.route('**/api/keys/*', (route) => route.fulfill({ status: 401 }));
+    await page.getByRole('switch', { name: 'Enabled' }).click();
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Log in again' }).waitFor();
+  });
+});
+
+describe('The page is for everybody', () => {
+  inBrowser('the keyboard alone reaches tabs, a list of suggestions and the way back to where it was', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const focused = () => page.evaluate<string>('document.activeElement.textContent.trim()');
+
+    await page.getByRole('tab', { name: 'Settings' }).focus();
+    await page.keyboard.press('ArrowLeft');
+    expect(await focused()).toBe('Test a request');
+    await page.getByRole('heading', { name: 'Verdict' }).waitFor();
+    await page.keyboard.press('ArrowLeft');
+    await page.getByRole('heading', { name: 'Origins' }).waitFor();
+    expect(await page.title()).toBe('Allowlists · Checkout · rpc-guard');
+
+    await page.getByRole('button', { name: 'Add to API request methods' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('getbal');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    expect(await page.getByLabel('Method or prefix').inputValue()).toBe('eth_getBalance');
+    await page.keyboard.press('Enter');
+    await page.getByText('eth_getBalance added').waitFor();
+
+    await page.getByRole('tab', { name: 'Allowlists' }).focus();
+    await page.keyboard.press('Home');
+    await page.getByRole('button', { name: 'Add secret' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Label').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await focused()).toBe('Add secret');
+  });
+
+  const LOOKS = (['light', 'dark'] as const).flatMap((scheme) => [1200, 360].map((width) => ({ scheme, width })));
+  for (const { scheme, width } of LOOKS) {
+    inBrowser(`no view has a grave fault or scrolls sideways, ${scheme}, ${width} px wide`, async () => {
+      const secret = { label: 'billing', expiresAt: new Date(Date.now() + 86_400_000).toISOString() };
+      const allowlists = {
+        origins: ['https://*.example.com', 'null'],
+        contractAddresses: [LISTED],
+        methods: ['eth_*'],
+      };
+      const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists }]);
+      const { page } = await openPage(app, undefined, { colorScheme: scheme, viewport: { width, height: 800 } });
+      const dialog = page.locator('dialog');
+      const closed = async () => {
+        await page.keyboard.press('Escape');
+        await dialog.waitFor({ state: 'detached' });
+      };
+
+      await expectSound(page);
+      await page.getByRole('button', { name: 'New key' }).click();
+      await expectSound(page);
+      await closed();
+      await page.getByRole('link', { name: 'Checkout' }).click();
+      await page.getByRole('heading', { name: 'General' }).waitFor();
+      await expectSound(page);
+      for (const name of ['Use this key', 'Add secret', 'Rotate the secret', 'Revoke the secret', 'Delete key']) {
+        await page.getByRole('button', { name }).click();
+        await expectSound(page);
+        await closed();
+      }
+      await page.getByRole('tab', { name: 'Allowlists' }).click();
+      await page.getByRole('button', { name: 'Add to User agents' }).click();
+      await page.getByRole('button', { name: 'Add to API request methods' }).click();
+      await page.getByLabel('Method or prefix').fill('get');
+      await page.getByRole('option').first().waitFor();
+      await expectSound(page);
+      await page.getByRole('tab', { name: 'Test a request' }).click();
+      await page.getByRole('button', { name: 'Test', exact: true }).click();
+      await page.getByText('ORIGIN_NOT_ALLOWED').waitFor();
+      await expectSound(page);
+    });
+  }
+});
+
+interface App {
+  readonly url: string;
+  readonly manager: KeyManager;
+  readonly upstream: Awaited<ReturnType<typeof recordingUpstream>>;
+}
+
+/** A backend with the guard and the dashboard on one store, and the keys that are given. Ended after the test. */
+async function startApp(keys: readonly NewKey[] = []): Promise<App> {
+  const upstream = await recordingUpstream();
+  const store = new MemoryStore([]);
+  const manager = new KeyManager(store);
+  for (const key of keys) await manager.create(key);
+  const options = { upstream: upstream.url, store, ...proxyUnderTest };
+  const guard = rpcGuard(options);
+  const admin = rpcGuardAdmin({ ...options, authorize: (_req, _res, next) => next() });
+  const server = express().use('/admin', admin).use(guard).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  endAfterTest(async () => {
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+    admin.close();
+    await guard.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, manager, upstream };
+}
+
+/**
+ * The dashboard in a browser of its own, at the key of that name if one is given. After the test nothing may have been
+ * said on its console, a violation of its policy least of all, and nothing asked of another server.
+ */
+async function openPage(
+  app: App,
+  name?: string,
+  look: Parameters<Browser['newContext']>[0] = {},
+): Promise<{ page: Page; said: () => readonly string[] }> {
+  const context = await browser!.newContext({ locale: 'en-GB', ...look });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  const said: string[] = [];
+  page.on('pageerror', ({ message }) => said.push(message));
+  page.on('console', (message) => said.push(message.text()));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${app.url}/admin`) && !request.url().startsWith('data:')) said.push(request.url());
+  });
+  endAfterTest(async () => {
+    await context.close();
+    // Chromium itself logs each answer with an error status, and each request that did not get through.
+    expect(said.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
+  });
+  const response = await page.goto(`${app.url}/admin`);
+  expect(response?.headers()['content-security-policy']).toContain("require-trusted-types-for 'script'");
+  await page.getByRole('heading', { name: 'API keys' }).waitFor();
+  if (name !== undefined) await page.getByRole('link', { name }).click();
+  if (name !== undefined) await page.getByRole('heading', { name: 'General' }).waitFor();
+  return { page, said: () => said };
+}
+
+async function keyOn(page: Page): Promise<string> {
+  return (await page.locator('.key-line code').textContent()) ?? '';
+}
+
+async function rpcUrl(app: App, page: Page): Promise<string> {
+  return `${app.url}/v3/${await keyOn(page)}`;
+}
+
+/** What the guard makes of a request: 200, or the reason of its refusal. */
+async function verdict(url: string, headers = {}, body: unknown = call('eth_blockNumber')): Promise<unknown> {
+  const answer = await post(url, body, headers);
+  return (answer.json as { error?: { data: { reason: string } } }).error?.data.reason ?? answer.status;
+}
+
+async function expectVerdict(url: string, expected: unknown, headers = {}, body?: unknown): Promise<void> {
+  await until(async () => (await verdict(url, headers, body)) === expected);
+}
+
+async function save(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Settings saved').waitFor();
+}
+
+/** Reads the new secret, finds it in the lines to paste, and closes its dialog for good. */
+async function takeSecret(page: Page): Promise<string> {
+  const secret = (await page.locator('.secret code').textContent()) ?? '';
+  expect(secret).toMatch(/^rgs_[0-9A-Za-z]{40,}$/);
+  for (const client of ['curl', 'ethers', 'viem', 'web3.js', 'wscat']) {
+    await page.getByRole('tab', { name: client }).click();
+    expect(await page.locator('.snippet code').textContent()).toContain(secret);
+  }
+  await page.keyboard.press('Escape');
+  await page.getByText('will not be shown again').waitFor();
+  await page.getByRole('button', { name: 'Yes, close' }).click();
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  return secret;
+}
+
+/** Adds the first entry of a list, which tells what it brings about. */
+async function add(page: Page, list: string, label: string, entry: string, told: string): Promise<void> {
+  await page.getByRole('button', { name: `Add to ${list}` }).click();
+  const form = page.getByRole('form', { name: `Add to ${list}` });
+  await form.getByText(told).waitFor();
+  await form.getByLabel(label, { exact: true }).fill(entry);
+  await form.getByLabel(label, { exact: true }).press('Enter');
+  await page.getByText(`${entry} added`).waitFor();
+  await form.getByRole('button', { name: 'Done' }).click();
+}
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly impact: string; readonly nodes: readonly unknown[] }[];
+}
+
+/** No fault that axe calls serious or critical, and nothing wider than the window. */
+async function expectSound(page: Page): Promise<void> {
+  // The protocol's own evaluation is not bound by the page's policy, as a script element would be.
+  if (await page.evaluate('typeof axe === "undefined"')) await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
+  const grave = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
+  expect(grave.map(({ id, nodes }) => [id, JSON.stringify(nodes)])).toEqual([]);
+  expect(await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')).toBeLessThanOrEqual(
+    0,
+  );
+}
