@@ -427,7 +427,7 @@ function secretOf(key: KeySettings, secretId: string): SecretRecord {
 }
 
 function endingBy(secret: SecretRecord, endMs: number): SecretRecord {
-  const end = Math.min(endMs, Date.parse(secret.expiresAt ?? '') || Infinity);
+  const end = secret.expiresAt === undefined ? endMs : Math.min(endMs, Date.parse(secret.expiresAt));
   return { ...secret, expiresAt: new Date(end).toISOString() };
 }
 
