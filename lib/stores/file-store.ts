@@ -169,6 +169,7 @@ export class FileStore implements WritableSettingsStore {
     try {
       const before = readIfThere(path);
       if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
+      if (before !== undefined && before !== this.#text) this.#adopt(before);
       const document = parseDocument(before ?? '{ "keys": [] }', path);
       const found = document.keys.findIndex((raw) => apiKeyOf(raw) === apiKey);
       const { settings: current } = entryFrom(document.keys[found], this.#keys.get(apiKey));
