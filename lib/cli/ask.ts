@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { CliError, EXIT } from './failure';
+import { printable } from './print';
 
 /** Where a person is asked. Questions go to stderr: stdout carries results. */
 export interface Person {
@@ -31,14 +32,20 @@ export async function confirm(
 ): Promise<void> {
   if (yes === true) return;
   if (!isAttended(person)) throw notConfirmed(`${what}; write --yes to do it without being asked`);
-  person.output.write(`${what}.\n`);
+  person.output.write(`${printable(what)}.\n`);
   const answer = await ask(`${question} `, person);
   if (answer === undefined || !accepts(answer.trim())) throw notConfirmed('not confirmed; nothing was changed');
 }
 
 /** A line that is shown while it is typed; `undefined` when the input ends. */
-export function ask(question: string, person: Person = ATTENDED): Promise<string | undefined> {
-  return readLine(question, person, person.output);
+export async function ask(question: string, person: Person = ATTENDED): Promise<string | undefined> {
+  let answer: string | undefined;
+  try {
+    answer = await readLine(question, person, person.output);
+    return answer;
+  } finally {
+    if (answer === undefined) person.output.write('\n');
+  }
 }
 
 /** A line of which nothing is shown. */

@@ -228,9 +228,8 @@ function linesOf(run: DryRun, terminal: Terminal): string[] {
 }
 
 function linesOfCall({ method, id, steps }: DryRunCall, at: number, of: number, terminal: Terminal): string[] {
-  const named = method === null ? '' : ` ${method}`;
-  const identified = id === null ? 'without an id' : `id ${id}`;
-  const title = printable(`Call ${String(at + 1)} of ${String(of)}:${named}, ${identified}`);
+  const called = method === null ? 'not a call' : `${method}, ${id === null ? 'without an id' : `id ${id}`}`;
+  const title = printable(`Call ${String(at + 1)} of ${String(of)}: ${called}`);
   return [
     '',
     paint(title, 'bold', terminal),

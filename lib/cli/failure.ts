@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { RpcGuardError } from '../errors';
 import type { RpcGuardErrorCode } from '../errors';
 import { describeError } from '../logger';
+import { printable } from './print';
 
 /** How a command ends, for scripts. They stand in `rpc-guard --help`. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unknown: 3, refused: 4, interrupted: 130 } as const;
@@ -46,7 +47,7 @@ const EXIT_CODES: Partial<Record<RpcGuardErrorCode, number>> = {
 /** What a command that threw ends with: one line, without a stack. */
 export function failureOf(error: unknown): CliError {
   const { code, exitCode, message } = coded(error);
-  return new CliError(code, exitCode, withoutSecrets(message.replace(/\s+/g, ' ').trim()));
+  return new CliError(code, exitCode, withoutSecrets(printable(message.replace(/\s+/g, ' ').trim())));
 }
 
 function coded(error: unknown): Pick<CliError, 'code' | 'exitCode' | 'message'> {

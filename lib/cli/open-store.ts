@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RpcGuardError } from '../errors';
 import { describeError } from '../logger';
@@ -26,9 +26,9 @@ export interface OpenStoreOptions {
 }
 
 const DEFAULT_FILE = './rpc-guard.json';
-const CONNECT_MS = 5000;
+const CONNECT_MS = 3000;
 /** An answer of a server takes no longer, or the server is down. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 5000;
 const WRITE_ONE =
   'write --store file:./rpc-guard.json, --store redis://host:6379 or --store postgres://host/database, or set RPC_GUARD_STORE';
 
@@ -53,6 +53,8 @@ function openFile(path: string, { note, makesFile }: OpenStoreOptions): OpenStor
   if (!makesFile && !existsSync(path)) {
     throw storeFailed(`there is no file ${path}; "rpc-guard keys create" makes it`);
   }
+  // Whoever writes waits for the lock of a file, and there can be none in a folder that is not there.
+  if (!existsSync(dirname(path))) throw storeFailed(`there is no folder ${dirname(path)}`);
   const tell = (fields: object, message: string) => note(`rpc-guard: ${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { info: () => undefined, warn: tell, error: tell };
   const store = new FileStore(path, { logger });

@@ -37,7 +37,7 @@ export function openOutput(isJson: boolean): Output {
 
 /** What is known of a stream from itself and from the environment. */
 export function terminalOf(
-  { isTTY = false, columns = 80 }: { readonly isTTY?: boolean; readonly columns?: number },
+  { isTTY = false, columns = 0 }: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,
   platform: string = process.platform,
 ): Terminal {
@@ -45,7 +45,7 @@ export function terminalOf(
     [env['LC_ALL'], env['LC_CTYPE'], env['LANG']].find((value) => value !== undefined && value !== '') ?? '';
   const isPlain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
   return {
-    width: isTTY ? Math.max(columns, 40) : Infinity,
+    width: isTTY ? Math.max(columns === 0 ? 80 : columns, 40) : Infinity,
     hasUnicode: /utf-?8/i.test(locale) || platform === 'darwin' || env['WT_SESSION'] !== undefined,
     hasColours: isTTY && !isPlain,
   };
@@ -101,12 +101,11 @@ export function indent(lines: readonly string[]): string[] {
   return lines.map((line) => (line === '' ? '' : GAP + line));
 }
 
-/** A name or a header could otherwise move the cursor, or turn the line around. */
+/** Escapes as JSON does what could move the cursor or turn the line around: names and headers may hold it. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
-    const code = character.codePointAt(0)!.toString(16);
-    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
-  });
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
+    character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
 }
 
 function cell(it: Cell): { readonly text: string; readonly colour: Colour | undefined } {

@@ -96,8 +96,8 @@ async function rotateSecret(
 ): Promise<void> {
   const { manager, output } = session;
   assertOneForm(output, secretOnly);
-  const secretId = named ?? onlySecretOf(await storedKey(session, apiKey));
-  if (named !== undefined) await storedKey(session, apiKey);
+  const key = await storedKey(session, apiKey);
+  const secretId = named ?? onlySecretOf(key);
   const made = await manager.rotateSecret(apiKey, secretId, { graceMs, expiresAt }, { expectedVersion });
   showSecret(output, made, secretOnly);
   const old = made.key.secrets.find(({ id }) => id === secretId);

@@ -82,6 +82,8 @@ export function splitWords(line: string, given: Readonly<Record<string, string>>
       endWord();
       at++;
     } else if ('\n;|&<>()'.includes(character)) {
+      // The number of a redirection, as in 2>/dev/null, is no word.
+      if ('<>'.includes(character) && /^\d+$/.test(word ?? '')) word = undefined;
       if (words.length > 0 || word !== undefined) break;
       if (character !== '\n') throw usage(`the line begins with ${character}`);
       at++;

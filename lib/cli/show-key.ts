@@ -21,10 +21,11 @@ function linesOfKey(key: KeyView, terminal: Terminal): string[] {
   const heading = (text: string) => ['', paint(text, 'bold', terminal)];
   const { secrets } = key;
   return [
+    // A key that goes over two lines cannot be copied.
+    `Key         ${key.apiKey}`,
     ...table(
       [{ title: '' }, { title: '', wraps: true }],
       [
-        ['Key', key.apiKey],
         ['Name', key.name === '' ? '(none)' : key.name],
         ['State', stateOf(key)],
         ['Secret', key.requireSecret ? 'required' : 'not required'],
@@ -106,5 +107,5 @@ export function when(time: string): string {
 export function ago(time: string): string {
   const milliseconds = Date.parse(time) - Date.now();
   const [unit, size] = STEPS.find(([, step]) => Math.abs(milliseconds) >= step) ?? ['second', 1000];
-  return RELATIVE.format(Math.trunc(milliseconds / size), unit).replace(/^in 0 seconds|0 seconds ago$/, 'now');
+  return RELATIVE.format(Math.round(milliseconds / size), unit).replace(/^in 0 seconds|0 seconds ago$/, 'now');
 }
