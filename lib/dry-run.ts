@@ -18,7 +18,7 @@ export interface DryRunRequest {
   readonly apiKey: string;
   /** Names and values, as they would be sent. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: string;
+  readonly body: string | Uint8Array;
 }
 
 /** What one step says, and the entry or the secret's hint by which it says so. */
@@ -109,12 +109,13 @@ function factsOf({ apiKey, headers }: DryRunRequest, { path }: DryRunOptions): R
   return { ...requestFacts({ url, headers: byName, rawHeaders: headers.flat() }, path)!, apiKey };
 }
 
-function judge(body: string, held: CompiledAllowlists, options: DryRunOptions): Refusal | JudgedCalls {
+function judge(body: DryRunRequest['body'], held: CompiledAllowlists, options: DryRunOptions): Refusal | JudgedCalls {
   const { maxBodyBytes, maxBatchSize } = options;
-  if (Buffer.byteLength(body) > maxBodyBytes) {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+  if (bytes.length > maxBodyBytes) {
     return refuse('BODY_TOO_LARGE', { why: `over ${String(maxBodyBytes)} bytes` });
   }
-  return judgeBody(Buffer.from(body), maxBatchSize, { allowlists: held }, options);
+  return judgeBody(bytes, maxBatchSize, { allowlists: held }, options);
 }
 
 function explainKey(facts: RequestFacts, { settings }: CompiledKey): Outcome {

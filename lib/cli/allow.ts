@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { RpcGuardError } from '../errors';
+import type { AllowlistType } from '../key-settings';
+import { KeyManager } from '../keys/key-manager';
+import { MemoryStore } from '../stores/memory-store';
+import { MAX_ATTEMPTS } from '../stores/settings-store';
+import { addExpectVersion, examples, kebab, parseListType } from './arguments';
+import type { ChangeFlags } from './arguments';
+import { confirm } from './ask';
+import { inSession, readable, storedKey } from './session';
+import type { Session } from './session';
+import { showKey } from './show-key';
+
+interface RemoveOptions extends ChangeFlags {
+  readonly yes?: boolean;
+}
+
+const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
+const LIST = 'origins, user-agents, contract-addresses or methods';
+
+export function addAllow(program: Command): void {
+  const allow = program.command('allow').helpCommand(false).summary('add and remove entries of allowlists');
+  allow.description('Allowlists of a key: add entries and remove them. An empty list is no list.');
+
+  const add = allow.command('add').description('Adds entries to a list: all of them or, where one is bad, none.');
+  add
+    .argument('<key>', 'the whole API key')
+    .argument('<list>', LIST, parseListType)
+    .argument('<entries...>', 'one entry or more')
+    .action((apiKey: string, type: AllowlistType, entries: string[], options: ChangeFlags, command: Command) =>
+      inSession(command, async (session) => {
+        await storedKey(session, apiKey);
+        const change = { expectedVersion: options.expectVersion };
+        showKey(session.output, await session.manager.addToAllowlist(apiKey, type, entries, change));
+      }),
+    );
+  addExpectVersion(add);
+  examples(
+    add,
+    `rpc-guard allow add ${KEY} origins 'https://*.example.com'`,
+    `rpc-guard allow add ${KEY} methods eth_call 'eth_get*'`,
+    `rpc-guard allow add ${KEY} contract \\`,
+    '  0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b',
+    `rpc-guard allow add ${KEY} user-agent Android`,
+  );
+
+  const remove = allow.command('remove').description('Takes entries off a list.');
+  remove
+    .argument('<key>', 'the whole API key')
+    .argument('<list>', LIST, parseListType)
+    .argument('<entries...>', 'one entry or more')
+    .option('--yes', 'do not ask where the list is left empty, which opens it for everything')
+    .action((apiKey: string, type: AllowlistType, entries: string[], options: RemoveOptions, command: Command) =>
+      inSession(command, (session) => removeEntries(session, apiKey, type, entries, options)),
+    );
+  addExpectVersion(remove);
+  examples(remove, `rpc-guard allow remove ${KEY} origins https://old.example.com`);
+}
+
+async function removeEntries(
+  session: Session,
+  apiKey: string,
+  type: AllowlistType,
+  entries: readonly string[],
+  { yes, expectVersion }: RemoveOptions,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const { version } = await storedKey(session, apiKey);
+    if (await leavesNone(session, apiKey, type, entries)) {
+      await confirm({
+        yes,
+        what: `This leaves ${kebab(type)} without an entry, and so opens it for everything`,
+        question: 'Type yes to do it:',
+        accepts: (typed) => /^y(?:es)?$/i.test(typed),
+      });
+    }
+    // Done to what was looked at: another's removal in between could make this one the last.
+    const expectedVersion = expectVersion ?? version;
+    try {
+      const key = await session.manager.removeFromAllowlist(apiKey, type, entries, { expectedVersion });
+      showKey(session.output, key);
+      return;
+    } catch (error) {
+      if (!isStale(error) || expectVersion !== undefined || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_STALE_WRITE';
+}
+
+/** Whether nothing is left then: tried on a copy, so that the rules stay KeyManager's. */
+async function leavesNone(
+  { store }: Session,
+  apiKey: string,
+  type: AllowlistType,
+  entries: readonly string[],
+): Promise<boolean> {
+  const settings = await readable(apiKey, () => store.get(apiKey));
+  const copy = new KeyManager(new MemoryStore(settings === undefined ? [] : [settings]));
+  return (await copy.removeFromAllowlist(apiKey, type, entries)).allowlists[type].length === 0;
+}

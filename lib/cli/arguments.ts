@@ -1,0 +1,102 @@
+import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+import { ALLOWLIST_TYPES } from '../key-settings';
+import type { AllowlistType, Allowlists } from '../key-settings';
+
+const UNITS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** `90d`, `24h`, `15m`, `30s`, `2w` and `0`, in milliseconds. */
+export function parseDuration(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
+  if (digits !== undefined) return Number(digits) * UNITS[unit]!;
+  if (text === '0') return 0;
+  throw new InvalidArgumentError('Write a duration such as 24h, 90m, 7d or 0.');
+}
+
+/** A duration from now on, or a time as it stands: whether it is a right one, KeyManager says. */
+export function parseExpiry(text: string): string {
+  if (/^\d{4}-/.test(text)) return text;
+  let expiry: Date;
+  try {
+    expiry = new Date(Date.now() + parseDuration(text));
+  } catch {
+    throw new InvalidArgumentError('Write a duration such as 90d or a time such as 2027-01-31T00:00:00Z.');
+  }
+  if (!Number.isNaN(expiry.getTime()) && expiry.getUTCFullYear() < 10_000) return expiry.toISOString();
+  throw new InvalidArgumentError('That is too far away.');
+}
+
+/** For an option that may come several times. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+export function parseWhole(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Write a whole number from 1 on.');
+}
+
+/** A list as people write it: `origins`, `origin`, `user-agent`, `contractAddresses`, `contracts`, `method`. */
+export function parseListType(text: string): AllowlistType {
+  const written = text.toLowerCase().replace(/[-_]/g, '');
+  const meant = ALLOWLIST_TYPES.find((type) => {
+    const name = type.toLowerCase();
+    return [written, `${written}s`, `${written}es`, `${written.replace(/s$/, '')}addresses`].includes(name);
+  });
+  if (meant !== undefined) return meant;
+  throw new InvalidArgumentError(`There are the lists ${ALLOWLIST_TYPES.map(kebab).join(', ')}.`);
+}
+
+/** `contract-addresses`, for `contractAddresses`. */
+export function kebab(type: AllowlistType): string {
+  return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+export interface ListOptions {
+  readonly contract?: readonly string[];
+  readonly userAgent?: readonly string[];
+  readonly origin?: readonly string[];
+  readonly method?: readonly string[];
+}
+
+/** Adds an option for entries of each list. */
+export function addListOptions(command: Command): Command {
+  const each: Readonly<Record<AllowlistType, string>> = {
+    origins: '--origin <origin>',
+    methods: '--method <method>',
+    contractAddresses: '--contract <address>',
+    userAgents: '--user-agent <part>',
+  };
+  for (const [type, flags] of Object.entries(each)) {
+    command.addOption(new Option(flags, `an entry of ${kebab(type as AllowlistType)}; repeatable`).argParser(collect));
+  }
+  return command;
+}
+
+/** `undefined` where no entry was given. */
+export function listsOf({ contract, userAgent, origin, method }: ListOptions): Partial<Allowlists> | undefined {
+  const given = { contractAddresses: contract, userAgents: userAgent, origins: origin, methods: method };
+  const present = Object.entries(given).filter(([, entries]) => entries !== undefined);
+  return present.length > 0 ? Object.fromEntries(present) : undefined;
+}
+
+export interface ChangeFlags {
+  readonly expectVersion?: number;
+}
+
+/** Adds `--expect-version`, which every change takes. */
+export function addExpectVersion(command: Command): Command {
+  return command.option('--expect-version <n>', 'change nothing if the key is not of this version', parseWhole);
+}
+
+/** Examples below a command's help. A line is up to 80 characters. */
+export function examples(command: Command, ...lines: readonly string[]): Command {
+  const text = lines.map((line) => `  ${line}`).join('\n');
+  return command.addHelpText('after', `\nExamples:\n${text}`);
+}

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs';
+import { buffer } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { dryRun } from '../dry-run';
+import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../dry-run';
+import { DEFAULT_BLOCKED_METHODS, parseOptions } from '../options';
+import { API_KEY, requestFacts } from '../request-facts';
+import type { WritableSettingsStore } from '../stores/settings-store';
+import { collect, examples } from './arguments';
+import { askHidden, isAttended } from './ask';
+import { parseCurlLine } from './curl-line';
+import type { CurlRequest } from './curl-line';
+import { CliError, EXIT, usage } from './failure';
+import { indent, paint, printable, table } from './print';
+import type { Cell, Terminal } from './print';
+import { inSession, readable } from './session';
+import type { Session } from './session';
+import { splitWords } from './shell-words';
+
+interface CheckOptions {
+  readonly header?: readonly string[];
+  readonly data?: string;
+  readonly curl?: string;
+  readonly path: string;
+  readonly blockedMethod?: readonly string[];
+  readonly secretStdin?: boolean;
+  /** `--secret`, `--no-secret` or neither. */
+  readonly secret?: boolean;
+}
+
+/** The variable that secrets are read from, and that printed curl lines name. */
+const SECRET = 'RPC_GUARD_SECRET';
+const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
+
+export function addCheck(program: Command): void {
+  const check = program.command('check').summary('tell what the guard would do with a request, step by step');
+  check
+    .description(
+      'Tells what the guard would do with a request, and which entry decides. Nothing is sent anywhere. ' +
+        'Without a key and --curl, a curl line is read from stdin.',
+    )
+    .argument('[key]', 'the whole API key, of which -H and -d make a request')
+    .option('-H, --header <name: value>', 'a header of the request; repeatable', collect)
+    .option('-d, --data <body>', 'its body; @file reads a file, - reads stdin')
+    .option('--curl <line>', 'a whole curl line; a secret in it stays in the history of the shell')
+    .option('--secret', `send a secret: that of ${SECRET}, or the one you are asked for`)
+    .option('--no-secret', `send none, though ${SECRET} is set`)
+    .option('--secret-stdin', 'send the secret that stdin holds')
+    .option('--path <pattern>', "the guard's path option", '/v3/:apiKey')
+    .option('--blocked-method <method>', "the guard's blockedMethods in place of its own; repeatable", collect)
+    .action((key: string | undefined, options: CheckOptions, command: Command) =>
+      inSession(command, (session) => runCheck(session, key, options)),
+    );
+  check.addHelpText(
+    'after',
+    `\nBlocked unless --blocked-method says otherwise: ${DEFAULT_BLOCKED_METHODS.slice(0, 3).join(', ')} and the other` +
+      "\nnode administration. A guard's addressParams and limits cannot be given here.",
+  );
+  examples(
+    check,
+    `rpc-guard check ${KEY} -H 'Origin: https://a.example.com' \\`,
+    `  -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'`,
+    `rpc-guard check ${KEY} --secret -d @request.json`,
+    'rpc-guard check < curl-line.txt',
+    'rpc-guard check --json < curl-line.txt | jq .reason',
+  );
+}
+
+async function runCheck({ store, output }: Session, key: string | undefined, options: CheckOptions): Promise<void> {
+  const rules = rulesOf(store, options);
+  const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options);
+  for (const note of notes) output.note(note);
+
+  const { apiKey } = request;
+  await store.init?.();
+  const settings = API_KEY.test(apiKey) ? await readable(apiKey, () => store.get(apiKey)) : undefined;
+  const run = await dryRun(request, settings, rules);
+  output.result({ ...run, notes }, () => linesOf(run, output.terminal));
+  if (!run.allowed) process.exitCode = EXIT.refused;
+}
+
+/** The guard's own options, and what it takes for wrong in them. */
+function rulesOf(store: WritableSettingsStore, { path, blockedMethod }: CheckOptions): DryRunOptions {
+  try {
+    const blocked = blockedMethod === undefined ? {} : { blockedMethods: blockedMethod };
+    return parseOptions({ upstream: 'http://127.0.0.1', store, path, ...blocked });
+  } catch (error) {
+    throw usage((error as Error).message.replace(/^.*\n/, ''));
+  }
+}
+
+interface Checked {
+  readonly request: DryRunRequest;
+  readonly notes: readonly string[];
+}
+
+async function fromParts(
+  apiKey: string,
+  { header = [], data, curl, secret, secretStdin }: CheckOptions,
+): Promise<Checked> {
+  if (curl !== undefined) throw usage('a key and --curl cannot be together: the key stands in the URL');
+  if (data === undefined)
+    throw usage(`there is no body: write -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'`);
+  if (data === '-' && secretStdin === true) throw usage('-d - and --secret-stdin cannot both read stdin');
+  const headers = header.map(headerOf);
+  const sent = await secretToSend(secret, secretStdin);
+  if (sent !== undefined) headers.push(['Authorization', basic('', sent)]);
+  const body = data === '-' ? await buffer(process.stdin) : data.startsWith('@') ? readData(data.slice(1)) : data;
+  return { request: { apiKey, headers, body }, notes: [] };
+}
+
+async function fromCurl(
+  { curl, header, data, secret, secretStdin }: CheckOptions,
+  rules: DryRunOptions,
+): Promise<Checked> {
+  if (header !== undefined || data !== undefined) throw usage('-H and -d make a request of a key; write the key first');
+  if (curl === undefined && secretStdin === true)
+    throw usage('--secret-stdin and the curl line cannot both read stdin');
+  if (curl === undefined && isAttended()) process.stderr.write('Paste a curl line, then press Ctrl-D:\n');
+  const line = curl ?? (await buffer(process.stdin)).toString();
+
+  const variables: Record<string, string> = {};
+  const wanted = splitWords(line).variables.has(SECRET);
+  const sent = await secretToSend(secret ?? (wanted ? undefined : false), secretStdin, wanted);
+  if (sent !== undefined) variables[SECRET] = sent;
+  const request = parseCurlLine(line, { variables, readFile: readData });
+  const { path, method, user, body = '', notes } = request;
+  assertPost(method);
+  const { apiKey, mount } = keyIn(path, rules);
+  const headers = [...request.headers];
+  const credentials = await credentialsOf(user, sent);
+  if (credentials !== undefined) headers.push(['Authorization', credentials]);
+  const more = [
+    ...(mount === '' ? [] : [`taken for the guard's mount point: ${mount}`]),
+    ...(headers.some(([name, value]) => name === 'User-Agent' && value === 'curl/8.0.0')
+      ? ["User-Agent: curl/8.0.0 stands for your curl's own"]
+      : []),
+  ];
+  return { request: { apiKey, headers, body }, notes: [...notes, ...more] };
+}
+
+async function credentialsOf(user: CurlRequest['user'], sent: string | undefined): Promise<string | undefined> {
+  if (user === undefined) return sent === undefined ? undefined : basic('', sent);
+  const password = user.password ?? sent ?? (await secretToSend(true, false));
+  return basic(user.name, password ?? '');
+}
+
+/** A secret is never an argument: the history of the shell and the list of processes would have it. */
+async function secretToSend(
+  wants: boolean | undefined,
+  isOnStdin: boolean | undefined,
+  isNamed = false,
+): Promise<string | undefined> {
+  if (isOnStdin === true) {
+    const secret = (await buffer(process.stdin)).toString().replace(/\r?\n$/, '');
+    if (secret !== '') return secret;
+    throw usage('--secret-stdin: stdin holds no secret');
+  }
+  if (wants === false) return undefined;
+  const secret = process.env[SECRET];
+  if (secret !== undefined && secret !== '') return secret;
+  if (wants !== true && !isNamed) return undefined;
+  if (!isAttended()) throw usage(`there is no secret to send: set ${SECRET}, or write --secret-stdin`);
+  return askHidden('Secret (not shown): ');
+}
+
+function basic(name: string, password: string): string {
+  return `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
+}
+
+function headerOf(text: string): [string, string] {
+  const colon = text.indexOf(':');
+  if (colon > 0) return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
+  throw usage(`-H takes a name and a value, such as 'Origin: https://app.example.com'`);
+}
+
+function readData(path: string): Buffer {
+  try {
+    return readFileSync(path === '-' ? 0 : path);
+  } catch (error) {
+    throw usage(`${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`);
+  }
+}
+
+function assertPost(method: string): void {
+  if (method === 'POST') return;
+  if (method === 'OPTIONS')
+    throw usage('OPTIONS is the preflight of CORS: it is answered before any rule is looked at');
+  const text = `the line makes a ${method} request: 405 METHOD_NOT_POST, only POST is allowed`;
+  throw new CliError('ERR_RPC_GUARD_REFUSED', EXIT.refused, text);
+}
+
+/** The key, where the path is the guard's or ends in it: an application may mount the guard anywhere. */
+function keyIn(path: string, { path: pattern }: DryRunOptions): { readonly apiKey: string; readonly mount: string } {
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) {
+    const facts = requestFacts({ url: path.slice(at), headers: {}, rawHeaders: [] }, pattern);
+    if (facts !== undefined) return { apiKey: facts.apiKey, mount: path.slice(0, at) };
+  }
+  const text = `${path} is not the guard's path ${pattern.before}:apiKey${pattern.after}; --path says another`;
+  throw usage(text);
+}
+
+const COLUMNS = [
+  { title: 'STEP' },
+  { title: 'VERDICT' },
+  { title: 'DECIDED BY', wraps: true },
+  { title: 'WHY', wraps: true },
+];
+
+function linesOf(run: DryRun, terminal: Terminal): string[] {
+  const { allowed, status, reason, message, steps, calls, forwarded } = run;
+  const verdict = allowed
+    ? paint('Allowed', 'green', terminal)
+    : `${paint('Refused', 'red', terminal)}: HTTP ${String(status)}, ${String(reason)}: ${message}`;
+  return [
+    ...table(
+      COLUMNS,
+      steps.map((step) => rowOf(step, terminal)),
+      terminal,
+    ),
+    ...calls.flatMap((call, at) => linesOfCall(call, at, calls.length, terminal)),
+    '',
+    verdict,
+    ...(forwarded === null
+      ? ['The upstream receives nothing.']
+      : ['The upstream receives:', ...indent([printable(forwarded)])]),
+  ];
+}
+
+function linesOfCall({ method, id, steps }: DryRunCall, at: number, of: number, terminal: Terminal): string[] {
+  const called = method === null ? 'not a call' : `${method}, ${id === null ? 'without an id' : `id ${id}`}`;
+  const title = printable(`Call ${String(at + 1)} of ${String(of)}: ${called}`);
+  return [
+    '',
+    paint(title, 'bold', terminal),
+    ...table(
+      COLUMNS,
+      steps.map((step) => rowOf(step, terminal)),
+      terminal,
+    ),
+  ];
+}
+
+/** A word beside each mark: for whoever hears it read, and for terminals without the mark. */
+const VERDICTS = {
+  pass: { mark: '✓', colour: 'green' },
+  refuse: { mark: '✗', colour: 'red' },
+  skip: { mark: '–', colour: 'dim' },
+} as const;
+
+function rowOf({ step, outcome, reason, entry, why }: DryRunStep, { hasUnicode }: Terminal): Cell[] {
+  const { mark, colour } = VERDICTS[outcome];
+  const word = hasUnicode ? `${mark} ${outcome}` : outcome;
+  return [step, { text: word, colour }, entry ?? '', reason === null ? why : `${reason}: ${why}`];
+}

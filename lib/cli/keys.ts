@@ -1,0 +1,234 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { ALLOWLIST_TYPES } from '../key-settings';
+import { warningsOf } from '../keys/warnings';
+import type { KeyView } from '../keys/key-manager';
+import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry, parseWhole } from './arguments';
+import type { ChangeFlags, ListOptions } from './arguments';
+import { confirm } from './ask';
+import { usage } from './failure';
+import { table } from './print';
+import type { Cell, Terminal } from './print';
+import { inSession, storedKey } from './session';
+import type { Session } from './session';
+import { ago, showKey, stateOf } from './show-key';
+import { assertOneForm, showSecret } from './show-secret';
+
+interface CreateOptions extends ListOptions {
+  readonly name?: string;
+  readonly apiKey?: string;
+  readonly disabled?: boolean;
+  readonly requireSecret?: boolean;
+  readonly overrideAllowlists?: boolean;
+  readonly secret?: boolean;
+  readonly label?: string;
+  readonly expires?: string;
+  readonly secretOnly?: boolean;
+}
+
+interface ListFlags {
+  readonly limit?: number;
+  readonly after?: string;
+  readonly search?: string;
+  readonly state?: 'enabled' | 'disabled';
+}
+
+interface UpdateOptions extends ChangeFlags {
+  readonly name?: string;
+  readonly requireSecret?: boolean;
+  readonly overrideAllowlists?: boolean;
+}
+
+const PAGE_SIZE = 500;
+/** The first characters of a key that tell whoever deletes it that they mean this one. */
+const TYPED_LENGTH = 6;
+const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
+
+export function addKeys(program: Command): void {
+  const keys = program.command('keys').helpCommand(false).summary('create, list, show, change and delete API keys');
+  keys.description('API keys: create, list, show, change and delete them.');
+
+  const create = keys.command('create').description('Creates an API key, and a secret for it where it needs one.');
+  create
+    .option('--name <name>', 'what it is for')
+    .option('--api-key <key>', 'a key brought along from elsewhere; default: 32 fresh hex digits')
+    .option('--disabled', 'refuse its requests until it is enabled')
+    .option('--require-secret', 'refuse requests without a valid secret; makes one')
+    .option('--override-allowlists', "a valid secret passes the key's allowlists")
+    .option('--secret', 'make a secret though none is required')
+    .option('--label <label>', 'the label of that secret')
+    .option('--expires <when>', 'when that secret expires: 90d, or 2027-01-31T00:00:00Z', parseExpiry)
+    .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
+    .action((options: CreateOptions, command: Command) =>
+      inSession(command, (session) => createKey(session, options), { makesFile: true }),
+    );
+  addListOptions(create);
+  examples(
+    create,
+    'rpc-guard keys create --name "my dapp" --origin https://app.example.com \\',
+    "  --method 'eth_get*' --method eth_call",
+    'rpc-guard keys create --name backend --require-secret --expires 90d',
+    'rpc-guard keys create --name backend --require-secret --secret-only > secret.txt',
+  );
+
+  const list = keys
+    .command('list')
+    .description('Lists all keys, or those that are asked for, in the order of the keys.');
+  list
+    .option('--search <text>', 'a part of the name, in any case, or the beginning of the key')
+    .addOption(new Option('--state <state>', 'keys of this state alone').choices(['enabled', 'disabled']))
+    .option('--limit <n>', 'so many keys at most', parseWhole)
+    .option('--after <key>', 'keys after this one')
+    .action((options: ListFlags, command: Command) => inSession(command, (session) => listKeys(session, options)));
+  examples(
+    list,
+    'rpc-guard keys list --search dapp',
+    'rpc-guard keys list --state disabled',
+    "rpc-guard keys list --json | jq -r '.keys[].apiKey'",
+  );
+
+  const show = keys.command('show').description('Shows a key with its lists and secrets. No secret can be read again.');
+  show
+    .argument('<key>', 'the whole API key')
+    .action((apiKey: string, _options: object, command: Command) =>
+      inSession(command, async (session) => showKey(session.output, await storedKey(session, apiKey))),
+    );
+  examples(show, `rpc-guard keys show ${KEY}`);
+
+  const update = keys.command('update').description('Changes what is given, and leaves the rest.');
+  update
+    .argument('<key>', 'the whole API key')
+    .option('--name <name>', 'what it is for')
+    .option('--require-secret', 'refuse requests without a valid secret')
+    .option('--no-require-secret', 'let requests without a secret pass')
+    .option('--override-allowlists', "a valid secret passes the key's allowlists")
+    .option('--no-override-allowlists', "a valid secret does not pass the key's allowlists")
+    .action((apiKey: string, options: UpdateOptions, command: Command) =>
+      inSession(command, (session) => updateKey(session, apiKey, options)),
+    );
+  addExpectVersion(update);
+  examples(
+    update,
+    `rpc-guard keys update ${KEY} --name "my dapp"`,
+    `rpc-guard keys update ${KEY} --no-override-allowlists`,
+  );
+
+  const del = keys.command('delete').description('Deletes a key with its secrets, once it is confirmed.');
+  del
+    .argument('<key>', 'the whole API key')
+    .option('--yes', 'do it without being asked')
+    .action((apiKey: string, options: ChangeFlags & { readonly yes?: boolean }, command: Command) =>
+      inSession(command, (session) => deleteKey(session, apiKey, options)),
+    );
+  addExpectVersion(del);
+  examples(del, `rpc-guard keys delete ${KEY}`, `rpc-guard keys delete ${KEY} --yes`);
+
+  for (const change of ['enable', 'disable'] as const) {
+    const does = change === 'enable' ? 'Lets requests with the key pass again.' : 'Refuses every request with the key.';
+    const command = keys.command(change).description(does);
+    command
+      .argument('<key>', 'the whole API key')
+      .action((apiKey: string, { expectVersion: expectedVersion }: ChangeFlags, it: Command) =>
+        inSession(it, async (session) => {
+          await storedKey(session, apiKey);
+          showKey(session.output, await session.manager[change](apiKey, { expectedVersion }));
+        }),
+      );
+    addExpectVersion(command);
+    examples(command, `rpc-guard keys ${change} ${KEY}`);
+  }
+}
+
+async function createKey({ manager, output }: Session, options: CreateOptions): Promise<void> {
+  const { name, apiKey, disabled, requireSecret, overrideAllowlists, label, expires, secretOnly } = options;
+  assertOneForm(output, secretOnly);
+  const wantsSecret = options.secret === true || label !== undefined || expires !== undefined;
+  if (secretOnly === true && !wantsSecret && requireSecret !== true) {
+    throw usage('--secret-only needs a secret: write --secret or --require-secret');
+  }
+  const made = await manager.create({
+    name,
+    apiKey,
+    enabled: disabled === true ? false : undefined,
+    requireSecret,
+    overrideAllowlists,
+    allowlists: listsOf(options),
+    secret: wantsSecret ? { label, expiresAt: expires } : undefined,
+  });
+  const { key, secret, secretId } = made;
+  if (secret === undefined || secretId === undefined) showKey(output, key);
+  else showSecret(output, { key, secret, secretId }, secretOnly);
+}
+
+async function listKeys(
+  { manager, output }: Session,
+  { limit = Infinity, after, ...wanted }: ListFlags,
+): Promise<void> {
+  const keys: KeyView[] = [];
+  let next = after;
+  do {
+    const page = await manager.list({ ...wanted, after: next, limit: Math.min(PAGE_SIZE, limit - keys.length) });
+    keys.push(...page.keys);
+    next = page.next;
+  } while (next !== undefined && keys.length < limit);
+
+  output.result({ keys, next }, () => (keys.length === 0 ? [] : linesOfKeys(keys, output.terminal)));
+  if (keys.length === 0) output.note('no keys');
+  if (next !== undefined) output.note(`there may be more: --after ${next}`);
+}
+
+async function updateKey(session: Session, apiKey: string, options: UpdateOptions): Promise<void> {
+  const { name, requireSecret, overrideAllowlists, expectVersion: expectedVersion } = options;
+  const changes = { name, requireSecret, overrideAllowlists };
+  if (Object.values(changes).every((value) => value === undefined)) {
+    throw usage('nothing to change: write --name, --[no-]require-secret or --[no-]override-allowlists');
+  }
+  await storedKey(session, apiKey);
+  showKey(session.output, await session.manager.update(apiKey, changes, { expectedVersion }));
+}
+
+async function deleteKey(
+  session: Session,
+  apiKey: string,
+  { yes, expectVersion }: ChangeFlags & { readonly yes?: boolean },
+): Promise<void> {
+  const { name, version } = await storedKey(session, apiKey);
+  await confirm({
+    yes,
+    what: `This deletes the key ${apiKey}${name === '' ? '' : ` (${name})`} with its secrets`,
+    question: `Type ${name === '' ? '' : 'its name or '}its first ${String(TYPED_LENGTH)} characters:`,
+    accepts: (typed) =>
+      (name !== '' && typed === name.trim()) || (typed.length >= TYPED_LENGTH && apiKey.startsWith(typed)),
+  });
+  // What was confirmed is what is deleted.
+  const expectedVersion = expectVersion ?? (yes === true ? undefined : version);
+  await session.manager.delete(apiKey, { expectedVersion });
+  session.output.result({ deleted: apiKey }, () => [`deleted ${apiKey}`]);
+}
+
+function linesOfKeys(keys: readonly KeyView[], terminal: Terminal): string[] {
+  return table(
+    [
+      { title: 'KEY' },
+      { title: 'NAME', wraps: true },
+      { title: 'STATE' },
+      { title: 'SECRETS', wraps: true },
+      { title: 'ALLOWLISTS', wraps: true },
+      { title: 'CHANGED', wraps: true },
+    ],
+    keys.map((key) => [key.apiKey, key.name, stateOf(key), secretsOf(key), listsOfKey(key), ago(key.updatedAt)]),
+    terminal,
+  );
+}
+
+function secretsOf({ requireSecret, secrets }: KeyView): string {
+  const active = secrets.filter(({ state }) => state === 'active').length;
+  return `${String(active)} active${requireSecret ? ', required' : ''}`;
+}
+
+function listsOfKey(key: KeyView): Cell {
+  const lists = ALLOWLIST_TYPES.filter((type) => key.allowlists[type].length > 0);
+  if (lists.length > 0) return lists.map((type) => `${kebab(type)} ${String(key.allowlists[type].length)}`).join(', ');
+  const isOpen = warningsOf(key).some(({ code }) => code === 'OPEN_TO_ALL');
+  return isOpen ? { text: 'open to all', colour: 'yellow' } : 'none';
+}

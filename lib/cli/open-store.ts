@@ -1,0 +1,226 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RpcGuardError } from '../errors';
+import { describeError } from '../logger';
+import type { Logger } from '../logger';
+import { FileStore } from '../stores/file-store';
+import { PostgresStore } from '../stores/postgres-store';
+import type { PostgresPool } from '../stores/postgres-store';
+import { RedisStore } from '../stores/redis-store';
+import type { IoRedisClient, NodeRedisClient } from '../stores/redis-store';
+import type { WritableSettingsStore } from '../stores/settings-store';
+import { CliError, storeFailed, usage } from './failure';
+
+export interface OpenStore {
+  readonly store: WritableSettingsStore;
+  close(): Promise<void>;
+}
+
+export interface OpenStoreOptions {
+  /** Told what a person should know of the store. */
+  readonly note: (line: string) => void;
+  /** Whether a settings file may be missing, because the command makes it. */
+  readonly makesFile: boolean;
+}
+
+const DEFAULT_FILE = './rpc-guard.json';
+const CONNECT_MS = 3000;
+/** An answer of a server takes no longer, or the server is down. */
+const ANSWER_MS = 5000;
+const WRITE_ONE =
+  'write --store file:./rpc-guard.json, --store redis://host:6379 or --store postgres://host/database, or set RPC_GUARD_STORE';
+
+/** Opens the store that `--store` or RPC_GUARD_STORE names. No message repeats it: it may hold a password. */
+export async function openStore(named: string | undefined, options: OpenStoreOptions): Promise<OpenStore> {
+  if (named === undefined || named === '') {
+    if (!existsSync(DEFAULT_FILE)) throw usage(`there is no store: ${WRITE_ONE}`);
+    options.note(`store: ${DEFAULT_FILE}`);
+    return openFile(DEFAULT_FILE, options);
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(named)?.[1]?.toLowerCase();
+  if (scheme === 'file') return openFile(pathOf(named), options);
+  if (scheme === 'redis' || scheme === 'rediss') return openRedis(named);
+  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(named);
+  if (named.endsWith('.json')) return openFile(named, options);
+  throw usage(
+    `--store: ${scheme === undefined ? 'this is no store' : `there is no store for ${scheme}:`}; ${WRITE_ONE}`,
+  );
+}
+
+function openFile(path: string, { note, makesFile }: OpenStoreOptions): OpenStore {
+  if (!makesFile && !existsSync(path)) {
+    throw storeFailed(`there is no file ${path}; "rpc-guard keys create" makes it`);
+  }
+  // Whoever writes waits for the lock of a file, and there can be none in a folder that is not there.
+  if (!existsSync(dirname(path))) throw storeFailed(`there is no folder ${dirname(path)}`);
+  const tell = (fields: object, message: string) => note(`rpc-guard: ${message} ${JSON.stringify(fields)}`);
+  const logger: Logger = { info: () => undefined, warn: tell, error: tell };
+  const store = new FileStore(path, { logger });
+  return { store, close: () => store.close() };
+}
+
+/** `file:./here.json`, `file:/there.json` and `file:///there.json`. */
+function pathOf(named: string): string {
+  if (!/^file:\/\//i.test(named)) return named.slice('file:'.length);
+  try {
+    return fileURLToPath(named);
+  } catch {
+    throw usage('--store: this is no file; write file:./rpc-guard.json');
+  }
+}
+
+interface NodeRedis {
+  createClient(options: object): NodeRedisClient & { connect(): Promise<unknown>; destroy(): void };
+}
+
+interface IoRedis {
+  Redis: new (url: string, options: object) => IoRedisClient & { connect(): Promise<unknown>; disconnect(): void };
+}
+
+async function openRedis(named: string): Promise<OpenStore> {
+  const { url, name, password, taken } = serverOf(named, ['prefix']);
+  if (!URL.canParse(url)) throw usage('--store: this is no URL; write redis://user:password@host:6379/0');
+  const make = (load('redis') as NodeRedis | undefined) ?? (load('ioredis') as IoRedis | undefined);
+  if (make === undefined) throw storeFailed(`${name} needs a client: npm install redis`);
+  const client =
+    'createClient' in make
+      ? make.createClient({
+          url,
+          disableOfflineQueue: true,
+          socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
+        })
+      : new make.Redis(url, {
+          lazyConnect: true,
+          connectTimeout: CONNECT_MS,
+          enableOfflineQueue: false,
+          maxRetriesPerRequest: 0,
+          retryStrategy: () => null,
+        });
+  const answer = deadline(name, password);
+  // ioredis says "Connection is closed" where its event says why.
+  let reason: unknown;
+  client.on('error', (error: unknown) => (reason = error));
+  const close = (): Promise<void> => {
+    try {
+      if ('destroy' in client) client.destroy();
+      else client.disconnect();
+    } catch {
+      // It is closed.
+    }
+    return Promise.resolve();
+  };
+  const { prefix } = taken;
+  const store = new RedisStore({ client, ...(prefix !== undefined && { prefix }) });
+  try {
+    await answer(() =>
+      client.connect().catch((error: unknown) => {
+        throw (reason ?? error) as Error;
+      }),
+    );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { store: answering(store, answer), close };
+}
+
+interface Pg {
+  Pool: new (options: object) => PostgresPool & { end(): Promise<void> };
+}
+
+function openPostgres(named: string): OpenStore {
+  const { url, name, password, taken } = serverOf(named, ['table', 'schema']);
+  const pg = load('pg') as Pg | undefined;
+  if (pg === undefined) throw storeFailed(`${name} needs a client: npm install pg`);
+  const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: CONNECT_MS });
+  const { table, schema } = taken;
+  try {
+    const store = new PostgresStore({
+      pool,
+      ...(table !== undefined && { table }),
+      ...(schema !== undefined && { schema }),
+    });
+    return { store: answering(store, deadline(name, password)), close: () => pool.end() };
+  } catch (error) {
+    throw usage(`--store: ${(error as RpcGuardError).message}`);
+  }
+}
+
+interface Server<Name extends string> {
+  /** For the client: without the members of the query that are the store's. */
+  readonly url: string;
+  /** For people: without credentials. */
+  readonly name: string;
+  readonly password: string | undefined;
+  /** The members of the query that are the store's. */
+  readonly taken: Partial<Readonly<Record<Name, string>>>;
+}
+
+function serverOf<Name extends string>(named: string, ours: readonly Name[]): Server<Name> {
+  const [base = '', ...rest] = named.split('?');
+  const query = new URLSearchParams(rest.join('?'));
+  const taken: Partial<Record<Name, string>> = {};
+  for (const name of ours) {
+    const value = query.get(name);
+    if (value !== null) taken[name] = value;
+    query.delete(name);
+  }
+  const url = query.size > 0 ? `${base}?${query.toString()}` : base;
+  const scheme = base.slice(0, base.indexOf(':'));
+  if (!URL.canParse(base)) return { url, name: `the store at ${scheme}:`, password: undefined, taken };
+  const { host, pathname, password } = new URL(base);
+  return { url, name: `${scheme}://${host}${pathname}`, password: decodeURIComponent(password), taken };
+}
+
+/** A package that is installed beside rpc-guard or in the project that it is run in. */
+function load(name: string): unknown {
+  for (const from of [__filename, join(process.cwd(), 'package.json')]) {
+    const require = createRequire(from);
+    let path: string;
+    try {
+      path = require.resolve(name);
+    } catch {
+      continue;
+    }
+    return require(path);
+  }
+  return undefined;
+}
+
+type Answer = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Gives work of a server its time, and says of its failure which server it was. */
+function deadline(name: string, password: string | undefined): Answer {
+  return async (work) => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${String(ANSWER_MS / 1000)} s`)), ANSWER_MS);
+    });
+    try {
+      return await Promise.race([work(), late]);
+    } catch (error) {
+      if (error instanceof RpcGuardError || error instanceof CliError) throw error;
+      throw storeFailed(`${name} cannot be used: ${reasonOf(error, password)}`);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function reasonOf(error: unknown, password: string | undefined): string {
+  const { message, code } = error as { message?: string; code?: string };
+  const text = message !== undefined && message !== '' ? message : (code ?? 'it does not say why');
+  return describeError(new Error(text), password).replace(/^Error: /, '');
+}
+
+function answering(store: WritableSettingsStore, answer: Answer): WritableSettingsStore {
+  return {
+    init: () => answer(async () => store.init?.()),
+    get: (apiKey) => answer(() => store.get(apiKey)),
+    set: (settings, expectedVersion) => answer(() => store.set(settings, expectedVersion)),
+    delete: (apiKey, expectedVersion) => answer(() => store.delete(apiKey, expectedVersion)),
+    list: (page) => answer(() => store.list(page)),
+  };
+}

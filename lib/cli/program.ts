@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { addAllow } from './allow';
+import { addCheck } from './check';
+import { addKeys } from './keys';
+import { addSecrets } from './secrets';
+
+const HELP_WIDTH = 80;
+
+const MORE = `
+Stores:
+  file:./rpc-guard.json            a JSON file; a bare path ending in .json too
+  redis://user@host:6379/0         rediss:// for TLS; ?prefix= as in RedisStore;
+                                   needs redis or ioredis
+  postgres://user@host/database    ?table= and ?schema= as in PostgresStore;
+                                   needs pg
+  Without --store and RPC_GUARD_STORE, ./rpc-guard.json where it is there. Put a
+  URL with a password into RPC_GUARD_STORE: an argument stays in the history.
+
+Exit codes:
+  0  done
+  1  failed: the store is down, the key was changed meanwhile, a defect
+  2  wrong usage or bad input, or not confirmed
+  3  no such key or secret
+  4  check: the request would be refused
+
+Examples:
+  rpc-guard keys create --name "my dapp" --origin https://app.example.com
+  rpc-guard keys list --store redis://127.0.0.1:6379
+  rpc-guard keys create --help`;
+
+/** The commands and their options; every one has its file. */
+export function makeProgram(): Command {
+  const program = new Command('rpc-guard')
+    .description('Manages the API keys, secrets and allowlists of rpc-guard, and tells what they would do.')
+    .version(versionOf(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help; every command has its own')
+    .helpCommand(false)
+    .exitOverride()
+    // What went wrong is told in one place, cli/index.ts.
+    .configureOutput({ outputError: () => undefined, getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth })
+    .configureHelp({ showGlobalOptions: true });
+  program
+    .addOption(new Option('--store <store>', 'where the keys are').env('RPC_GUARD_STORE'))
+    .option('--json', 'print results as JSON on stdout, errors as JSON on stderr')
+    .addHelpText('after', MORE);
+  addKeys(program);
+  addSecrets(program);
+  addAllow(program);
+  addCheck(program);
+  return program;
+}
+
+function helpWidth(): number {
+  return HELP_WIDTH;
+}
+
+function versionOf(): string {
+  const manifest = readFileSync(join(__dirname, '../../package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}

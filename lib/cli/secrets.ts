@@ -1,0 +1,136 @@
+import type { Command } from 'commander';
+import type { KeyView } from '../keys/key-manager';
+import { addExpectVersion, addListOptions, examples, listsOf, parseDuration, parseExpiry } from './arguments';
+import type { ChangeFlags, ListOptions } from './arguments';
+import { confirm } from './ask';
+import { usage } from './failure';
+import { inSession, storedKey } from './session';
+import type { Session } from './session';
+import { showKey, when } from './show-key';
+import { assertOneForm, showSecret } from './show-secret';
+
+interface AddOptions extends ListOptions, ChangeFlags {
+  readonly label?: string;
+  readonly expires?: string;
+  readonly secretOnly?: boolean;
+}
+
+interface RotateFlags extends ChangeFlags {
+  readonly grace: number;
+  readonly expires?: string;
+  readonly secretOnly?: boolean;
+}
+
+interface RevokeOptions extends ChangeFlags {
+  readonly yes?: boolean;
+}
+
+const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export function addSecrets(program: Command): void {
+  const secrets = program.command('secrets').helpCommand(false).summary('add, rotate and revoke the secrets of a key');
+  secrets.description('Secrets of a key: add, rotate and revoke them. "keys show" lists them.');
+
+  const add = secrets.command('add').description('Adds a secret beside those there are.');
+  add
+    .argument('<key>', 'the whole API key')
+    .option('--label <label>', 'who uses it')
+    .option('--expires <when>', '90d, or 2027-01-31T00:00:00Z; default: never', parseExpiry)
+    .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
+    .action((apiKey: string, options: AddOptions, command: Command) =>
+      inSession(command, (session) => addSecret(session, apiKey, options)),
+    );
+  addListOptions(add).addHelpText('after', "\nLists given here hold for this secret in place of the key's.");
+  addExpectVersion(add);
+  examples(
+    add,
+    `rpc-guard secrets add ${KEY} --label backend --expires 90d`,
+    `rpc-guard secrets add ${KEY} --secret-only > secret.txt`,
+  );
+
+  const rotate = secrets.command('rotate').description('Makes a secret that takes the place of another.');
+  rotate
+    .argument('<key>', 'the whole API key')
+    .argument('[secret-id]', 'the secret to replace; not needed where there is one alone')
+    .option('--grace <duration>', 'how long the old one lives on: 24h, 90m, 7d, 0', parseDuration, DAY_MS)
+    .option('--expires <when>', 'when the new one expires: 90d, or 2027-01-31T00:00:00Z', parseExpiry)
+    .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
+    .action((apiKey: string, secretId: string | undefined, options: RotateFlags, command: Command) =>
+      inSession(command, (session) => rotateSecret(session, apiKey, secretId, options)),
+    );
+  rotate.options.find(({ long }) => long === '--grace')?.default(DAY_MS, '24h');
+  addExpectVersion(rotate);
+  examples(
+    rotate,
+    `rpc-guard secrets rotate ${KEY}`,
+    `rpc-guard secrets rotate ${KEY} 0b1f4c8e9d2a --grace 7d`,
+    `rpc-guard secrets rotate ${KEY} --secret-only | vault-put rpc-guard`,
+  );
+
+  const revoke = secrets.command('revoke').description('Ends a secret at once, when it is confirmed.');
+  revoke
+    .argument('<key>', 'the whole API key')
+    .argument('<secret-id>', 'the secret to end')
+    .option('--yes', 'do it without being asked')
+    .action((apiKey: string, secretId: string, options: RevokeOptions, command: Command) =>
+      inSession(command, (session) => revokeSecret(session, apiKey, secretId, options)),
+    );
+  addExpectVersion(revoke);
+  examples(revoke, `rpc-guard secrets revoke ${KEY} 0b1f4c8e9d2a`);
+}
+
+async function addSecret(session: Session, apiKey: string, options: AddOptions): Promise<void> {
+  const { label, expires: expiresAt, secretOnly, expectVersion: expectedVersion } = options;
+  assertOneForm(session.output, secretOnly);
+  await storedKey(session, apiKey);
+  const secret = { label, expiresAt, allowlists: listsOf(options) };
+  showSecret(session.output, await session.manager.addSecret(apiKey, secret, { expectedVersion }), secretOnly);
+}
+
+async function rotateSecret(
+  session: Session,
+  apiKey: string,
+  named: string | undefined,
+  { grace: graceMs, expires: expiresAt, secretOnly, expectVersion: expectedVersion }: RotateFlags,
+): Promise<void> {
+  const { manager, output } = session;
+  assertOneForm(output, secretOnly);
+  const key = await storedKey(session, apiKey);
+  const secretId = named ?? onlySecretOf(key);
+  const made = await manager.rotateSecret(apiKey, secretId, { graceMs, expiresAt }, { expectedVersion });
+  showSecret(output, made, secretOnly);
+  const old = made.key.secrets.find(({ id }) => id === secretId);
+  const end = old?.expiresAt === undefined ? 'is dead' : `ends ${when(old.expiresAt)}`;
+  output.note(`the old secret ${secretId} ${end}`);
+}
+
+async function revokeSecret(
+  session: Session,
+  apiKey: string,
+  secretId: string,
+  { yes, expectVersion: expectedVersion }: RevokeOptions,
+): Promise<void> {
+  const { secrets } = await storedKey(session, apiKey);
+  const secret = secrets.find(({ id }) => id === secretId);
+  if (secret !== undefined) {
+    const label = secret.label === '' ? '' : ` "${secret.label}"`;
+    await confirm({
+      yes,
+      what: `This ends the secret ${secretId}${label} at once: requests with it are refused`,
+      question: 'Type yes to do it:',
+      accepts: (typed) => /^y(?:es)?$/i.test(typed),
+    });
+  }
+  showKey(session.output, await session.manager.revokeSecret(apiKey, secretId, { expectedVersion }));
+}
+
+function onlySecretOf({ secrets }: KeyView): string {
+  const [first, second] = secrets.filter(({ state }) => state === 'active');
+  if (first !== undefined && second === undefined) return first.id;
+  throw usage(
+    first === undefined
+      ? 'the key has no active secret to rotate; "secrets add" makes one'
+      : `say which secret: ${secrets.map(({ id }) => id).join(', ')}`,
+  );
+}

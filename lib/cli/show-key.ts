@@ -1,0 +1,111 @@
+import { ALLOWLIST_TYPES } from '../key-settings';
+import type { Allowlists } from '../key-settings';
+import type { KeyView, SecretView } from '../keys/key-manager';
+import { warningsOf } from '../keys/warnings';
+import { kebab } from './arguments';
+import { indent, paint, table } from './print';
+import type { Cell, Output, Terminal } from './print';
+
+/** The key, and what is surprising in it, as the result of a command. */
+export function showKey(output: Output, key: KeyView): void {
+  const warnings = warningsOf(key);
+  output.result({ key, warnings }, () => linesOfKey(key, output.terminal));
+  noteWarnings(output, key);
+}
+
+export function noteWarnings(output: Output, key: KeyView): void {
+  for (const { message } of warningsOf(key)) output.note(`warning: ${message}`);
+}
+
+function linesOfKey(key: KeyView, terminal: Terminal): string[] {
+  const heading = (text: string) => ['', paint(text, 'bold', terminal)];
+  const { secrets } = key;
+  return [
+    // A key that goes over two lines cannot be copied.
+    `Key         ${key.apiKey}`,
+    ...table(
+      [{ title: '' }, { title: '', wraps: true }],
+      [
+        ['Name', key.name === '' ? '(none)' : key.name],
+        ['State', stateOf(key)],
+        ['Secret', key.requireSecret ? 'required' : 'not required'],
+        ['Allowlists', key.overrideAllowlists ? 'overridden by a valid secret' : 'hold with and without a secret'],
+        ['Version', String(key.version)],
+        ['Created', when(key.createdAt)],
+        ['Changed', when(key.updatedAt)],
+      ],
+      terminal,
+    ),
+    ...heading('Secrets'),
+    ...(secrets.length === 0 ? ['  none'] : indent(linesOfSecrets(secrets, narrower(terminal)))),
+    ...heading('Allowlists'),
+    ...indent(linesOfLists(key.allowlists, narrower(terminal))),
+    ...secrets.flatMap(({ id, allowlists }) =>
+      allowlists === undefined
+        ? []
+        : [...heading(`Allowlists of the secret ${id}`), ...indent(linesOfLists(allowlists, narrower(terminal)))],
+    ),
+  ];
+}
+
+export function stateOf({ enabled }: KeyView): Cell {
+  return enabled ? { text: 'enabled', colour: 'green' } : { text: 'disabled', colour: 'red' };
+}
+
+function linesOfSecrets(secrets: readonly SecretView[], terminal: Terminal): string[] {
+  return table(
+    [
+      { title: 'ID' },
+      { title: 'BEGINS' },
+      { title: 'LABEL', wraps: true },
+      { title: 'STATE' },
+      { title: 'CREATED', wraps: true },
+      { title: 'EXPIRES', wraps: true },
+    ],
+    secrets.map(({ id, hint, label, state, createdAt, expiresAt }) => [
+      id,
+      hint,
+      label,
+      state === 'active' ? { text: state, colour: 'green' } : { text: state, colour: 'red' },
+      when(createdAt),
+      expiresAt === undefined ? 'never' : when(expiresAt),
+    ]),
+    terminal,
+  );
+}
+
+function linesOfLists(lists: Allowlists, terminal: Terminal): string[] {
+  return table(
+    [{ title: '' }, { title: '', wraps: true }],
+    ALLOWLIST_TYPES.flatMap((type): Cell[][] => {
+      const [first = { text: 'no list: everything passes', colour: 'dim' as const }, ...more] = lists[type];
+      return [[kebab(type), first], ...more.map((entry) => ['', entry])];
+    }),
+    terminal,
+  );
+}
+
+function narrower(terminal: Terminal): Terminal {
+  return { ...terminal, width: terminal.width - 2 };
+}
+
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
+const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
+  ['year', 31_536_000_000],
+  ['month', 2_592_000_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1000],
+];
+
+/** How long ago or ahead, and the instant itself. */
+export function when(time: string): string {
+  return `${ago(time)} (${time})`;
+}
+
+export function ago(time: string): string {
+  const milliseconds = Date.parse(time) - Date.now();
+  const [unit, size] = STEPS.find(([, step]) => Math.abs(milliseconds) >= step) ?? ['second', 1000];
+  return RELATIVE.format(Math.round(milliseconds / size), unit).replace(/^in 0 seconds|0 seconds ago$/, 'now');
+}

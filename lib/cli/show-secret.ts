@@ -1,0 +1,53 @@
+import type { KeyView } from '../keys/key-manager';
+import { warningsOf } from '../keys/warnings';
+import { usage } from './failure';
+import { table } from './print';
+import type { Output } from './print';
+import { noteWarnings, when } from './show-key';
+
+/** A secret that was made: it goes to stdout this once, and is kept nowhere. */
+export interface ShownSecret {
+  readonly key: KeyView;
+  readonly secret: string;
+  readonly secretId: string;
+}
+
+export function showSecret(output: Output, { key, secret, secretId }: ShownSecret, secretOnly = false): void {
+  if (secretOnly) {
+    output.note(`key ${key.apiKey}, secret ${secretId}`);
+    output.raw(secret);
+  } else {
+    output.result({ key, secret, secretId, warnings: warningsOf(key) }, () => [
+      ...table(
+        [{ title: '' }, { title: '' }],
+        [
+          ['Key', key.apiKey],
+          ...(key.name === '' ? [] : [['Name', key.name]]),
+          ['Secret', secret],
+          ['Secret ID', secretId],
+          ['Expires', expiryOf(key, secretId)],
+        ],
+        output.terminal,
+      ),
+      '',
+      'The secret is shown this once and kept nowhere. To call with it, and leave no',
+      "trace of it in the shell's history:",
+      '',
+      '  read -rs RPC_GUARD_SECRET   # paste it, press Enter; nothing is shown',
+      '  curl --user ":$RPC_GUARD_SECRET" \\',
+      `    https://your-backend/v3/${key.apiKey} \\`,
+      `    -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}'`,
+    ]);
+  }
+  noteWarnings(output, key);
+}
+
+/** `--secret-only` and `--json` are two forms of one answer. */
+export function assertOneForm(output: Output, secretOnly: boolean | undefined): void {
+  if (secretOnly === true && output.isJson) throw usage('--secret-only and --json cannot be together');
+}
+
+function expiryOf({ secrets }: KeyView, secretId: string): string {
+  const expiresAt = secrets.find(({ id }) => id === secretId)?.expiresAt;
+  return expiresAt === undefined ? 'never' : when(expiresAt);
+}
