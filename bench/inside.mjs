@@ -19,7 +19,7 @@ const KEYS = isFull ? 1_000_000 : 100_000;
 
 const results = {};
 
-/** Microseconds of CPU time for one `work()`: the median of batches, after as many to warm up. */
+/** Microseconds of CPU time for one `work()`: the median of batches, after some to warm up. */
 async function measure(name, work) {
   let count = 1;
   for (;;) {
@@ -28,7 +28,7 @@ async function measure(name, work) {
     count = Math.ceil(count * Math.min(10, Math.max(1.2, (BATCH_MS * 1200) / Math.max(took, 1))));
   }
   const batches = [];
-  for (let n = -BATCHES; n < BATCHES; n++) {
+  for (let n = -Math.max(BATCHES, 15); n < BATCHES; n++) {
     const took = await cpuOf(work, count);
     if (n >= 0) batches.push(took / count);
   }
