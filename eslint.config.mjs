@@ -3,7 +3,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'demo-app/public/vendor/'] },
+  { ignores: ['dist/', 'bench/node_modules/', 'coverage/', 'demo-app/public/vendor/'] },
   {
     files: ['lib/**/*.ts', '__tests__/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

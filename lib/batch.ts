@@ -33,8 +33,13 @@ export function judgeBody(
     if (broken === 'request') return refuse('INVALID_REQUEST', { why });
     return refuse('BATCH_TOO_LARGE', { message: `batch larger than ${String(maxBatchSize)} calls`, why });
   }
-  const calls = read.calls.map((call) => ({ call, refusal: checkCall(admission, call, rules) }));
-  const allowed = calls.flatMap(({ call, refusal }) => (refusal === undefined && !('invalid' in call) ? [call] : []));
+  const calls: JudgedCall[] = [];
+  const allowed: RpcCall[] = [];
+  for (const call of read.calls) {
+    const refusal = checkCall(admission, call, rules);
+    calls.push({ call, refusal });
+    if (refusal === undefined && !('invalid' in call)) allowed.push(call);
+  }
   return { batch: read.batch, calls, allowed };
 }
 

@@ -29,13 +29,20 @@ export function createReporter({ logger, onDecision }: ParsedOptions): Reporter 
 
 /** Neither an exception of the listener nor a rejection is the request's. */
 function tell(onDecision: (decision: Decision) => unknown, decision: Decision): void {
-  new Promise((resolve) => {
-    resolve(onDecision(Object.freeze(decision)));
-  }).catch(() => undefined);
+  try {
+    const result = onDecision(Object.freeze(decision));
+    if (result !== undefined) Promise.resolve(result).catch(() => undefined);
+  } catch {
+    // It is the listener's.
+  }
 }
 
 function verdictsOf(judged: Refusal | JudgedCalls): Iterable<Verdict> {
   if (isRefusal(judged)) return [{ refusal: judged, methods: [] }];
+  const [first] = judged.calls;
+  if (judged.calls.length === 1 && first !== undefined) {
+    return [{ refusal: first.refusal, methods: 'method' in first.call ? [first.call.method] : [] }];
+  }
   const verdicts = new Map<Reason | undefined, Verdict>();
   for (const { call, refusal } of judged.calls) {
     const verdict = verdicts.get(refusal?.refused) ?? { refusal, methods: [] };

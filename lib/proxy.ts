@@ -28,10 +28,12 @@ const IDLE_SOCKET_MS = 15_000;
 /** Of the upstream's headers these stay here: hop-by-hop, CORS, and what speaks of the upstream's own host. */
 const WITHHELD_HEADERS =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|access-control-.*|set-cookie2?|www-authenticate|location|alt-svc|server|via|x-powered-by|strict-transport-security|clear-site-data|nel|report-to|x-request-id)$/;
-/** Set by the upstream even where the application has set them. */
-const ANSWERS_OWN_HEADERS = ['content-type', 'content-length', 'content-encoding'];
+/** Set by the upstream even where the application has set them. None of them is withheld. */
+const ANSWERS_OWN_HEADERS: ReadonlySet<string> = new Set(['content-type', 'content-length', 'content-encoding']);
 /** How long a caller may take nothing of its answer. */
 const CALLER_IDLE_MS = 120_000;
+
+const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
 
 /**
  * The request half that http-proxy-middleware is given: made from what was checked, with nothing of the caller's
@@ -42,7 +44,7 @@ class UpstreamRequest extends EventEmitter {
   readonly httpVersion = '1.1';
   readonly httpVersionMajor = 1;
   /** Looked at for its state on errors; it must not lead to the caller's server. */
-  readonly socket = { destroyed: false, writable: true };
+  readonly socket = OPEN_SOCKET;
 
   constructor(
     readonly url: string,
@@ -97,7 +99,7 @@ export function createHandOff(options: ParsedOptions): HandOff {
   // Its default plugins print an error page with the key in it, and log: none of them is used.
   const createProxyMiddleware = options.createProxyMiddleware as (options: object) => Forward;
   const forward = createProxyMiddleware({
-    target: upstream.origin,
+    target: targetOf(upstream.origin),
     prependPath: false,
     agent,
     selfHandleResponse: true,
@@ -131,20 +133,19 @@ export function createHandOff(options: ParsedOptions): HandOff {
     return { answer, abort };
   }
 
+  /** The same in every request, and what the caller says where the upstream's own headers do not. */
+  const fixedHeaders = { host: upstream.host, ...upstream.headers, 'content-type': 'application/json' };
+  const passingHeaders = PASSING_HEADERS.filter((name) => !Object.hasOwn(upstream.headers, name));
+  const namesRequest = !Object.hasOwn(upstream.headers, 'x-request-id');
+
   function headersFor(client: IncomingHttpHeaders, requestId: string, length: number): Record<string, string | number> {
-    const headers: Record<string, string | number> = {};
-    for (const name of PASSING_HEADERS) {
+    const headers: Record<string, string | number> = { ...fixedHeaders, 'content-length': length };
+    if (namesRequest) headers['x-request-id'] = requestId;
+    for (const name of passingHeaders) {
       const value = client[name];
       if (typeof value === 'string') headers[name] = value;
     }
-    return {
-      ...headers,
-      'x-request-id': requestId,
-      host: upstream.host,
-      ...upstream.headers,
-      'content-type': 'application/json',
-      'content-length': length,
-    };
+    return headers;
   }
 
   return {
@@ -158,9 +159,17 @@ export function createHandOff(options: ParsedOptions): HandOff {
 /** Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. */
 export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: number): void {
   res.statusCode = answer.statusCode ?? 502;
-  for (const [name, value] of Object.entries(answer.headers)) {
-    if (value === undefined || WITHHELD_HEADERS.test(name)) continue;
-    if (ANSWERS_OWN_HEADERS.includes(name) || !res.hasHeader(name)) res.setHeader(name, value);
+  const { headers } = answer;
+  for (const name of Object.keys(headers)) {
+    if (ANSWERS_OWN_HEADERS.has(name) || !(WITHHELD_HEADERS.test(name) || res.hasHeader(name))) {
+      res.setHeader(name, headers[name]!);
+    }
+  }
+  if (answer.complete && !answer.destroyed) {
+    // It has come whole with its headers, as most do. As text it goes out in one piece with the caller's headers.
+    const bytes = answer.read() as Buffer | null;
+    res.end(bytes?.toString('latin1') ?? '', 'latin1');
+    return;
   }
   // While the caller takes nothing, nothing is read: that is not the upstream's silence.
   const heard = endWhenSilent(answer, idleMs, () => res.writableNeedDrain);
@@ -204,6 +213,12 @@ function endWhenSilent(answer: IncomingMessage, idleMs: number, isHeldUp: () => 
     heardAt = performance.now();
     timer.refresh();
   };
+}
+
+/** Taken apart once, and not for every request: http-proxy does that with text. */
+function targetOf(origin: string): object {
+  const { protocol, host, hostname, port } = new URL(origin);
+  return { protocol, host, hostname: hostname.replace(/^\[|\]$/g, ''), port };
 }
 
 /** No redirect, whose target is the upstream's to know, and no status that HTTP does not have. */

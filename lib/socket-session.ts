@@ -117,7 +117,7 @@ export function startSession(
       if (!ended) await handle(message); // also what the caller sent just before it closed
     }
     working = false;
-    if (waitingBytes <= MAX_WAITING_BYTES) client.resume();
+    if (client.isPaused && waitingBytes <= MAX_WAITING_BYTES) client.resume();
   }
 
   function hasRoom(): boolean {
@@ -179,10 +179,12 @@ export function startSession(
 
   function send(to: WebSocket, data: Buffer | string, isBinary = false): void {
     if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
-    to.send(data, { binary: isBinary }, () => {
+    // Text would go to the upstream in two pieces, its frame's head and what it masks; bytes go in one.
+    const bytes = to === upstream && typeof data === 'string' ? Buffer.from(data) : data;
+    to.send(bytes, { binary: isBinary }, () => {
       if (heldUp.has(to)) silent.delete(to);
-      if (to === client && client.bufferedAmount <= MAX_WAITING_BYTES) upstream.resume();
-      work().catch(fail);
+      if (to === client && upstream.isPaused && client.bufferedAmount <= MAX_WAITING_BYTES) upstream.resume();
+      if (waiting.length > 0) work().catch(fail);
     });
   }
 
@@ -245,5 +247,7 @@ function costOf({ data }: Message): number {
 
 /** Whether a message is an array: nothing else answers a batch. */
 function isArray(data: Buffer): boolean {
-  return data.find((byte) => byte > SPACE) === OPEN_BRACKET;
+  let at = 0;
+  while (at < data.length && data[at]! <= SPACE) at++;
+  return data[at] === OPEN_BRACKET;
 }

@@ -46,6 +46,12 @@ const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxValues: Infinity };
 const NOT_JSON = new Error('not JSON');
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+/** What may stand in a string as it is. */
+const PLAIN = /[^"\\\x00-\x1f]*/y;
+/** Of a string that is longer than this the rest is scanned by an expression, which takes some time to begin. */
+const SHORT_STRING = 64;
+/** Integers of so many digits are themselves as doubles. */
+const SAFE_DIGITS = 15;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /**
@@ -65,28 +71,30 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
   const spans: number[] = [];
 
   // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
-  // `closers`, the kinds of the open containers, goes on.
+  // `closers`, the kinds of the open containers, goes on, `depth` of them.
   let container: Container | undefined;
   let name = '';
   const outer: Container[] = [];
   const outerNames: string[] = [];
   const closers: number[] = [];
+  let depth = 0;
 
   function fail(): never {
     throw NOT_JSON;
   }
 
   /** Whether what is read now is only checked for its syntax. */
-  function skips(): boolean {
-    return rule !== undefined || closers.length > keptDepth;
-  }
+  let skips = false;
 
   function breakRule(broken: string): void {
-    if (limits !== ANY_JSON) rule ??= broken;
+    if (limits === ANY_JSON) return;
+    rule ??= broken;
+    skips = true;
   }
 
   function skipSpace(): number {
     let c = text.charCodeAt(i);
+    if (c > 0x20) return c;
     while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = text.charCodeAt(++i);
     return c;
   }
@@ -98,8 +106,13 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     for (;;) {
       const c = text.charCodeAt(end);
       if (c === QUOTE) break;
-      if (c !== BACKSLASH && c >= 0x20) end++;
-      else {
+      if (c !== BACKSLASH && c >= 0x20) {
+        if (++end - start > SHORT_STRING) {
+          PLAIN.lastIndex = end;
+          PLAIN.test(text);
+          end = PLAIN.lastIndex;
+        }
+      } else {
         ESCAPE.lastIndex = end;
         if (!ESCAPE.test(text)) {
           i = end; // a control character, a broken escape, or the end of the text
@@ -110,22 +123,42 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       }
     }
     i = end + 1;
+    if (skips) return '';
     const raw = text.slice(start, end);
-    if ((!escaped && isSound) || skips()) return raw;
+    if (!escaped && isSound) return raw;
     const value = JSON.parse(`"${raw}"`) as string;
     if (!value.isWellFormed()) breakRule('a lone surrogate');
     return value;
   }
 
   function readNumber(): number | ExactNumber {
+    const integer = readInteger();
+    if (integer !== undefined) return integer;
     NUMBER.lastIndex = i;
     if (!NUMBER.test(text)) fail();
     const digits = text.slice(i, NUMBER.lastIndex);
     i = NUMBER.lastIndex;
-    if (skips()) return 0;
+    if (skips) return 0;
     const value = Number(digits);
     if (!Number.isFinite(value)) breakRule('a number beyond the range of a double');
     return String(value) === digits ? value : new ExactNumber(digits);
+  }
+
+  /** The usual number. `undefined` leaves it to the expression. */
+  function readInteger(): number | undefined {
+    let value = 0;
+    let end = i;
+    for (;;) {
+      const c = text.charCodeAt(end);
+      if (c >= 0x30 && c <= 0x39) value = value * 10 + c - 0x30;
+      else if (c === COMMA || c === CLOSE_ARRAY || c === CLOSE_OBJECT) break;
+      else return undefined;
+      end++;
+    }
+    const digits = end - i;
+    if (digits === 0 || digits > SAFE_DIGITS || (digits > 1 && text.charCodeAt(i) === 0x30)) return undefined;
+    i = end;
+    return value;
   }
 
   function readWord(word: string, value: null | boolean): JsonValue {
@@ -139,17 +172,18 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     const read = readString();
     if (skipSpace() !== COLON) fail();
     i++;
-    if (skips()) return;
+    if (skips) return;
     if (read === '__proto__') breakRule('a member named __proto__');
     else if (Object.hasOwn(container as object, read)) breakRule('a member name twice in one object');
     name = read;
   }
 
-  function open(closer: number, opened: Container): void {
+  function open(closer: number): void {
     i++;
-    closers.push(closer);
-    if (skips()) return;
-    if (closers.length > maxDepth) {
+    closers[depth++] = closer;
+    skips ||= depth > keptDepth;
+    if (skips) return;
+    if (depth > maxDepth) {
       breakRule(`nesting deeper than ${String(maxDepth)}`);
       return;
     }
@@ -157,12 +191,13 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       outer.push(container);
       outerNames.push(name);
     }
-    container = opened;
+    container = closer === CLOSE_ARRAY ? [] : {};
   }
 
   function close(): JsonValue {
-    const skipped = skips();
-    closers.pop();
+    const skipped = skips;
+    depth--;
+    skips = rule !== undefined || depth > keptDepth;
     if (skipped || container === undefined) return null;
     const closed = container;
     container = outer.pop();
@@ -180,8 +215,8 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
     for (;;) {
       // One value begins here.
       const c = skipSpace();
-      if (++values > maxValues) breakRule(`more than ${String(maxValues)} values`);
-      if (closers.length === 1 && closers[0] === CLOSE_ARRAY) {
+      if (++values > maxValues && !skips) breakRule(`more than ${String(maxValues)} values`);
+      if (depth === 1 && closers[0] === CLOSE_ARRAY) {
         size++;
         if (rule === undefined) spans.push(i);
       }
@@ -189,14 +224,14 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       let ended = true;
       if (c === QUOTE) value = readString();
       else if (c === OPEN_OBJECT) {
-        open(CLOSE_OBJECT, {});
+        open(CLOSE_OBJECT);
         ended = false;
         if (skipSpace() !== CLOSE_OBJECT) {
           readName();
           continue;
         }
       } else if (c === OPEN_ARRAY) {
-        open(CLOSE_ARRAY, []);
+        open(CLOSE_ARRAY);
         ended = false;
         if (skipSpace() !== CLOSE_ARRAY) continue;
       } else if (c === 0x74) value = readWord('true', true);
@@ -206,10 +241,10 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
 
       // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
       for (;;) {
-        const closer = closers.at(-1);
-        if (ended && !skips()) {
+        const closer = depth === 0 ? undefined : closers[depth - 1];
+        if (ended && !skips) {
           attach(value);
-          if (closers.length === 1 && closer === CLOSE_ARRAY) spans.push(i);
+          if (depth === 1 && closer === CLOSE_ARRAY) spans.push(i);
         }
         const next = skipSpace();
         if (closer === undefined) {
@@ -242,11 +277,15 @@ export function stringifyJson(value: JsonValue): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (value instanceof ExactNumber) return value.digits;
-  if (isJsonArray(value)) return `[${value.map(stringifyJson).join(',')}]`;
-  const members = Object.keys(value).map(
-    (name) => `${JSON.stringify(name)}:${stringifyJson(value[name] as JsonValue)}`,
-  );
-  return `{${members.join(',')}}`;
+  let text = '';
+  if (isJsonArray(value)) {
+    for (const item of value) text += text === '' ? stringifyJson(item) : `,${stringifyJson(item)}`;
+    return `[${text}]`;
+  }
+  for (const name of Object.keys(value)) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${stringifyJson(value[name] as JsonValue)}`;
+  }
+  return `{${text}}`;
 }
 
 export function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
