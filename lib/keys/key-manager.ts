@@ -348,7 +348,7 @@ export class KeyManager {
   async #known(apiKey: string): Promise<KeySettings> {
     const settings = await stored(() => this.#store.get(apiKey));
     if (settings !== undefined) return settings;
-    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(String(apiKey))}`);
+    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
   }
 
   #start(): Promise<void> {
