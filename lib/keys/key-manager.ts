@@ -166,7 +166,8 @@ export class KeyManager {
   ): Promise<{ readonly key: KeyView; readonly secret?: string; readonly secretId?: string }> {
     assertMembers('key', newKey, NEW_KEY);
     const { apiKey = generateApiKey(), secret, ...settings } = newKey;
-    const made = secret !== undefined || settings.requireSecret === true ? makeSecret(secret ?? {}) : undefined;
+    const isAsked = secret !== undefined || settings.requireSecret === true;
+    const made = isAsked ? makeSecret(secret) : undefined;
     await this.#start();
     let after: KeySettings;
     try {
@@ -409,7 +410,7 @@ function matcher(search: string, state: ListOptions['state']): (key: KeySettings
     (key.apiKey.startsWith(wanted) || key.name.toLowerCase().includes(name));
 }
 
-function makeSecret(options: NewSecret): { readonly secret: string; readonly record: NewRecord } {
+function makeSecret(options: NewSecret = {}): { readonly secret: string; readonly record: NewRecord } {
   assertMembers('secret', options, NEW_SECRET);
   const { label = '', expiresAt, allowlists } = options;
   const now = Date.now();
