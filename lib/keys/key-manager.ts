@@ -161,10 +161,11 @@ export class KeyManager {
 
   /** Makes a key, and a secret for it where it requires one or `secret` is given. */
   async create(
-    { apiKey = generateApiKey(), secret, ...settings }: NewKey = {},
+    newKey: NewKey = {},
     { actor }: ChangeOptions = {},
   ): Promise<{ readonly key: KeyView; readonly secret?: string; readonly secretId?: string }> {
-    assertMembers('key', { apiKey, secret, ...settings }, NEW_KEY);
+    assertMembers('key', newKey, NEW_KEY);
+    const { apiKey = generateApiKey(), secret, ...settings } = newKey;
     const made = secret !== undefined || settings.requireSecret === true ? makeSecret(secret ?? {}) : undefined;
     await this.#start();
     let after: KeySettings;
@@ -191,6 +192,8 @@ export class KeyManager {
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
       throw invalid(`limit: is ${String(limit)}; it takes a whole number from 1 to ${String(MAX_LIMIT)}`);
     }
+    if (typeof after !== 'string' || typeof search !== 'string') throw invalid('after, search: they take text');
+    if (![undefined, 'enabled', 'disabled'].includes(state)) throw invalid('state: it takes "enabled" or "disabled"');
     await this.#start();
     const isWanted = matcher(search, state);
     const found: KeySettings[] = [];
@@ -209,6 +212,7 @@ export class KeyManager {
 
   async update(apiKey: string, changes: KeyChanges, options: ChangeOptions = {}): Promise<KeyView> {
     assertMembers('changes', changes, CHANGES);
+    if (changes.allowlists !== undefined) assertMembers('allowlists', changes.allowlists, ALLOWLIST_TYPES);
     return this.#change('key.update', apiKey, options, undefined, (key) => ({
       ...key,
       ...present(changes),
@@ -340,10 +344,10 @@ export class KeyManager {
     throw tooBusy();
   }
 
-  async #known(apiKey: string): Promise<KeySettings> {
-    const settings = await this.#store.get(apiKey);
+  async #known(apiKey: unknown): Promise<KeySettings> {
+    const settings = typeof apiKey === 'string' ? await this.#store.get(apiKey) : undefined;
     if (settings !== undefined) return settings;
-    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
+    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(String(apiKey))}`);
   }
 
   #start(): Promise<void> {
@@ -465,8 +469,8 @@ function present<T extends object>(value: T): { [Name in keyof T]: Exclude<T[Nam
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
 }
 
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
+function quote(text: unknown): string {
+  return JSON.stringify(String(text).slice(0, 200));
 }
 
 function invalid(message: string): RpcGuardError {
