@@ -4,6 +4,8 @@ import { judgeBody, serialiseAll } from './batch';
 import type { JudgedCalls } from './batch';
 import { admit, heldAgainst } from './chain';
 import type { RpcCall } from './json-rpc/call';
+import { stringifyJson } from './json-rpc/strict-json';
+import type { JsonValue } from './json-rpc/strict-json';
 import { PASSES_ALL, compileKeySettings } from './key-settings';
 import type { AllowlistType, Allowlists, CompiledAllowlists, CompiledKey, KeySettings } from './key-settings';
 import type { ParsedOptions } from './options';
@@ -18,7 +20,7 @@ export interface DryRunRequest {
   readonly apiKey: string;
   /** Names and values, as they would be sent. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: string | Uint8Array;
+  readonly body: string | Buffer;
 }
 
 /** What one step says, and the entry or the secret's hint by which it says so. */
@@ -111,9 +113,9 @@ function factsOf({ apiKey, headers }: DryRunRequest, { path }: DryRunOptions): R
 
 function judge(body: DryRunRequest['body'], held: CompiledAllowlists, options: DryRunOptions): Refusal | JudgedCalls {
   const { maxBodyBytes, maxBatchSize } = options;
-  const bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body);
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   if (bytes.length > maxBodyBytes) {
-    return refuse('BODY_TOO_LARGE', { why: `over ${String(maxBodyBytes)} bytes` });
+    return refuse('BODY_TOO_LARGE', { message: `request body larger than ${String(maxBodyBytes)} bytes` });
   }
   return judgeBody(bytes, maxBatchSize, { allowlists: held }, options);
 }
@@ -200,12 +202,18 @@ function explainContracts(
   }
   return refused({
     ...refusal,
-    why: `not listed: ${String(addresses.find((address) => !isListed(address))).slice(0, 100)}`,
+    why: `not listed: ${describeAddress(addresses.find((address) => !isListed(address)))}`,
   });
 }
 
+/** The prefix is `0x` on the list and has to be in the call. */
 function isSameAddress(entry: string, address: unknown): boolean {
-  return typeof address === 'string' && address.toLowerCase() === entry.toLowerCase();
+  return typeof address === 'string' && address.startsWith('0x') && address.toLowerCase() === entry.toLowerCase();
+}
+
+/** Whatever stands where an address should. */
+function describeAddress(address: unknown): string {
+  return (typeof address === 'string' ? address : stringifyJson(address as JsonValue)).slice(0, 100);
 }
 
 function explainBlocked({ method }: RpcCall, { isBlocked, blockedMethods }: DryRunOptions): Outcome {

@@ -346,10 +346,10 @@ export class KeyManager {
     throw tooBusy();
   }
 
-  async #known(apiKey: string): Promise<KeySettings> {
-    const settings = await stored(() => this.#store.get(apiKey));
+  async #known(apiKey: unknown): Promise<KeySettings> {
+    const settings = typeof apiKey === 'string' ? await stored(() => this.#store.get(apiKey)) : undefined;
     if (settings !== undefined) return settings;
-    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(String(apiKey))}`);
   }
 
   #start(): Promise<void> {

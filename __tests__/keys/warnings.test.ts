@@ -1,0 +1,180 @@
+import { KeyManager, MemoryStore, generateSecret, hashSecret } from '../../lib';
+import type { KeySettingsInput } from '../../lib';
+import { warningsOf } from '../../lib/keys/warnings';
+import type { Warning } from '../../lib/keys/warnings';
+import { KEY } from '../support/pieces';
+
+const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const MULTICALL3 = '0xcA11bde05977b3631167028862bE2a173976CA11';
+const DAY_MS = 86_400_000;
+const NOW = Date.parse('2030-01-01T00:00:00Z');
+
+beforeEach(() => {
+  jest.spyOn(Date, 'now').mockReturnValue(NOW);
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+const active = () => ({ hash: hashSecret(generateSecret()) });
+const expiring = (inMs: number) => ({ ...active(), expiresAt: new Date(NOW + inMs).toISOString() });
+
+async function warned(settings: Partial<KeySettingsInput>): Promise<readonly Warning[]> {
+  const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, ...settings }]));
+  return warningsOf((await manager.get(KEY))!);
+}
+
+const codes = async (settings: Partial<KeySettingsInput>) => (await warned(settings)).map(({ code }) => code);
+
+test('a key that requires a secret and has one that does not expire is not warned of', async () => {
+  expect(await warned({ requireSecret: true, secrets: [active()] })).toEqual([]);
+});
+
+test('a key with a list and without a secret is not warned of', async () => {
+  for (const allowlists of [{ methods: ['eth_call'] }, { contractAddresses: [LISTED] }, { userAgents: ['Android'] }]) {
+    expect(await warned({ allowlists })).toEqual([]);
+  }
+});
+
+test.each([
+  ['none at all', []],
+  ['one that expires this very moment', [expiring(0)]],
+  ['expired ones alone', [expiring(-1), expiring(-DAY_MS)]],
+])('a key that requires a secret and has %s refuses everything', async (_what, secrets) => {
+  expect(await warned({ requireSecret: true, secrets })).toEqual([
+    {
+      code: 'NO_ACTIVE_SECRET',
+      at: 'secrets',
+      message: 'A secret is required and none is active: every request is refused.',
+    },
+  ]);
+});
+
+describe('the last active secret’s expiry', () => {
+  test('is told within seven days, with the moment from which on there is none', async () => {
+    const secrets = [expiring(DAY_MS), expiring(7 * DAY_MS - 1), expiring(2 * DAY_MS), expiring(-DAY_MS)];
+    expect(await warned({ requireSecret: true, secrets })).toEqual([
+      {
+        code: 'SECRETS_EXPIRE_SOON',
+        at: 'secrets',
+        message: 'From 2030-01-07T23:59:59.999Z on no secret is active.',
+      },
+    ]);
+  });
+
+  test('is not told where it is seven days away or more, where another does not expire, where none is required', async () => {
+    expect(await warned({ requireSecret: true, secrets: [expiring(1), expiring(7 * DAY_MS)] })).toEqual([]);
+    expect(await warned({ requireSecret: true, secrets: [expiring(1), active()] })).toEqual([]);
+    expect(await codes({ secrets: [expiring(1)], allowlists: { methods: ['eth_call'] } })).toEqual([]);
+  });
+});
+
+describe('override', () => {
+  const allowlists = { methods: ['eth_call'] };
+
+  test.each([
+    ['no secret', []],
+    ['expired ones alone', [expiring(0)]],
+  ])('has no effect with %s', async (_what, secrets) => {
+    expect(await warned({ overrideAllowlists: true, secrets, allowlists })).toEqual([
+      {
+        code: 'OVERRIDE_WITHOUT_SECRET',
+        at: 'settings',
+        message: 'Override has no effect: there is no active secret to override with.',
+      },
+    ]);
+  });
+
+  test('has one with an active secret', async () => {
+    expect(await warned({ overrideAllowlists: true, secrets: [active()], allowlists })).toEqual([]);
+  });
+});
+
+describe('a key that whoever has it can call with', () => {
+  const open = [
+    {
+      code: 'OPEN_TO_ALL',
+      at: 'settings',
+      message: 'No secret is required and no list is in force: whoever has the key can call.',
+    },
+  ];
+
+  test('requires no secret and has no list, whether it has secrets or not', async () => {
+    expect(await warned({})).toEqual(open);
+    expect(await warned({ secrets: [active()], overrideAllowlists: true })).toEqual(open);
+    expect(await warned({ secrets: [{ ...active(), allowlists: { methods: ['eth_call'] } }] })).toEqual(open);
+  });
+
+  test('is not one with a required secret', async () => {
+    expect(await codes({ requireSecret: true, secrets: [active()] })).toEqual([]);
+    expect(await codes({ requireSecret: true })).not.toContain('OPEN_TO_ALL');
+  });
+});
+
+describe('a list of origins', () => {
+  const allowlists = { origins: ['https://a.example'] };
+  const needed = [
+    {
+      code: 'ORIGIN_NEEDED',
+      at: 'origins',
+      message: 'Requests without an Origin header are refused: servers, scripts and mobile apps send none.',
+    },
+  ];
+
+  test('refuses those who send none', async () => {
+    expect(await warned({ allowlists })).toEqual(needed);
+    expect(await warned({ allowlists, requireSecret: true, secrets: [active()] })).toEqual(needed);
+  });
+
+  test('is overridden with an active secret, and only then', async () => {
+    expect(await codes({ allowlists, overrideAllowlists: true, secrets: [active()] })).toEqual([]);
+    expect(await codes({ allowlists, overrideAllowlists: true, secrets: [expiring(0)] })).toEqual([
+      'OVERRIDE_WITHOUT_SECRET',
+      'ORIGIN_NEEDED',
+    ]);
+  });
+
+  test('with null in it lets any website in', async () => {
+    const nulls = await warned({ allowlists: { origins: ['https://a.example', 'null'] } });
+    expect(nulls.slice(1)).toEqual([
+      {
+        code: 'NULL_ORIGIN_LISTED',
+        at: 'origins',
+        message: 'Any website can send the origin "null", from a sandboxed frame.',
+      },
+    ]);
+    expect(await codes({ allowlists: { origins: ['https://null.example'] } })).toEqual(['ORIGIN_NEEDED']);
+  });
+});
+
+test.each([MULTICALL3, MULTICALL3.toLowerCase(), `0x${MULTICALL3.slice(2).toUpperCase()}`])(
+  'Multicall3 on the list of contracts opens it to all others: %s',
+  async (address) => {
+    expect(await warned({ allowlists: { contractAddresses: [LISTED, address] } })).toEqual([
+      {
+        code: 'MULTICALL_LISTED',
+        at: 'contractAddresses',
+        message: 'Multicall3 is listed: it calls any contract for its caller, so the list does not limit reading.',
+      },
+    ]);
+  },
+);
+
+test('several are told at once, and none holds a secret, a hash or the key', async () => {
+  const secret = generateSecret();
+  const settings: Partial<KeySettingsInput> = {
+    requireSecret: true,
+    overrideAllowlists: true,
+    secrets: [{ hash: hashSecret(secret), hint: secret.slice(0, 8), expiresAt: '2029-12-31T00:00:00Z' }],
+    allowlists: { origins: ['null'], contractAddresses: [MULTICALL3] },
+  };
+  expect(await codes(settings)).toEqual([
+    'NO_ACTIVE_SECRET',
+    'OVERRIDE_WITHOUT_SECRET',
+    'ORIGIN_NEEDED',
+    'NULL_ORIGIN_LISTED',
+    'MULTICALL_LISTED',
+  ]);
+  const text = JSON.stringify(await warned(settings));
+  for (const hidden of [secret.slice(0, 8), hashSecret(secret), KEY]) expect(text).not.toContain(hidden);
+});

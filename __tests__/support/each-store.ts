@@ -1,0 +1,146 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'pg';
+import { createClient } from 'redis';
+import { FileStore, MemoryStore } from '../../lib';
+import type { KeySettingsInput, WritableSettingsStore } from '../../lib';
+import { PostgresStore } from '../../lib/stores/postgres-store';
+import { RedisStore } from '../../lib/stores/redis-store';
+import { endAfterTest } from './cleanup';
+import { recordingLogger } from './pieces';
+import { describePostgres, postgresServer } from './postgres-server';
+import { describeRedis, redisServer } from './redis-server';
+
+/** Where settings are, empty at first. What is opened ends with the test. */
+export interface Shelf {
+  /** The store over a connection of its own; of a MemoryStore there is but one. */
+  open(): Promise<WritableSettingsStore>;
+  /** Puts records there past every store, before any has been opened. They may be broken, but for a MemoryStore. */
+  plant(records: readonly Record<string, unknown>[]): Promise<void>;
+  /** From now on nothing can be written, until what it returns is called. */
+  breakDown(): Promise<() => Promise<void>>;
+  readonly holdsBrokenRecords: boolean;
+}
+
+/** Runs `tests` over each store that there is; `fresh` makes a shelf for one test. */
+export function describeEachStore(tests: (fresh: () => Shelf) => void): void {
+  describe('over memory:', () => {
+    tests(memoryShelf);
+  });
+  describe('over a file:', () => {
+    tests(fileShelf);
+  });
+  describeRedis('over Redis:', () => {
+    const server = redisServer({ keepsData: true });
+    beforeAll(() => server.start());
+    afterAll(() => server.remove());
+    let last = 0;
+    tests(() => redisShelf(server, `shelf-${String(++last)}:`));
+  });
+  describePostgres('over Postgres:', () => {
+    const server = postgresServer();
+    beforeAll(() => server.start());
+    afterAll(() => server.remove());
+    let last = 0;
+    tests(() => postgresShelf(server, `shelf_${String(++last)}`));
+  });
+}
+
+export function memoryShelf(): Shelf {
+  const store = new MemoryStore();
+  return {
+    holdsBrokenRecords: false,
+    open: () => Promise.resolve(store),
+    async plant(records) {
+      for (const record of records) await store.set(record as unknown as KeySettingsInput, 0);
+    },
+    breakDown() {
+      const down = () => Promise.reject(new Error('the memory is gone'));
+      const broken = [jest.spyOn(store, 'set'), jest.spyOn(store, 'delete')];
+      for (const method of broken) method.mockImplementation(down);
+      return Promise.resolve(() => {
+        for (const method of broken) method.mockRestore();
+        return Promise.resolve();
+      });
+    },
+  };
+}
+
+function fileShelf(): Shelf {
+  const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+  endAfterTest(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'keys.json');
+  return {
+    holdsBrokenRecords: true,
+    open() {
+      const store = new FileStore(file, { logger: recordingLogger() });
+      endAfterTest(() => store.close());
+      return Promise.resolve(store);
+    },
+    plant(records) {
+      writeFileSync(file, JSON.stringify({ keys: records }));
+      return Promise.resolve();
+    },
+    breakDown() {
+      const text = readFileSync(file);
+      writeFileSync(file, text.subarray(0, text.length / 2));
+      return Promise.resolve(() => {
+        writeFileSync(file, text);
+        return Promise.resolve();
+      });
+    },
+  };
+}
+
+function redisShelf(server: ReturnType<typeof redisServer>, prefix: string): Shelf {
+  async function connect() {
+    const socket = { path: server.socket, tls: false, reconnectStrategy: 20 } as const;
+    const client = createClient({ socket, disableOfflineQueue: true });
+    client.on('error', () => undefined);
+    await client.connect();
+    endAfterTest(() => client.destroy());
+    return client;
+  }
+  return {
+    holdsBrokenRecords: true,
+    open: async () => new RedisStore({ client: await connect(), prefix }),
+    async plant(records) {
+      const client = await connect();
+      const named = records.map((record) => [String(record['apiKey']), JSON.stringify(record)] as const);
+      await client.mSet(named.map(([apiKey, text]) => [`${prefix}key:${apiKey}`, text]));
+      await client.zAdd(
+        `${prefix}keys`,
+        named.map(([value]) => ({ score: 0, value })),
+      );
+    },
+    async breakDown() {
+      await server.kill();
+      return () => server.start();
+    },
+  };
+}
+
+function postgresShelf(server: ReturnType<typeof postgresServer>, table: string): Shelf {
+  function openPool(): Pool {
+    const pool = new Pool({ ...server.connection, max: 4 });
+    pool.on('error', () => undefined);
+    endAfterTest(() => pool.end());
+    return pool;
+  }
+  return {
+    holdsBrokenRecords: true,
+    open: () => Promise.resolve(new PostgresStore({ pool: openPool(), table })),
+    async plant(records) {
+      const pool = openPool();
+      await new PostgresStore({ pool, table }).init();
+      const text = `INSERT INTO ${table} SELECT k, 1, s FROM unnest($1::text[], $2::text[]) AS planted(k, s)`;
+      const keys = records.map((record) => String(record['apiKey']));
+      await pool.query(text, [keys, records.map((record) => JSON.stringify(record))]);
+    },
+    async breakDown() {
+      await server.kill();
+      return () => server.start();
+    },
+  };
+}
