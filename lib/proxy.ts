@@ -166,9 +166,8 @@ export function relay(answer: IncomingMessage, res: ServerResponse, idleMs: numb
     }
   }
   if (answer.complete && !answer.destroyed) {
-    // It has come whole with its headers, as most do. As text it goes out in one piece with the caller's headers.
-    const bytes = answer.read() as Buffer | null;
-    res.end(bytes?.toString('latin1') ?? '', 'latin1');
+    // It has come whole with its headers, as most do.
+    res.end(answer.read() as Buffer | null);
     return;
   }
   // While the caller takes nothing, nothing is read: that is not the upstream's silence.

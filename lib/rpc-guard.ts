@@ -83,7 +83,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     if (!batch && first?.refusal !== undefined) return answer(req, res, facts, first.refusal, first.call.id);
     if (allowed.length < calls.length) return answerMixed(req, res, facts, judged);
 
-    const upstreamAnswer = await exchange(req, res, facts, serialiseAll(judged), req.headers);
+    const upstreamAnswer = await exchange(req, facts, serialiseAll(judged), req.headers);
     if (!isRefusal(upstreamAnswer)) return relay(upstreamAnswer, res, upstreamTimeoutMs);
     if (!batch) return answer(req, res, facts, upstreamAnswer, first?.call.id);
     const replies: Replies = new Map(allowed.map((call) => [call, upstreamAnswer]));
@@ -101,7 +101,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     let bytesLeft = MAX_MERGED_BYTES;
     for (const run of runsOf(judged.allowed)) {
       const headers = { ...req.headers, 'accept-encoding': 'identity' };
-      const upstreamAnswer = await exchange(req, res, facts, serialiseBatch(run), headers);
+      const upstreamAnswer = await exchange(req, facts, serialiseBatch(run), headers);
       const body = isRefusal(upstreamAnswer)
         ? upstreamAnswer
         : await readAnswer(upstreamAnswer, upstreamTimeoutMs, bytesLeft);
@@ -126,15 +126,16 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   /** Sends checked calls to the upstream. A caller that goes away ends it. */
   async function exchange(
     req: IncomingMessage,
-    res: ServerResponse,
     { apiKey, requestId }: RequestFacts,
     body: string,
     headers: IncomingHttpHeaders,
   ): Promise<IncomingMessage | Refusal> {
     if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
     const { answer: awaited, abort } = handOff.send(body, headers, requestId);
-    whenGone(req, res, abort);
+    const stopListening = whenGone(req, abort);
     const upstreamAnswer = await awaited;
+    if (isRefusal(upstreamAnswer) || upstreamAnswer.complete) stopListening();
+    else upstreamAnswer.on('close', stopListening);
     if (isRefusal(upstreamAnswer) && !hasGone(req)) {
       const { refused: reason, why } = upstreamAnswer;
       logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
