@@ -63,13 +63,17 @@ function notEncoded(encoding: string): Refusal {
   return refuse('PARSE_ERROR', { why: `the body is not ${encoding}, or not only that` });
 }
 
-function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
-  if (Number(req.headers['content-length']) > maxBodyBytes) return Promise.resolve(tooLarge(maxBodyBytes));
-  if (req.complete && !req.destroyed) {
-    // It has come with its headers, as most do: no need to wait for it, nor of anything to end the wait.
-    const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
-    return Promise.resolve(bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes);
-  }
+async function receive(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | Refusal> {
+  const { maxBodyBytes } = limits;
+  if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
+  // Node's parser goes on to a body that came with its headers once they have been dealt with.
+  if (!req.complete) await new Promise(setImmediate);
+  if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
+  const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
+  return bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes;
+}
+
+function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
