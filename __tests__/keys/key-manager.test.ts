@@ -617,7 +617,9 @@ describeEachStore((fresh) => {
       expect(await find({ search: ' SHOP ' })).toEqual(['P-1', 'P-2']);
       expect(await find({ search: 'ärzte' })).toEqual(['P-20']);
       expect(await find({ search: '%' })).toEqual(['c_c_c_c_c']);
-      expect(await find({ search: '.*' })).toEqual([]);
+      for (const search of ['.*', `${prefix}-3`, '-2-', 'c_c_c_', '_c_c']) {
+        expect(await find({ search })).toEqual(search === 'c_c_c_' ? ['c_c_c_c_c'] : []);
+      }
       expect(await find({ search: '' })).toHaveLength(5);
       expect(await find({ state: 'disabled' })).toEqual(['P-2']);
       expect(await find({ state: 'enabled' })).toEqual(['BP', 'P-1', 'P-20', 'c_c_c_c_c']);
@@ -750,6 +752,25 @@ describeEachStore((fresh) => {
       await until(async () => !idsOf((await one.get(apiKey))!).includes(secretId));
       if (rotated.status === 'rejected') expect(rotated.reason).toMatchObject(secretUnknown);
       else expect(idsOf((await one.get(apiKey))!)).toEqual([rotated.value.secretId]);
+    });
+
+    test('a key that is changed while it is deleted is deleted as it is then, unless another version was meant', async () => {
+      const store = await shelf.open();
+      const { manager, events } = managerOf(store);
+      const { apiKey } = (await manager.create()).key;
+      const remove = store.delete.bind(store);
+      const changedBefore = (name: string) => async (key: string, version?: number) => {
+        const current = await store.get(key);
+        if (current?.name !== name) await store.set({ ...current!, name });
+        return remove(key, version);
+      };
+      jest.spyOn(store, 'delete').mockImplementation(changedBefore('second'));
+      await expect(manager.delete(apiKey, { expectedVersion: 1 })).rejects.toMatchObject(stale);
+      expect(await store.get(apiKey)).toMatchObject({ name: 'second', version: 2 });
+      jest.spyOn(store, 'delete').mockImplementation(changedBefore('third'));
+      await manager.delete(apiKey);
+      expect(events.at(-1)).toMatchObject({ action: 'key.delete', before: { name: 'third', version: 3 } });
+      expect(await store.get(apiKey)).toBeUndefined();
     });
 
     test('a key that is deleted while it is changed stays deleted', async () => {
@@ -984,7 +1005,8 @@ describeEachStore((fresh) => {
 
   test('a key that is no string is an unknown one', async () => {
     const { manager } = await desk();
-    for (const value of [undefined, null, 7, {}, []]) {
+    await manager.create({ apiKey: KEY });
+    for (const value of [undefined, null, 7, {}, [], [KEY]]) {
       const apiKey = misuse(value);
       await expect(manager.update(apiKey, {})).rejects.toMatchObject(keyUnknown);
       await expect(manager.delete(apiKey)).rejects.toMatchObject(keyUnknown);
