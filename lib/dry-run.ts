@@ -1,7 +1,10 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import * as allowlists from './allowlists';
 import { queriedAddresses } from './allowlists/address-params';
 import { judgeBody, serialiseAll } from './batch';
 import type { JudgedCalls } from './batch';
+import { readBody } from './body';
 import { admit, heldAgainst } from './chain';
 import type { RpcCall } from './json-rpc/call';
 import { stringifyJson } from './json-rpc/strict-json';
@@ -58,7 +61,7 @@ export interface DryRun {
 
 export type DryRunOptions = Pick<
   ParsedOptions,
-  'path' | 'maxBodyBytes' | 'maxBatchSize' | 'isBlocked' | 'blockedMethods' | 'addressTable'
+  'path' | 'maxBodyBytes' | 'bodyTimeoutMs' | 'maxBatchSize' | 'isBlocked' | 'blockedMethods' | 'addressTable'
 >;
 
 type Outcome = Omit<DryRunStep, 'step'>;
@@ -76,7 +79,7 @@ export async function dryRun(
 
   const secret = explainSecret(facts, key);
   const { lists, compiled } = secret;
-  const judged = judge(request.body, compiled, options);
+  const judged = await judge(request, compiled, options);
   const steps: DryRunStep[] = [
     { step: 'key', ...explainKey(facts, key) },
     { step: 'secret', ...secret.outcome },
@@ -106,18 +109,23 @@ export async function dryRun(
 }
 
 function factsOf({ apiKey, headers }: DryRunRequest, { path }: DryRunOptions): RequestFacts {
-  const byName = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
   const url = `${path.before}KEY${path.after}`;
-  return { ...requestFacts({ url, headers: byName, rawHeaders: headers.flat() }, path)!, apiKey };
+  return { ...requestFacts({ url, headers: byName(headers), rawHeaders: headers.flat() }, path)!, apiKey };
 }
 
-function judge(body: DryRunRequest['body'], held: CompiledAllowlists, options: DryRunOptions): Refusal | JudgedCalls {
-  const { maxBodyBytes, maxBatchSize } = options;
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  if (bytes.length > maxBodyBytes) {
-    return refuse('BODY_TOO_LARGE', { message: `request body larger than ${String(maxBodyBytes)} bytes` });
-  }
-  return judgeBody(bytes, maxBatchSize, { allowlists: held }, options);
+/** The body is read by the guard's own reader, which looks at the headers that speak of it. */
+async function judge(
+  { headers, body }: DryRunRequest,
+  held: CompiledAllowlists,
+  options: DryRunOptions,
+): Promise<Refusal | JudgedCalls> {
+  const message = Object.assign(Readable.from([Buffer.from(body)]), { headers: byName(headers) });
+  const bytes = await readBody(message as unknown as IncomingMessage, options);
+  return isRefusal(bytes) ? bytes : judgeBody(bytes, options.maxBatchSize, { allowlists: held }, options);
+}
+
+function byName(headers: DryRunRequest['headers']): IncomingHttpHeaders {
+  return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function explainKey(facts: RequestFacts, { settings }: CompiledKey): Outcome {

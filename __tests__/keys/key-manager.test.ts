@@ -1071,13 +1071,23 @@ describeEachStore((fresh) => {
         manager.enable(KEY),
         manager.addSecret(KEY),
         manager.revokeSecret(KEY, 'secret-1'),
-        manager.delete(KEY),
+        manager.create({ apiKey: KEY }),
       ];
       const message = expect.stringMatching(/^allowlists\.methods\.0: "a b" is neither/) as unknown;
       for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ ...malformed, message });
       expect(events).toEqual([]);
       expect(await manager.update(UNKNOWN_KEY, { name: 'changed' })).toMatchObject({ name: 'changed' });
       await expect(manager.get(KEY)).rejects.toMatchObject(malformed);
+    });
+
+    test('can be deleted, and made anew', async () => {
+      if (!shelf.holdsBrokenRecords) return;
+      await shelf.plant([{ apiKey: KEY, allowlists: { methods: ['a b'] } }]);
+      const { manager, events } = managerOf(await shelf.open());
+      await manager.delete(KEY);
+      expect(events).toMatchObject([{ action: 'key.delete', apiKey: KEY, before: undefined, after: undefined }]);
+      expect(await manager.get(KEY)).toBeUndefined();
+      await manager.create({ apiKey: KEY });
     });
   });
 });
@@ -1210,7 +1220,10 @@ describe('a store that', () => {
     }
     const { manager, events } = managerOf(new Late());
     const first = await Promise.allSettled([manager.create({ apiKey: KEY }), manager.get(KEY)]);
-    expect(first[0]).toMatchObject({ status: 'rejected', reason: { code: 'ERR_RPC_GUARD_STORE', cause: { message: 'not yet' } } });
+    expect(first[0]).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'ERR_RPC_GUARD_STORE', message: 'the settings store failed: Error: not yet' },
+    });
     await manager.create({ apiKey: KEY });
     expect(events).toHaveLength(1);
   });

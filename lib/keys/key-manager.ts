@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import * as allowlists from '../allowlists';
 import { RpcGuardError } from '../errors';
-import { ALLOWLIST_TYPES, MAX_SECRETS } from '../key-settings';
+import { ALLOWLIST_TYPES, MAX_SECRETS, parseKeySettings } from '../key-settings';
 import type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from '../key-settings';
 import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
-import { keyHint } from '../request-facts';
+import { API_KEY, keyHint } from '../request-facts';
 import { generateApiKey, generateSecret, hashSecret } from '../secret';
 import { MAX_ATTEMPTS, assertFresh, stored, tooBusy } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
@@ -89,7 +89,7 @@ export interface AuditEvent {
   readonly keyHint: string;
   /** The secret that was added, rotated or revoked. */
   readonly secretId: string | undefined;
-  /** `undefined` for a key that is new. */
+  /** `undefined` for a key that is new, or was not readable. */
   readonly before: KeyView | undefined;
   /** `undefined` for a key that is deleted. */
   readonly after: KeyView | undefined;
@@ -123,6 +123,7 @@ export interface KeyPage {
 const CHANGES: readonly (keyof KeyChanges)[] = ['name', 'enabled', 'requireSecret', 'overrideAllowlists', 'allowlists'];
 const NEW_KEY: readonly (keyof NewKey)[] = [...CHANGES, 'apiKey', 'secret'];
 const NEW_SECRET: readonly (keyof NewSecret)[] = ['label', 'expiresAt', 'allowlists'];
+const CHANGE_OPTIONS: readonly (keyof ChangeOptions)[] = ['expectedVersion', 'actor'];
 const ROTATE: readonly (keyof RotateOptions)[] = ['graceMs', 'expiresAt'];
 
 const HINT_LENGTH = 8;
@@ -146,12 +147,15 @@ export class KeyManager {
   readonly #logger: Logger;
   #started: Promise<void> | undefined;
 
-  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `store` cannot be written. */
+  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `store` cannot be written, or `onAudit` is no function. */
   constructor(store: WritableSettingsStore, { onAudit, actor, logger }: KeyManagerOptions = {}) {
     const needed = ['get', 'set', 'delete', 'list'] as const;
     if (needed.some((name) => typeof (store as Partial<WritableSettingsStore> | undefined)?.[name] !== 'function')) {
       const text = `KeyManager takes a store with ${needed.join(', ')}, such as new FileStore("./rpc-guard.json")`;
       throw new RpcGuardError('ERR_RPC_GUARD_STORE', text);
+    }
+    if (onAudit !== undefined && typeof onAudit !== 'function') {
+      throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'KeyManager: onAudit is no function, such as (event) => {}');
     }
     this.#store = store;
     this.#onAudit = onAudit ?? (() => undefined);
@@ -162,30 +166,32 @@ export class KeyManager {
   /** Makes a key, and a secret for it where it requires one or `secret` is given. */
   async create(
     newKey: NewKey = {},
-    { actor }: ChangeOptions = {},
+    options: ChangeOptions = {},
   ): Promise<{ readonly key: KeyView; readonly secret?: string; readonly secretId?: string }> {
     assertMembers('key', newKey, NEW_KEY);
+    assertMembers('options', options, CHANGE_OPTIONS);
     const { apiKey = generateApiKey(), secret, ...settings } = newKey;
     const isAsked = secret !== undefined || settings.requireSecret === true;
     const made = isAsked ? makeSecret(secret) : undefined;
-    await this.#start();
+    const secrets = made === undefined ? [] : [made.record];
+    const input = { ...present(settings), apiKey, secrets };
+    parseKeySettings(input);
+    await this.#read(apiKey); // a record that does not parse is not written over
     let after: KeySettings;
     try {
-      const secrets = made === undefined ? [] : [made.record];
-      after = await stored(() => this.#store.set({ ...present(settings), apiKey, secrets }, 0));
+      after = await stored(() => this.#store.set(input, 0));
     } catch (error) {
       if (!isStale(error)) throw error;
       throw new RpcGuardError('ERR_RPC_GUARD_KEY_EXISTS', `the key ${keyHint(apiKey)} exists already`);
     }
-    await this.#tell('key.create', actor, undefined, after, made?.record.id);
+    await this.#tell('key.create', apiKey, options, { after, secretId: made?.record.id });
     const key = viewOf(after);
     return made === undefined ? { key } : { key, secret: made.secret, secretId: made.record.id };
   }
 
   /** `undefined` when there is no such key. */
   async get(apiKey: string): Promise<KeyView | undefined> {
-    await this.#start();
-    const settings = await stored(() => this.#store.get(apiKey));
+    const settings = await this.#read(apiKey);
     return settings && viewOf(settings);
   }
 
@@ -309,10 +315,16 @@ export class KeyManager {
     });
   }
 
-  /** Deletes a key with its secrets. Requests with it are refused as with one that never was. */
+  /** Deletes a key with its secrets, also one whose stored settings do not parse. */
   async delete(apiKey: string, options: ChangeOptions = {}): Promise<void> {
-    const { before } = await this.#write(apiKey, options, (key) => this.#store.delete(apiKey, key.version));
-    await this.#tell('key.delete', options.actor, before, undefined, undefined);
+    let before: KeySettings | undefined;
+    try {
+      ({ before } = await this.#write(apiKey, options, (key) => this.#store.delete(apiKey, key.version)));
+    } catch (error) {
+      const isBroken = error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS';
+      if (!isBroken || !(await stored(() => this.#store.delete(apiKey, options.expectedVersion)))) throw error;
+    }
+    await this.#tell('key.delete', apiKey, options, { before });
   }
 
   async #change(
@@ -322,20 +334,24 @@ export class KeyManager {
     secretId: string | undefined,
     edit: (key: KeySettings) => KeySettingsInput,
   ): Promise<KeyView> {
-    const { before, written } = await this.#write(apiKey, options, (key) => this.#store.set(edit(key), key.version));
-    await this.#tell(action, options.actor, before, written, secretId);
-    return viewOf(written);
+    const change = await this.#write(apiKey, options, (key) => this.#store.set(edit(key), key.version));
+    await this.#tell(action, apiKey, options, { before: change.before, after: change.written, secretId });
+    return viewOf(change.written);
   }
 
   /** Writes to what is stored; where another write comes between, to what that has stored. */
   async #write<T>(
-    apiKey: string,
-    { expectedVersion }: ChangeOptions,
+    apiKey: unknown,
+    options: ChangeOptions,
     write: (before: KeySettings) => Promise<T>,
   ): Promise<{ readonly before: KeySettings; readonly written: T }> {
-    await this.#start();
+    assertMembers('options', options, CHANGE_OPTIONS);
+    const { expectedVersion } = options;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const before = await this.#known(apiKey);
+      const before = await this.#read(apiKey);
+      if (before === undefined) {
+        throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(String(apiKey))}`);
+      }
       assertFresh(before, expectedVersion);
       try {
         return { before, written: await stored(() => write(before)) };
@@ -346,10 +362,10 @@ export class KeyManager {
     throw tooBusy();
   }
 
-  async #known(apiKey: unknown): Promise<KeySettings> {
-    const settings = typeof apiKey === 'string' ? await stored(() => this.#store.get(apiKey)) : undefined;
-    if (settings !== undefined) return settings;
-    throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(String(apiKey))}`);
+  /** What can be no key is in no store. */
+  async #read(apiKey: unknown): Promise<KeySettings | undefined> {
+    await this.#start();
+    return typeof apiKey === 'string' && API_KEY.test(apiKey) ? stored(() => this.#store.get(apiKey)) : undefined;
   }
 
   #start(): Promise<void> {
@@ -362,15 +378,17 @@ export class KeyManager {
 
   async #tell(
     action: AuditAction,
-    actor: string | undefined,
-    before: KeySettings | undefined,
-    after: KeySettings | undefined,
-    secretId: string | undefined,
+    apiKey: string,
+    { actor = this.#actor }: ChangeOptions,
+    {
+      before,
+      after,
+      secretId,
+    }: { before?: KeySettings | undefined; after?: KeySettings; secretId?: string | undefined },
   ): Promise<void> {
-    const apiKey = (after ?? before)?.apiKey ?? '';
     const event: AuditEvent = {
       at: new Date().toISOString(),
-      actor: actor ?? this.#actor,
+      actor,
       action,
       apiKey,
       keyHint: keyHint(apiKey),

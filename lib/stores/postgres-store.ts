@@ -123,14 +123,21 @@ export class PostgresStore implements WritableSettingsStore {
     throw tooBusy();
   }
 
-  async list({ after = '', limit }: { readonly after?: string; readonly limit?: number } = {}): Promise<
+  async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<
     readonly KeySettings[]
   > {
-    const { rows } = await this.#pool.query(
-      `SELECT settings FROM ${this.#table} WHERE api_key > $1 ORDER BY api_key LIMIT $2`,
-      [after, limit === undefined || limit === Infinity ? null : limit],
-    );
-    return rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined);
+    const found: KeySettings[] = [];
+    for (let last: unknown = after; found.length < limit;) {
+      const size = limit === Infinity ? null : limit - found.length;
+      const { rows } = await this.#pool.query(
+        `SELECT api_key, settings FROM ${this.#table} WHERE api_key > $1 ORDER BY api_key LIMIT $2`,
+        [last, size],
+      );
+      found.push(...rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined));
+      if (size === null || rows.length < size) break;
+      last = rows.at(-1)?.['api_key']; // what cannot be read is left out, so there may be more to find
+    }
+    return found;
   }
 
   /** Keeps one connection of the pool, and takes another when that is lost. */

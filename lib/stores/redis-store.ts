@@ -43,17 +43,20 @@ export interface RedisStoreOptions {
   readonly prefix?: string;
 }
 
-/** Replaces a record if it is still what the writer has read, keeps the index, and announces the key. */
+/**
+ * Replaces a record if it is still what the writer has read, keeps the index, and announces the key: that first, because
+ * a user may lack the right to, and a script that fails does not undo what it has done.
+ */
 const REPLACE = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('PUBLISH', ARGV[4], ARGV[1])
 if ARGV[3] == '' then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], ARGV[1])
 else
-  redis.call('SET', KEYS[1], ARGV[3])
   redis.call('ZADD', KEYS[2], 0, ARGV[1])
+  redis.call('SET', KEYS[1], ARGV[3])
 end
-redis.call('PUBLISH', ARGV[4], ARGV[1])
 return 1`;
 
 /** The keys after one, in order. */

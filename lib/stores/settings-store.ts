@@ -109,13 +109,12 @@ export function readableRecord(record: unknown): KeySettings | undefined {
   }
 }
 
-/** What a store's client throws is its own; here it is a store that failed. */
+/** What a store's client throws may hold what was to be written, hashes included: only its message is told. */
 export async function stored<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof RpcGuardError) throw error;
-    const text = `the settings store failed: ${describeError(error)}`;
-    throw new RpcGuardError('ERR_RPC_GUARD_STORE', text, { cause: error });
+    throw new RpcGuardError('ERR_RPC_GUARD_STORE', `the settings store failed: ${describeError(error)}`);
   }
 }
