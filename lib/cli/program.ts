@@ -40,7 +40,7 @@ export function makeProgram(): Command {
     .exitOverride()
     // What went wrong is told in one place, cli/index.ts.
     .configureOutput({ outputError: () => undefined, getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth })
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 });
   program
     .addOption(new Option('--store <store>', 'where the keys are').env('RPC_GUARD_STORE'))
     .option('--json', 'print results as JSON on stdout, errors as JSON on stderr')
