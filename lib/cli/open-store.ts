@@ -71,6 +71,12 @@ function pathOf(named: string): string {
   }
 }
 
+interface RedisConnection {
+  readonly client: NodeRedisClient | IoRedisClient;
+  connect(): Promise<unknown>;
+  close(): void;
+}
+
 interface NodeRedis {
   createClient(options: object): NodeRedisClient & { connect(): Promise<unknown>; destroy(): void };
 }
@@ -82,40 +88,19 @@ interface IoRedis {
 async function openRedis(named: string): Promise<OpenStore> {
   const { url, name, password, taken } = serverOf(named, ['prefix']);
   if (!URL.canParse(url)) throw usage('--store: this is no URL; write redis://user:password@host:6379/0');
-  const make = (load('redis') as NodeRedis | undefined) ?? (load('ioredis') as IoRedis | undefined);
-  if (make === undefined) throw storeFailed(`${name} needs a client: npm install redis`);
-  const client =
-    'createClient' in make
-      ? make.createClient({
-          url,
-          disableOfflineQueue: true,
-          socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
-        })
-      : new make.Redis(url, {
-          lazyConnect: true,
-          connectTimeout: CONNECT_MS,
-          enableOfflineQueue: false,
-          maxRetriesPerRequest: 0,
-          retryStrategy: () => null,
-        });
-  const answer = deadline(name, password);
+  const connection = nodeRedis(url) ?? ioRedis(url);
+  if (connection === undefined) throw storeFailed(`${name} needs a client: npm install redis`);
+  const { client } = connection;
   // ioredis says "Connection is closed" where its event says why.
   let reason: unknown;
   client.on('error', (error: unknown) => (reason = error));
-  const close = (): Promise<void> => {
-    try {
-      if ('destroy' in client) client.destroy();
-      else client.disconnect();
-    } catch {
-      // It is closed.
-    }
-    return Promise.resolve();
-  };
   const { prefix } = taken;
   const store = new RedisStore({ client, ...(prefix !== undefined && { prefix }) });
+  const answer = deadline(name, password);
+  const close = (): Promise<void> => Promise.resolve(connection.close());
   try {
     await answer(() =>
-      client.connect().catch((error: unknown) => {
+      connection.connect().catch((error: unknown) => {
         throw (reason ?? error) as Error;
       }),
     );
@@ -124,6 +109,31 @@ async function openRedis(named: string): Promise<OpenStore> {
     throw error;
   }
   return { store: answering(store, answer), close };
+}
+
+function nodeRedis(url: string): RedisConnection | undefined {
+  const redis = load('redis') as NodeRedis | undefined;
+  const socket = { connectTimeout: CONNECT_MS, reconnectStrategy: false };
+  const client = redis?.createClient({ url, disableOfflineQueue: true, socket });
+  if (client === undefined) return undefined;
+  const close = (): void => {
+    // To destroy what is closed throws.
+    if (client.isOpen) client.destroy();
+  };
+  return { client, connect: () => client.connect(), close };
+}
+
+function ioRedis(url: string): RedisConnection | undefined {
+  const ioredis = load('ioredis') as IoRedis | undefined;
+  if (ioredis === undefined) return undefined;
+  const client = new ioredis.Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  return { client, connect: () => client.connect(), close: () => client.disconnect() };
 }
 
 interface Pg {
