@@ -24,31 +24,35 @@ test('--version and --help are results', async () => {
   expect(help.stdout).toContain('Usage: rpc-guard secrets rotate');
 });
 
-test.each([
-  [[], 'Usage: rpc-guard'],
-  [['keys'], 'Usage: rpc-guard keys'],
-  [['kyes'], "unknown command 'kyes' (Did you mean keys?)"],
-  [['keys', 'lst'], "unknown command 'lst' (Did you mean list?)"],
-  [['keys', 'list', '--serach', 'x'], "unknown option '--serach' (Did you mean --search?)"],
-  [['keys', 'show'], "missing required argument 'key'"],
-  [['keys', 'list', 'x'], 'too many arguments'],
-  [['keys', 'list', '--limit', 'x'], 'Write a whole number'],
-  [['keys', 'list', '--state', 'x'], 'Allowed choices are enabled, disabled'],
-  [['secrets', 'rotate', KEY, '--grace', '1 day'], 'Write a duration'],
-])('wrong usage ends with 2 and says what is right: %j', async (args, message) => {
-  const { code, stdout, stderr } = await cli(args, { store: fileWith() });
-  expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toContain(message);
+test('wrong usage ends with 2 and says what is right', async () => {
+  const wrong: [string[], string][] = [
+    [[], 'Usage: rpc-guard'],
+    [['keys'], 'Usage: rpc-guard keys'],
+    [['kyes'], "unknown command 'kyes' (Did you mean keys?)"],
+    [['keys', 'lst'], "unknown command 'lst' (Did you mean list?)"],
+    [['keys', 'list', '--serach', 'x'], "unknown option '--serach' (Did you mean --search?)"],
+    [['keys', 'show'], "missing required argument 'key'"],
+    [['keys', 'list', 'x'], 'too many arguments'],
+    [['keys', 'list', '--limit', 'x'], 'Write a whole number'],
+    [['keys', 'list', '--state', 'x'], 'Allowed choices are enabled, disabled'],
+    [['secrets', 'rotate', KEY, '--grace', '1 day'], 'Write a duration'],
+  ];
+  const store = fileWith();
+  const runs = await Promise.all(wrong.map(([args]) => cli(args, { store })));
+  for (const [at, { code, stdout, stderr }] of runs.entries()) {
+    const [args, message] = wrong[at]!;
+    expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringContaining(message)]);
+  }
 });
 
 test('an error is one line in words or, with --json, one object of a code and a message', async () => {
   const store = fileWith();
   const words = await cli(['keys', 'show', KEY], { store });
-  expect(words.stderr).toBe('rpc-guard: there is no key 012345…\n');
+  expect(words.stderr).toBe('rpc-guard: there is no such key\n');
   const json = await cli(['keys', 'show', KEY, '--json'], { store });
   expect(json).toMatchObject({ code: 3, stdout: '' });
   expect(JSON.parse(json.stderr)).toEqual({
-    error: { code: 'ERR_RPC_GUARD_KEY_UNKNOWN', message: 'there is no key 012345…' },
+    error: { code: 'ERR_RPC_GUARD_KEY_UNKNOWN', message: 'there is no such key' },
   });
   const usage = await cli(['keys', 'shw', '--json'], { store });
   expect(JSON.parse(usage.stderr)).toMatchObject({ error: { code: 'ERR_RPC_GUARD_USAGE' } });

@@ -30,6 +30,7 @@ test('there are the commands', () => {
     'allow add',
     'allow remove',
     'check',
+    'admin hash-password',
   ]);
 });
 

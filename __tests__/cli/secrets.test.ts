@@ -75,26 +75,26 @@ test('a secret that is not there ends with 3', async () => {
 test('a secret is printed by the command that made it and by no other, and its hash by none', async () => {
   const { store, made } = await oneSecret();
   const { secret } = made;
-  const runs = [
-    await cli(['keys', 'show', KEY, '--json'], { store }),
-    await cli(['keys', 'list', '--json'], { store }),
-    await cli(['keys', 'show', KEY], { store }),
-    await cli(['keys', 'update', KEY, '--name', 'x'], { store }),
-    await cli(['allow', 'add', KEY, 'methods', 'eth_call', '--json'], { store }),
-    await cli(['secrets', 'add', KEY], { store }),
+  const runs = await Promise.all([
+    cli(['keys', 'show', KEY, '--json'], { store }),
+    cli(['keys', 'list', '--json'], { store }),
+    cli(['keys', 'show', KEY], { store }),
+    cli(['keys', 'update', KEY, '--name', 'x'], { store }),
+    cli(['allow', 'add', KEY, 'methods', 'eth_call', '--json'], { store }),
+    cli(['secrets', 'add', KEY], { store }),
     // Typed in the wrong place.
-    await cli(['keys', 'show', secret, '--json'], { store }),
-    await cli(['keys', secret], { store }),
-    await cli(['keys', 'list', `--${secret}`], { store }),
-    await cli(['keys', 'list', secret], { store }),
-    await cli(['secrets', 'revoke', KEY, secret, '--yes'], { store }),
-    await cli(['secrets', 'rotate', KEY, '--grace', secret], { store }),
-    await cli(['allow', 'add', KEY, 'origins', `${secret}/`], { store }),
-    await cli(['allow', 'add', KEY, secret, 'x'], { store }),
-    await cli(['check', KEY, '--secret-stdin', '-d', '{}', '--json'], { store, input: secret }),
-    await cli(['check'], { store, input: `curl -u :${secret} https://x/v3/${KEY} -d '{}'` }),
-    await cli(['check'], { store, input: `curl -u :${secret} https://x/v4/${KEY} -d '{}'` }),
-  ];
+    cli(['keys', 'show', secret, '--json'], { store }),
+    cli(['keys', secret], { store }),
+    cli(['keys', 'list', `--${secret}`], { store }),
+    cli(['keys', 'list', secret], { store }),
+    cli(['secrets', 'revoke', KEY, secret, '--yes'], { store }),
+    cli(['secrets', 'rotate', KEY, '--grace', secret], { store }),
+    cli(['allow', 'add', KEY, 'origins', `${secret}/`], { store }),
+    cli(['allow', 'add', KEY, secret, 'x'], { store }),
+    cli(['check', KEY, '--secret-stdin', '-d', '{}', '--json'], { store, input: secret }),
+    cli(['check'], { store, input: `curl -u :${secret} https://x/v3/${KEY} -d '{}'` }),
+    cli(['check'], { store, input: `curl -u :${secret} https://x/v4/${KEY} -d '{}'` }),
+  ]);
   for (const { stdout, stderr } of runs) {
     expect(stdout + stderr).not.toContain(secret);
     expect(stdout + stderr).not.toContain(hashSecret(secret));

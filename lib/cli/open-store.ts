@@ -11,7 +11,7 @@ import type { PostgresPool } from '../stores/postgres-store';
 import { RedisStore } from '../stores/redis-store';
 import type { IoRedisClient, NodeRedisClient } from '../stores/redis-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
-import { CliError, storeFailed, usage } from './failure';
+import { storeFailed, usage } from './failure';
 
 export interface OpenStore {
   readonly store: WritableSettingsStore;
@@ -27,7 +27,7 @@ export interface OpenStoreOptions {
 
 const DEFAULT_FILE = './rpc-guard.json';
 const CONNECT_MS = 3000;
-/** An answer of a server takes no longer, or the server is down. */
+/** An answer takes no longer, or the server is down. */
 const ANSWER_MS = 5000;
 const WRITE_ONE =
   'write --store file:./rpc-guard.json, --store redis://host:6379 or --store postgres://host/database, or set RPC_GUARD_STORE';
@@ -96,10 +96,11 @@ async function openRedis(named: string): Promise<OpenStore> {
   client.on('error', (error: unknown) => (reason = error));
   const { prefix } = taken;
   const store = new RedisStore({ client, ...(prefix !== undefined && { prefix }) });
-  const answer = deadline(name, password);
+  const connected = deadline(CONNECT_MS, name, password);
+  const answer = deadline(ANSWER_MS, name, password);
   const close = (): Promise<void> => Promise.resolve(connection.close());
   try {
-    await answer(() =>
+    await connected(() =>
       connection.connect().catch((error: unknown) => {
         throw (reason ?? error) as Error;
       }),
@@ -152,7 +153,7 @@ function openPostgres(named: string): OpenStore {
       ...(table !== undefined && { table }),
       ...(schema !== undefined && { schema }),
     });
-    return { store: answering(store, deadline(name, password)), close: () => pool.end() };
+    return { store: answering(store, deadline(ANSWER_MS, name, password)), close: () => pool.end() };
   } catch (error) {
     throw usage(`--store: ${(error as RpcGuardError).message}`);
   }
@@ -202,16 +203,16 @@ function load(name: string): unknown {
 type Answer = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Gives work of a server its time, and says of its failure which server it was. */
-function deadline(name: string, password: string | undefined): Answer {
+function deadline(milliseconds: number, name: string, password: string | undefined): Answer {
   return async (work) => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${String(ANSWER_MS / 1000)} s`)), ANSWER_MS);
+      timer = setTimeout(() => reject(new Error(`no answer within ${String(milliseconds / 1000)} s`)), milliseconds);
     });
     try {
       return await Promise.race([work(), late]);
     } catch (error) {
-      if (error instanceof RpcGuardError || error instanceof CliError) throw error;
+      if (error instanceof RpcGuardError) throw error;
       throw storeFailed(`${name} cannot be used: ${reasonOf(error, password)}`);
     } finally {
       clearTimeout(timer);

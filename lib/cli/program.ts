@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { addAdmin } from './admin';
 import { addAllow } from './allow';
 import { addCheck } from './check';
 import { addKeys } from './keys';
@@ -49,6 +50,7 @@ export function makeProgram(): Command {
   addSecrets(program);
   addAllow(program);
   addCheck(program);
+  addAdmin(program);
   return program;
 }
 

@@ -171,8 +171,6 @@ export class FileStore implements WritableSettingsStore {
       if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
       if (before !== undefined && before !== this.#text) this.#adopt(before);
       const document = parseDocument(before ?? '{ "keys": [] }', path);
-      // A writer that is told of a stale write reads the settings again: they are here then, not with the next poll.
-      if (before !== undefined && before !== this.#text) this.#adopt(before);
       const found = document.keys.findIndex((raw) => apiKeyOf(raw) === apiKey);
       const { settings: current } = entryFrom(document.keys[found], this.#keys.get(apiKey));
       const written = change(current instanceof RpcGuardError ? undefined : current, found !== -1);
