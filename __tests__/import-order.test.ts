@@ -8,6 +8,7 @@ const ORDER = [
   'index',
   'cli/index',
   'cli/program',
+  'cli/admin',
   'cli/keys',
   'cli/secrets',
   'cli/allow',
@@ -82,6 +83,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: [
     'cli/index',
     'cli/program',
+    'cli/admin',
     'cli/keys',
     'cli/secrets',
     'cli/allow',

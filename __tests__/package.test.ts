@@ -131,6 +131,18 @@ describe('loading', () => {
   });
 });
 
+test('the command line runs, as npm installs it', async () => {
+  const { bin, version } = project.manifest as { bin: Record<string, string>; version: string };
+  const script = join(project.folder, 'node_modules/rpc-guard', bin['rpc-guard'] ?? '');
+  expect(readFileSync(script, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  expect((await expectSuccess(node(script, '--version'))).stdout).toBe(`${version}\n`);
+  const made = await expectSuccess(node(script, 'keys', 'create', '--store', 'keys.json', '--json'));
+  const { key } = JSON.parse(made.stdout) as { key: { apiKey: string } };
+  const listed = await expectSuccess(node(script, 'keys', 'list', '--store', 'keys.json'));
+  expect(listed.stdout).toContain(key.apiKey);
+  expect(made.stderr + listed.stderr).toMatch(/^(?:warning: .*\n)*$/);
+});
+
 /** An existing backend of a user's: `load` brings in what is required or imported. */
 function backend(options = ''): string {
   return `

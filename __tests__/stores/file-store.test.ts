@@ -386,6 +386,14 @@ describe('a write', () => {
     expect(await store.get(OTHER_KEY)).toBeDefined();
   });
 
+  test('that is stale has read the file when it is refused, so that it can be tried again at once', async () => {
+    save({ apiKey: KEY, name: 'before' });
+    const store = openStore();
+    save({ apiKey: KEY, name: 'edited', version: 5 });
+    await expect(store.set({ apiKey: KEY, name: 'stale' }, 1)).rejects.toThrow();
+    expect(await store.get(KEY)).toMatchObject({ name: 'edited', version: 5 });
+  });
+
   test('is seen by another store of the file', async () => {
     const [one, other] = [openStore(), openStore()];
     await one.set({ apiKey: KEY, name: 'new' });

@@ -1,14 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { endAfterTest } from './cleanup';
 
 /** The command line as `npm run build` made it. */
 export const CLI = join(__dirname, '../../dist/cli/index.js');
-
-export const ACTOR = `cli:${userInfo().username}`;
 
 export interface CliRun {
   readonly code: number | null;

@@ -15,7 +15,6 @@ interface RemoveOptions extends ChangeFlags {
   readonly yes?: boolean;
 }
 
-const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
 const LIST = 'origins, user-agents, contract-addresses or methods';
 
 export function addAllow(program: Command): void {
@@ -37,11 +36,11 @@ export function addAllow(program: Command): void {
   addExpectVersion(add);
   examples(
     add,
-    `rpc-guard allow add ${KEY} origins 'https://*.example.com'`,
-    `rpc-guard allow add ${KEY} methods eth_call 'eth_get*'`,
-    `rpc-guard allow add ${KEY} contract \\`,
+    `rpc-guard allow add $KEY origins 'https://*.example.com'`,
+    `rpc-guard allow add $KEY methods eth_call 'eth_get*'`,
+    `rpc-guard allow add $KEY contract \\`,
     '  0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b',
-    `rpc-guard allow add ${KEY} user-agent Android`,
+    `rpc-guard allow add $KEY user-agent Android`,
   );
 
   const remove = allow.command('remove').description('Takes entries off a list.');
@@ -54,7 +53,7 @@ export function addAllow(program: Command): void {
       inSession(command, (session) => removeEntries(session, apiKey, type, entries, options)),
     );
   addExpectVersion(remove);
-  examples(remove, `rpc-guard allow remove ${KEY} origins https://old.example.com`);
+  examples(remove, `rpc-guard allow remove $KEY origins https://old.example.com`);
 }
 
 async function removeEntries(

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { dryRun } from '../dry-run';
 import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../dry-run';
-import { DEFAULT_BLOCKED_METHODS, parseOptions } from '../options';
+import { parseOptions } from '../options';
 import { API_KEY, requestFacts } from '../request-facts';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { collect, examples } from './arguments';
@@ -30,7 +30,6 @@ interface CheckOptions {
 
 /** The variable that secrets are read from, and that printed curl lines name. */
 const SECRET = 'RPC_GUARD_SECRET';
-const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
 
 export function addCheck(program: Command): void {
   const check = program.command('check').summary('tell what the guard would do with a request, step by step');
@@ -53,14 +52,14 @@ export function addCheck(program: Command): void {
     );
   check.addHelpText(
     'after',
-    `\nBlocked unless --blocked-method says otherwise: ${DEFAULT_BLOCKED_METHODS.slice(0, 3).join(', ')} and the other` +
-      "\nnode administration. A guard's addressParams and limits cannot be given here.",
+    '\nWithout --blocked-method the defaults are blocked, admin_* and so on.' +
+      '\nIts addressParams and limits cannot be given here.',
   );
   examples(
     check,
-    `rpc-guard check ${KEY} -H 'Origin: https://a.example.com' \\`,
+    `rpc-guard check $KEY -H 'Origin: https://a.example.com' \\`,
     `  -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'`,
-    `rpc-guard check ${KEY} --secret -d @request.json`,
+    `rpc-guard check $KEY --secret -d @request.json`,
     'rpc-guard check < curl-line.txt',
     'rpc-guard check --json < curl-line.txt | jq .reason',
   );

@@ -32,8 +32,8 @@ export function usage(message: string): CliError {
   return new CliError('ERR_RPC_GUARD_USAGE', EXIT.usage, message);
 }
 
-export function storeFailed(message: string): CliError {
-  return new CliError('ERR_RPC_GUARD_STORE', EXIT.failed, message);
+export function storeFailed(message: string): RpcGuardError {
+  return new RpcGuardError('ERR_RPC_GUARD_STORE', message);
 }
 
 const EXIT_CODES: Partial<Record<RpcGuardErrorCode, number>> = {
@@ -55,7 +55,8 @@ function coded(error: unknown): Pick<CliError, 'code' | 'exitCode' | 'message'> 
   if (error instanceof CommanderError) return usage(error.message.replace(/^error: /, ''));
   if (error instanceof RpcGuardError) {
     const cause = (error.cause as NodeJS.ErrnoException | undefined)?.code;
-    const message = cause === undefined ? error.message : `${error.message} (${cause})`;
+    const isTold = cause === undefined || error.message.includes(cause);
+    const message = isTold ? error.message : `${error.message} (${cause})`;
     return { code: error.code, exitCode: EXIT_CODES[error.code] ?? EXIT.failed, message };
   }
   return { code: 'ERR_RPC_GUARD_UNEXPECTED', exitCode: EXIT.failed, message: describeError(error) };

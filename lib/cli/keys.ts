@@ -42,7 +42,6 @@ interface UpdateOptions extends ChangeFlags {
 const PAGE_SIZE = 500;
 /** The first characters of a key that tell whoever deletes it that they mean this one. */
 const TYPED_LENGTH = 6;
-const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
 
 export function addKeys(program: Command): void {
   const keys = program.command('keys').helpCommand(false).summary('create, list, show, change and delete API keys');
@@ -68,7 +67,7 @@ export function addKeys(program: Command): void {
     'rpc-guard keys create --name "my dapp" --origin https://app.example.com \\',
     "  --method 'eth_get*' --method eth_call",
     'rpc-guard keys create --name backend --require-secret --expires 90d',
-    'rpc-guard keys create --name backend --require-secret --secret-only > secret.txt',
+    'rpc-guard keys create --require-secret --secret-only > secret.txt',
   );
 
   const list = keys
@@ -93,7 +92,7 @@ export function addKeys(program: Command): void {
     .action((apiKey: string, _options: object, command: Command) =>
       inSession(command, async (session) => showKey(session.output, await storedKey(session, apiKey))),
     );
-  examples(show, `rpc-guard keys show ${KEY}`);
+  examples(show, `rpc-guard keys show $KEY`);
 
   const update = keys.command('update').description('Changes what is given, and leaves the rest.');
   update
@@ -109,8 +108,8 @@ export function addKeys(program: Command): void {
   addExpectVersion(update);
   examples(
     update,
-    `rpc-guard keys update ${KEY} --name "my dapp"`,
-    `rpc-guard keys update ${KEY} --no-override-allowlists`,
+    `rpc-guard keys update $KEY --name "my dapp"`,
+    `rpc-guard keys update $KEY --no-override-allowlists`,
   );
 
   const del = keys.command('delete').description('Deletes a key with its secrets, once it is confirmed.');
@@ -121,7 +120,7 @@ export function addKeys(program: Command): void {
       inSession(command, (session) => deleteKey(session, apiKey, options)),
     );
   addExpectVersion(del);
-  examples(del, `rpc-guard keys delete ${KEY}`, `rpc-guard keys delete ${KEY} --yes`);
+  examples(del, `rpc-guard keys delete $KEY`, `rpc-guard keys delete $KEY --yes`);
 
   for (const change of ['enable', 'disable'] as const) {
     const does = change === 'enable' ? 'Lets requests with the key pass again.' : 'Refuses every request with the key.';
@@ -135,7 +134,7 @@ export function addKeys(program: Command): void {
         }),
       );
     addExpectVersion(command);
-    examples(command, `rpc-guard keys ${change} ${KEY}`);
+    examples(command, `rpc-guard keys ${change} $KEY`);
   }
 }
 

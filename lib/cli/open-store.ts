@@ -11,7 +11,7 @@ import type { PostgresPool } from '../stores/postgres-store';
 import { RedisStore } from '../stores/redis-store';
 import type { IoRedisClient, NodeRedisClient } from '../stores/redis-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
-import { CliError, storeFailed, usage } from './failure';
+import { storeFailed, usage } from './failure';
 
 export interface OpenStore {
   readonly store: WritableSettingsStore;
@@ -27,7 +27,7 @@ export interface OpenStoreOptions {
 
 const DEFAULT_FILE = './rpc-guard.json';
 const CONNECT_MS = 3000;
-/** An answer of a server takes no longer, or the server is down. */
+/** An answer takes no longer, or the server is down. */
 const ANSWER_MS = 5000;
 const WRITE_ONE =
   'write --store file:./rpc-guard.json, --store redis://host:6379 or --store postgres://host/database, or set RPC_GUARD_STORE';
@@ -71,6 +71,12 @@ function pathOf(named: string): string {
   }
 }
 
+interface RedisConnection {
+  readonly client: NodeRedisClient | IoRedisClient;
+  connect(): Promise<unknown>;
+  close(): void;
+}
+
 interface NodeRedis {
   createClient(options: object): NodeRedisClient & { connect(): Promise<unknown>; destroy(): void };
 }
@@ -82,40 +88,20 @@ interface IoRedis {
 async function openRedis(named: string): Promise<OpenStore> {
   const { url, name, password, taken } = serverOf(named, ['prefix']);
   if (!URL.canParse(url)) throw usage('--store: this is no URL; write redis://user:password@host:6379/0');
-  const make = (load('redis') as NodeRedis | undefined) ?? (load('ioredis') as IoRedis | undefined);
-  if (make === undefined) throw storeFailed(`${name} needs a client: npm install redis`);
-  const client =
-    'createClient' in make
-      ? make.createClient({
-          url,
-          disableOfflineQueue: true,
-          socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
-        })
-      : new make.Redis(url, {
-          lazyConnect: true,
-          connectTimeout: CONNECT_MS,
-          enableOfflineQueue: false,
-          maxRetriesPerRequest: 0,
-          retryStrategy: () => null,
-        });
-  const answer = deadline(name, password);
+  const connection = nodeRedis(url) ?? ioRedis(url);
+  if (connection === undefined) throw storeFailed(`${name} needs a client: npm install redis`);
+  const { client } = connection;
   // ioredis says "Connection is closed" where its event says why.
   let reason: unknown;
   client.on('error', (error: unknown) => (reason = error));
-  const close = (): Promise<void> => {
-    try {
-      if ('destroy' in client) client.destroy();
-      else client.disconnect();
-    } catch {
-      // It is closed.
-    }
-    return Promise.resolve();
-  };
   const { prefix } = taken;
   const store = new RedisStore({ client, ...(prefix !== undefined && { prefix }) });
+  const connected = deadline(CONNECT_MS, name, password);
+  const answer = deadline(ANSWER_MS, name, password);
+  const close = (): Promise<void> => Promise.resolve(connection.close());
   try {
-    await answer(() =>
-      client.connect().catch((error: unknown) => {
+    await connected(() =>
+      connection.connect().catch((error: unknown) => {
         throw (reason ?? error) as Error;
       }),
     );
@@ -124,6 +110,31 @@ async function openRedis(named: string): Promise<OpenStore> {
     throw error;
   }
   return { store: answering(store, answer), close };
+}
+
+function nodeRedis(url: string): RedisConnection | undefined {
+  const redis = load('redis') as NodeRedis | undefined;
+  const socket = { connectTimeout: CONNECT_MS, reconnectStrategy: false };
+  const client = redis?.createClient({ url, disableOfflineQueue: true, socket });
+  if (client === undefined) return undefined;
+  const close = (): void => {
+    // To destroy what is closed throws.
+    if (client.isOpen) client.destroy();
+  };
+  return { client, connect: () => client.connect(), close };
+}
+
+function ioRedis(url: string): RedisConnection | undefined {
+  const ioredis = load('ioredis') as IoRedis | undefined;
+  if (ioredis === undefined) return undefined;
+  const client = new ioredis.Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  return { client, connect: () => client.connect(), close: () => client.disconnect() };
 }
 
 interface Pg {
@@ -142,7 +153,7 @@ function openPostgres(named: string): OpenStore {
       ...(table !== undefined && { table }),
       ...(schema !== undefined && { schema }),
     });
-    return { store: answering(store, deadline(name, password)), close: () => pool.end() };
+    return { store: answering(store, deadline(ANSWER_MS, name, password)), close: () => pool.end() };
   } catch (error) {
     throw usage(`--store: ${(error as RpcGuardError).message}`);
   }
@@ -192,16 +203,16 @@ function load(name: string): unknown {
 type Answer = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Gives work of a server its time, and says of its failure which server it was. */
-function deadline(name: string, password: string | undefined): Answer {
+function deadline(milliseconds: number, name: string, password: string | undefined): Answer {
   return async (work) => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${String(ANSWER_MS / 1000)} s`)), ANSWER_MS);
+      timer = setTimeout(() => reject(new Error(`no answer within ${String(milliseconds / 1000)} s`)), milliseconds);
     });
     try {
       return await Promise.race([work(), late]);
     } catch (error) {
-      if (error instanceof RpcGuardError || error instanceof CliError) throw error;
+      if (error instanceof RpcGuardError) throw error;
       throw storeFailed(`${name} cannot be used: ${reasonOf(error, password)}`);
     } finally {
       clearTimeout(timer);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { addAdmin } from './admin';
 import { addAllow } from './allow';
 import { addCheck } from './check';
 import { addKeys } from './keys';
@@ -40,7 +41,7 @@ export function makeProgram(): Command {
     .exitOverride()
     // What went wrong is told in one place, cli/index.ts.
     .configureOutput({ outputError: () => undefined, getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth })
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true, minWidthToWrap: 20 });
   program
     .addOption(new Option('--store <store>', 'where the keys are').env('RPC_GUARD_STORE'))
     .option('--json', 'print results as JSON on stdout, errors as JSON on stderr')
@@ -49,6 +50,7 @@ export function makeProgram(): Command {
   addSecrets(program);
   addAllow(program);
   addCheck(program);
+  addAdmin(program);
   return program;
 }
 

@@ -25,7 +25,6 @@ interface RevokeOptions extends ChangeFlags {
   readonly yes?: boolean;
 }
 
-const KEY = '5cbd0c3cc0b34d0f8a1a3cbe1c6a3c59';
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export function addSecrets(program: Command): void {
@@ -45,8 +44,8 @@ export function addSecrets(program: Command): void {
   addExpectVersion(add);
   examples(
     add,
-    `rpc-guard secrets add ${KEY} --label backend --expires 90d`,
-    `rpc-guard secrets add ${KEY} --secret-only > secret.txt`,
+    `rpc-guard secrets add $KEY --label backend --expires 90d`,
+    `rpc-guard secrets add $KEY --secret-only > secret.txt`,
   );
 
   const rotate = secrets.command('rotate').description('Makes a secret that takes the place of another.');
@@ -63,9 +62,9 @@ export function addSecrets(program: Command): void {
   addExpectVersion(rotate);
   examples(
     rotate,
-    `rpc-guard secrets rotate ${KEY}`,
-    `rpc-guard secrets rotate ${KEY} 0b1f4c8e9d2a --grace 7d`,
-    `rpc-guard secrets rotate ${KEY} --secret-only | vault-put rpc-guard`,
+    `rpc-guard secrets rotate $KEY`,
+    `rpc-guard secrets rotate $KEY 0b1f4c8e9d2a --grace 7d`,
+    `rpc-guard secrets rotate $KEY --secret-only | vault-put rpc-guard`,
   );
 
   const revoke = secrets.command('revoke').description('Ends a secret at once, when it is confirmed.');
@@ -77,7 +76,7 @@ export function addSecrets(program: Command): void {
       inSession(command, (session) => revokeSecret(session, apiKey, secretId, options)),
     );
   addExpectVersion(revoke);
-  examples(revoke, `rpc-guard secrets revoke ${KEY} 0b1f4c8e9d2a`);
+  examples(revoke, `rpc-guard secrets revoke $KEY 0b1f4c8e9d2a`);
 }
 
 async function addSecret(session: Session, apiKey: string, options: AddOptions): Promise<void> {

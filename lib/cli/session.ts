@@ -45,7 +45,7 @@ export async function inSession(
 export async function storedKey({ manager }: Session, apiKey: string): Promise<KeyView> {
   const key = await readable(apiKey, () => manager.get(apiKey));
   if (key !== undefined) return key;
-  throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
+  throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
 }
 
 /** Reads a key's settings; says so where what is stored does not parse. */

@@ -1,0 +1,238 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { KeyPage, KeyView } from '../../lib';
+import { hashSecret } from '../../lib';
+import { cli, cliJson, newFile } from '../support/cli';
+
+interface Shown {
+  readonly key: KeyView;
+  readonly secret?: string;
+  readonly secretId?: string;
+  readonly warnings: readonly { readonly code: string }[];
+}
+
+const KEY = '0123456789abcdef0123456789abcdef';
+
+/** A file with these keys. */
+function fileWith(...keys: readonly object[]): string {
+  const file = newFile();
+  writeFileSync(file, JSON.stringify({ keys }));
+  return file;
+}
+
+describe('keys create', () => {
+  test('makes a key with what it is given, in a file for its owner alone', async () => {
+    const store = newFile();
+    const { key, secret, warnings } = await cliJson<Shown>(
+      [
+        ...['keys', 'create', '--name', 'my dapp', '--override-allowlists', '--disabled'],
+        ...['--origin', 'https://a.example', '--origin', 'https://b.example', '--method', 'eth_*'],
+        ...['--contract', '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b', '--user-agent', 'Android'],
+      ],
+      { store },
+    );
+    expect(key).toMatchObject({
+      name: 'my dapp',
+      enabled: false,
+      requireSecret: false,
+      overrideAllowlists: true,
+      secrets: [],
+      allowlists: {
+        origins: ['https://a.example', 'https://b.example'],
+        methods: ['eth_*'],
+        contractAddresses: ['0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b'],
+        userAgents: ['Android'],
+      },
+    });
+    expect(key.apiKey).toMatch(/^[0-9a-f]{32}$/);
+    expect(secret).toBeUndefined();
+    expect(warnings.map(({ code }) => code)).toEqual(['OVERRIDE_WITHOUT_SECRET', 'ORIGIN_NEEDED']);
+    expect(statSync(store).mode & 0o777).toBe(0o600);
+  });
+
+  test('shows the secret once, with lines that read it from where no history has it', async () => {
+    const store = newFile();
+    const { code, stdout, stderr } = await cli(['keys', 'create', '--api-key', KEY, '--require-secret'], { store });
+    expect([code, stderr]).toEqual([0, '']);
+    const [secret = '', ...more] = stdout.match(/rgs_\w+/g) ?? [];
+    expect(more).toEqual([]);
+    expect(readFileSync(store, 'utf8')).toContain(hashSecret(secret));
+    expect(stdout).toContain('read -rs RPC_GUARD_SECRET');
+    expect(stdout).toContain(`curl --user ":$RPC_GUARD_SECRET" \\\n    https://your-backend/v3/${KEY} \\\n`);
+    const listed = await cli(['keys', 'show', KEY], { store });
+    expect(listed.stdout).toContain(secret.slice(0, 8));
+    expect(listed.stdout).not.toContain(secret);
+  });
+
+  test('--secret-only prints the secret and nothing else, and the key on stderr', async () => {
+    const { code, stdout, stderr } = await cli(['keys', 'create', '--secret', '--secret-only', '--api-key', KEY], {
+      store: newFile(),
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^rgs_\w{49}\n$/);
+    expect(stderr).toContain(KEY);
+  });
+
+  test('--label and --expires are those of a secret', async () => {
+    const args = ['keys', 'create', '--label', 'backend', '--expires', '2099-01-31T00:00:00Z'];
+    const { key, secretId } = await cliJson<Shown>(args, { store: newFile() });
+    expect(key.secrets).toMatchObject([{ id: secretId, label: 'backend', expiresAt: '2099-01-31T00:00:00Z' }]);
+  });
+
+  test('refuses what is wrong with 2, and writes nothing', async () => {
+    const wrong: [string[], RegExp][] = [
+      [['--api-key', KEY], /the key 012345… exists already/],
+      [['--api-key', 'short'], /apiKey: is not 8 to 128 characters/],
+      [['--origin', 'https://a.example/path'], /allowlists.origins.0: .* is not an origin/],
+      [['--expires', '2020-01-01T00:00:00Z'], /has passed/],
+      [['--secret-only'], /write --secret or --require-secret/],
+      [['--secret', '--secret-only', '--json'], /--secret-only and --json cannot be together/],
+    ];
+    const store = fileWith({ apiKey: KEY });
+    const before = readFileSync(store, 'utf8');
+    const runs = await Promise.all(wrong.map(([args]) => cli(['keys', 'create', ...args], { store })));
+    for (const [at, { code, stdout, stderr }] of runs.entries()) {
+      const [args, message] = wrong[at]!;
+      expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringMatching(message)]);
+    }
+    expect(readFileSync(store, 'utf8')).toBe(before);
+  });
+});
+
+describe('keys list', () => {
+  const many = Array.from({ length: 1203 }, (_, n) => ({
+    apiKey: `key-${String(n).padStart(5, '0')}`,
+    name: n % 100 === 7 ? `Dapp ${String(n)}` : '',
+    enabled: n % 2 === 0,
+  }));
+
+  test('lists all keys, however many pages they are', async () => {
+    const { keys, next } = await cliJson<KeyPage>(['keys', 'list'], { store: fileWith(...many) });
+    expect(keys.map(({ apiKey }) => apiKey)).toEqual(many.map(({ apiKey }) => apiKey));
+    expect(next).toBeUndefined();
+  });
+
+  test('lists those that are searched for, of a state, up to a limit, and says where to go on', async () => {
+    const store = fileWith(...many);
+    const [searched, disabled, limited] = await Promise.all([
+      cliJson<KeyPage>(['keys', 'list', '--search', 'DAPP'], { store }),
+      cliJson<KeyPage>(['keys', 'list', '--state', 'disabled', '--limit', '700'], { store }),
+      cli(['keys', 'list', '--limit', '2', '--after', 'key-00009'], { store }),
+    ]);
+    expect(searched.keys).toHaveLength(12);
+    expect(disabled.keys).toHaveLength(601);
+    expect(limited.stdout).toMatch(/key-00010.*\nkey-00011.*\n$/);
+    expect(limited.stderr).toBe('there may be more: --after key-00011\n');
+  });
+
+  test('shows each key whole, and what it is held against', async () => {
+    const store = fileWith(
+      { apiKey: KEY, name: 'a', requireSecret: true, secrets: [{ hash: hashSecret('x') }] },
+      { apiKey: 'k'.repeat(128), enabled: false, allowlists: { origins: ['a.example'], methods: ['eth_call'] } },
+      { apiKey: 'open-to-all' },
+    );
+    const { stdout } = await cli(['keys', 'list'], { store });
+    expect(stdout).toMatch(new RegExp(`^${KEY} +a +enabled +1 active, required +none `, 'm'));
+    expect(stdout).toMatch(/^k{128} +disabled +0 active +origins 1, methods 1 /m);
+    expect(stdout).toMatch(/^open-to-all +enabled +0 active +open to all /m);
+  });
+
+  test('prints nothing where there is none, and says so beside it', async () => {
+    expect(await cli(['keys', 'list'], { store: fileWith() })).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: 'no keys\n',
+    });
+    expect(await cliJson(['keys', 'list'], { store: fileWith() })).toEqual({ keys: [] });
+  });
+});
+
+describe('keys show', () => {
+  test('shows the settings, the lists and the state of each secret, and warns of what surprises', async () => {
+    const store = fileWith({
+      apiKey: KEY,
+      name: 'my dapp',
+      requireSecret: true,
+      secrets: [
+        { id: 'old', hash: hashSecret('a'), hint: 'rgs_abcd', label: 'before', expiresAt: '2020-01-01T00:00:00Z' },
+      ],
+      allowlists: { origins: ['https://a.example', 'null'] },
+    });
+    const { code, stdout, stderr } = await cli(['keys', 'show', KEY], { store });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Key +${KEY}\nName +my dapp\nState +enabled\nSecret +required\n`));
+    expect(stdout).toMatch(/^ {2}old +rgs_abcd +before +expired .* years ago \(2020-01-01T00:00:00Z\)$/m);
+    expect(stdout).toMatch(/^ {2}origins +https:\/\/a\.example\n {22}null$/m);
+    expect(stdout).toMatch(/^ {2}methods +no list: everything passes$/m);
+    expect(stderr).toMatch(/^warning: A secret is required and none is active/m);
+    expect(stderr).toMatch(/^warning: Any website can send the origin "null"/m);
+    expect(stdout + stderr).not.toContain(hashSecret('a'));
+  });
+
+  test('a name cannot move the cursor', async () => {
+    const { stdout } = await cli(['keys', 'show', KEY], { store: fileWith({ apiKey: KEY, name: 'a\x1b[2Jb' }) });
+    expect(stdout).toContain('a\\u001b[2Jb');
+  });
+
+  test('a key that is not there ends with 3, settings that do not parse with 1', async () => {
+    const store = fileWith({ apiKey: KEY, enabled: 'yes' });
+    const [unknown, broken] = await Promise.all([
+      cli(['keys', 'show', 'unknown-key'], { store }),
+      cli(['keys', 'show', KEY], { store }),
+    ]);
+    expect(unknown).toMatchObject({ code: 3, stdout: '', stderr: 'rpc-guard: there is no such key\n' });
+    expect(broken).toMatchObject({ code: 1, stdout: '' });
+    expect(broken.stderr).toMatch(/the stored settings of 012345… do not parse: enabled: /);
+  });
+});
+
+describe('keys update, enable, disable', () => {
+  test('change what is given and leave the rest', async () => {
+    const store = fileWith({ apiKey: KEY, name: 'a', requireSecret: true, allowlists: { methods: ['eth_call'] } });
+    const update = (...args: string[]) => cliJson<Shown>(['keys', 'update', KEY, ...args], { store });
+    expect((await update('--name', 'b')).key).toMatchObject({ name: 'b', requireSecret: true, version: 2 });
+    expect((await update('--no-require-secret', '--override-allowlists')).key).toMatchObject({
+      name: 'b',
+      requireSecret: false,
+      overrideAllowlists: true,
+      allowlists: { methods: ['eth_call'] },
+    });
+    expect((await cliJson<Shown>(['keys', 'disable', KEY], { store })).key.enabled).toBe(false);
+    expect((await cliJson<Shown>(['keys', 'enable', KEY], { store })).key).toMatchObject({ enabled: true, version: 5 });
+  });
+
+  test('a version that is not the stored one ends with 1, and nothing is changed', async () => {
+    const store = fileWith({ apiKey: KEY, version: 4 });
+    const runs = await Promise.all(
+      [
+        ['update', KEY, '--name', 'b'],
+        ['disable', KEY],
+        ['delete', KEY, '--yes'],
+      ].map((args) => cli(['keys', ...args, '--expect-version', '3', '--json'], { store })),
+    );
+    for (const { code, stderr } of runs) {
+      expect(code).toBe(1);
+      expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'ERR_RPC_GUARD_STALE_WRITE' } });
+    }
+    expect((await cliJson<Shown>(['keys', 'show', KEY], { store })).key).toMatchObject({ enabled: true, version: 4 });
+  });
+
+  test('nothing to change is wrong usage', async () => {
+    expect(await cli(['keys', 'update', KEY], { store: fileWith({ apiKey: KEY }) })).toMatchObject({ code: 2 });
+  });
+});
+
+describe('keys delete', () => {
+  test('does nothing where nobody can confirm it, and does it with --yes', async () => {
+    const store = fileWith({ apiKey: KEY, name: 'my dapp' }, { apiKey: 'another-key' });
+    const asked = await cli(['keys', 'delete', KEY], { store, input: 'my dapp\n' });
+    expect(asked).toMatchObject({ code: 2, stdout: '' });
+    expect(asked.stderr).toContain('--yes');
+    expect((await cliJson<Shown>(['keys', 'show', KEY], { store })).key.name).toBe('my dapp');
+
+    expect(await cliJson(['keys', 'delete', KEY, '--yes'], { store })).toEqual({ deleted: KEY });
+    expect((await cliJson<KeyPage>(['keys', 'list'], { store })).keys.map(({ apiKey }) => apiKey)).toEqual([
+      'another-key',
+    ]);
+    expect(await cli(['keys', 'delete', KEY, '--yes'], { store })).toMatchObject({ code: 3 });
+  });
+});

@@ -1,0 +1,22 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { endAfterTest } from './cleanup';
+
+/** A TCP port that leads to a unix socket, until the test has ended; without a path it takes callers and stays silent. */
+export async function tcpBridge(path?: string): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((caller) => {
+    sockets.add(caller.on('error', () => undefined));
+    if (path === undefined) return;
+    const callee = connect(path).on('error', () => caller.destroy());
+    sockets.add(callee);
+    caller.pipe(callee).pipe(caller);
+    caller.once('close', () => callee.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  endAfterTest(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,32 @@
+import { buffer } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { hashPassword } from '../admin/basic-auth-admin';
+import { examples } from './arguments';
+import { askHidden, isAttended } from './ask';
+import { usage } from './failure';
+import { openOutput } from './print';
+
+export function addAdmin(program: Command): void {
+  const admin = program.command('admin').helpCommand(false).summary('make what the login of the dashboard is given');
+  admin.description('The dashboard: make what its login, basicAuthAdmin(), is given.');
+
+  const hash = admin
+    .command('hash-password')
+    .description('Asks for a password, or reads it from stdin, and prints its hash for basicAuthAdmin().')
+    .action((_options: object, command: Command) => printHash(command));
+  examples(hash, 'rpc-guard admin hash-password', 'rpc-guard admin hash-password < password.txt');
+}
+
+async function printHash(command: Command): Promise<void> {
+  const output = openOutput(command.optsWithGlobals<{ readonly json?: boolean }>().json ?? false);
+  const password = isAttended() ? await askTwice() : (await buffer(process.stdin)).toString().replace(/\r?\n$/, '');
+  const hash = await hashPassword(password);
+  output.result({ hash }, () => [hash]);
+  output.note('In a shell and in .env files it goes into single quotes, because of its $.');
+}
+
+async function askTwice(): Promise<string> {
+  const password = (await askHidden('Password (not shown): ')) ?? '';
+  if ((await askHidden('Once more: ')) === password) return password;
+  throw usage('these were two passwords; nothing was made');
+}
