@@ -101,5 +101,5 @@ export async function end(child: ChildProcess | undefined, signal: NodeJS.Signal
 }
 
 export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
