@@ -65,10 +65,10 @@ function notEncoded(encoding: string): Refusal {
 
 function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
   if (Number(req.headers['content-length']) > maxBodyBytes) return Promise.resolve(tooLarge(maxBodyBytes));
-  if (req.complete && !req.destroyed) {
-    // It has come with its headers, as most do: no need to wait for it, nor of anything to end the wait.
-    const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
-    return Promise.resolve(bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes);
+  if (isHere(req)) {
+    const bytes = req.read() as Buffer;
+    req.resume(); // to its end, which is all that is left of it
+    return Promise.resolve(bytes);
   }
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -98,6 +98,16 @@ function receive(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimi
     req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
     if (req.destroyed) onClose();
   });
+}
+
+/**
+ * Whether the whole body has come with its headers, as that of most calls has: there is nothing to wait for, nor to end
+ * the wait. Of a stream that flows `read` would take a part.
+ */
+function isHere(req: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
+  if (req.destroyed || req.readableFlowing === true || coding !== undefined) return false;
+  return req.readableLength > 0 && req.readableLength === Number(length);
 }
 
 /** What another middleware made of the body. Its stream is spent, so this is all there is. */
