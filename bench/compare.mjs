@@ -4,6 +4,9 @@ import { QUICK_SERVERS, SCENARIOS } from './scenarios.mjs';
 import { SERVERS } from './servers.mjs';
 import { medianOf, spreadOf } from './statistics.mjs';
 
+/** So long that what is compiled in it does not count as the server's cost. */
+const WARM_UP_MS = 1200;
+
 /**
  * Measures every scenario on every server, in turns: A B C A B C …, so that what slows the machine down slows all.
  * @returns rows: scenario, server, and medians over the rounds with their spread.
@@ -30,11 +33,11 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
     if (!scenario.includes(only) || !(isFull || isQuick)) continue;
     const measured = servers.filter((server) => server in started);
     const slices = measured.map(() => []);
-    // The first round warms up: what is compiled meanwhile would count as the server's cost.
+    // The first round warms up.
     for (let round = -1; round < rounds; round++) {
       for (const [index, server] of measured.entries()) {
         const { child, ready: port } = started[server];
-        const slice = await load({ ...what, port, ms: round === -1 ? Math.max(ms, 600) : ms }, () => usageOf(child));
+        const slice = await load({ ...what, port, ms: round === -1 ? WARM_UP_MS : ms }, () => usageOf(child));
         if (round >= 0) slices[index].push(slice);
       }
     }
