@@ -104,16 +104,6 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
   });
 }
 
-/**
- * Whether the whole body has come with its headers, as that of most calls has: there is nothing to wait for, nor to end
- * the wait. Of a stream that flows `read` would take a part.
- */
-function isHere(req: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
-  if (req.destroyed || req.readableFlowing === true || coding !== undefined) return false;
-  return req.readableLength > 0 && req.readableLength === Number(length);
-}
-
 /** What another middleware made of the body. Its stream is spent, so this is all there is. */
 function parsedBody(
   req: IncomingMessage & { readonly body?: unknown },
