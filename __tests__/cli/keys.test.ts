@@ -185,6 +185,16 @@ describe('keys show', () => {
   });
 });
 
+test('settings that do not parse are not written over, and are repaired by deleting them', async () => {
+  const store = fileWith({ apiKey: KEY, requireSecret: true, allowlists: { origins: ['https://a.example/'] } });
+  const over = await cli(['keys', 'create', '--api-key', KEY], { store });
+  expect([over.code, over.stderr]).toEqual([1, expect.stringContaining('the stored settings of 012345… do not parse')]);
+  const asked = await cli(['keys', 'delete', KEY], { store });
+  expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining('whose settings do not parse')]);
+  expect(await cliJson(['keys', 'delete', KEY, '--yes'], { store })).toEqual({ deleted: KEY });
+  expect(await cli(['keys', 'create', '--api-key', KEY], { store })).toMatchObject({ code: 0 });
+});
+
 describe('keys update, enable, disable', () => {
   test('change what is given and leave the rest', async () => {
     const store = fileWith({ apiKey: KEY, name: 'a', requireSecret: true, allowlists: { methods: ['eth_call'] } });

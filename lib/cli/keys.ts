@@ -6,10 +6,10 @@ import type { KeyView } from '../keys/key-manager';
 import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry, parseWhole } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './ask';
-import { usage } from './failure';
+import { CliError, usage } from './failure';
 import { table } from './print';
 import type { Cell, Terminal } from './print';
-import { inSession, storedKey } from './session';
+import { inSession, readable, storedKey } from './session';
 import type { Session } from './session';
 import { ago, showKey, stateOf } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
@@ -145,6 +145,7 @@ async function createKey({ manager, output }: Session, options: CreateOptions): 
   if (secretOnly === true && !wantsSecret && requireSecret !== true) {
     throw usage('--secret-only needs a secret: write --secret or --require-secret');
   }
+  if (apiKey !== undefined) await readable(apiKey, () => manager.get(apiKey));
   const made = await manager.create({
     name,
     apiKey,
@@ -191,10 +192,16 @@ async function deleteKey(
   apiKey: string,
   { yes, expectVersion }: ChangeFlags & { readonly yes?: boolean },
 ): Promise<void> {
-  const { name, version } = await storedKey(session, apiKey);
+  // What does not parse is repaired by deleting it.
+  const key = await storedKey(session, apiKey).catch((error: unknown) => {
+    if (error instanceof CliError && error.code === 'ERR_RPC_GUARD_SETTINGS') return undefined;
+    throw error;
+  });
+  const { name = '', version } = key ?? {};
+  const which = key === undefined ? ', whose settings do not parse,' : name === '' ? '' : ` (${name})`;
   await confirm({
     yes,
-    what: `This deletes the key ${apiKey}${name === '' ? '' : ` (${name})`} with its secrets`,
+    what: `This deletes the key ${apiKey}${which} with its secrets`,
     question: `Type ${name === '' ? '' : 'its name or '}its first ${String(TYPED_LENGTH)} characters:`,
     accepts: (typed) =>
       (name !== '' && typed === name.trim()) || (typed.length >= TYPED_LENGTH && apiKey.startsWith(typed)),
