@@ -14,6 +14,13 @@ export const userAgents: HeaderAllowlist = {
   },
 
   compile(entries) {
-    return ({ userAgent }) => userAgent !== undefined && entries.some((entry) => userAgent.includes(entry));
+    let likely: string | undefined; // the callers of one key are mostly alike
+    return ({ userAgent }) => {
+      if (userAgent === undefined) return false;
+      if (likely !== undefined && userAgent.includes(likely)) return true;
+      const found = entries.find((entry) => userAgent.includes(entry));
+      likely = found ?? likely;
+      return found !== undefined;
+    };
   },
 };
