@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { ZlibOptions } from 'node:zlib';
 import { isRefusal, refuse } from './refusals';

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers';
 
 /** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
 const LINGER_MS = 2000;
@@ -30,11 +31,17 @@ function watch(socket: Socket): Set<() => void> {
   return aborts;
 }
 
-/** Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. */
+/**
+ * Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. What
+ * came with the headers is here a turn later, and Node drops it by itself.
+ */
 export function dropRest(req: IncomingMessage): void {
-  const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
-  req.on('end', () => {
-    clearTimeout(timer);
+  setImmediate(() => {
+    if (req.complete) return;
+    const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
+    req.on('end', () => {
+      clearTimeout(timer);
+    });
+    req.on('error', () => undefined).resume();
   });
-  req.on('error', () => undefined).resume();
 }

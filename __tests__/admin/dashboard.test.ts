@@ -1,15 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import express from 'express';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
-import { KeyManager, MemoryStore, rpcGuard, rpcGuardAdmin } from '../../lib';
+import { KeyManager } from '../../lib';
 import type { NewKey } from '../../lib';
+import { adminApp } from '../support/admin-app';
+import type { AdminApp } from '../support/admin-app';
 import { endAfterTest } from '../support/cleanup';
 import { basic, call, post } from '../support/guarded-app';
-import { proxyUnderTest } from '../support/proxy-under-test';
 import { until } from '../support/until';
-import { recordingUpstream } from '../support/upstream';
 
 /** The page is the one in dist/: the tests need an up-to-date build. */
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -389,32 +387,16 @@ describe('The page is for everybody', () => {
   }
 });
 
-interface App {
-  readonly url: string;
+interface App extends AdminApp {
   readonly manager: KeyManager;
-  readonly upstream: Awaited<ReturnType<typeof recordingUpstream>>;
 }
 
-/** A backend with the guard and the dashboard on one store, and the keys that are given. Ended after the test. */
+/** A backend with the guard and the dashboard on one store, and the keys that are given. */
 async function startApp(keys: readonly NewKey[] = []): Promise<App> {
-  const upstream = await recordingUpstream();
-  const store = new MemoryStore([]);
-  const manager = new KeyManager(store);
+  const app = await adminApp({ sends: true });
+  const manager = new KeyManager(app.store);
   for (const key of keys) await manager.create(key);
-  const options = { upstream: upstream.url, store, ...proxyUnderTest };
-  const guard = rpcGuard(options);
-  const admin = rpcGuardAdmin({ ...options, authorize: (_req, _res, next) => next() });
-  const server = express().use('/admin', admin).use(guard).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  endAfterTest(async () => {
-    await new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    });
-    admin.close();
-    await guard.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, manager, upstream };
+  return { ...app, manager };
 }
 
 /**

@@ -426,18 +426,17 @@ describe('Previews and tests', () => {
   });
 
   test('what is allowed is sent to the upstream when that is wanted, and nothing that is refused', async () => {
-    const upstream = await adminApp();
-    const app = await adminApp({ options: { upstream: upstream.upstream.url } });
+    const app = await adminApp({ sends: true });
     const { path } = await newKey(app, { allowlists: { methods: ['eth_chainId'] } });
     const ask = async (request: object) => (await app.api('POST', `${path}/test`, { ...request, send: true })).json;
     expect((await ask({ method: 'eth_accounts' })).answer).toBeUndefined();
-    expect(upstream.upstream.seen).toEqual([]);
+    expect(app.upstream.seen).toEqual([]);
     const { answer } = await ask({ method: 'eth_chainId' });
     expect(answer?.status).toBe(200);
     expect(JSON.parse(answer!.body)).toEqual({ jsonrpc: '2.0', id: 1, result: 'eth_chainId' });
     const mixed = await ask({ body: JSON.stringify([call('eth_chainId', [], 7), call('eth_accounts', [], 8)]) });
     expect(JSON.parse(mixed.answer!.body)).toEqual([{ jsonrpc: '2.0', id: 7, result: 'eth_chainId' }]);
-    await upstream.upstream.close();
+    await app.upstream.close();
     expect((await ask({ method: 'eth_chainId' })).answer).toEqual({ status: 502, body: 'upstream unavailable' });
   });
 

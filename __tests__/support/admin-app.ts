@@ -47,6 +47,8 @@ type ShownKey = KeyView & { readonly warnings: readonly { readonly code: string 
 
 export interface AdminAppOptions {
   readonly options?: Partial<RpcGuardAdminOptions>;
+  /** Whether tested requests can be sent to the guard's upstream. */
+  readonly sends?: boolean;
   readonly expressVersion?: 4 | 5;
   /** Middleware in front of both. */
   readonly before?: readonly RequestHandler[];
@@ -57,7 +59,12 @@ const letIn: RequestHandler = (_req, _res, next) => {
 };
 
 /** An Express backend on a free port with the guard and, at `/admin`, its management on one store. Ended after the test. */
-export async function adminApp({ options = {}, expressVersion, before = [] }: AdminAppOptions = {}): Promise<AdminApp> {
+export async function adminApp({
+  options = {},
+  sends = false,
+  expressVersion,
+  before = [],
+}: AdminAppOptions = {}): Promise<AdminApp> {
   const upstream = await recordingUpstream();
   const store = options.store ?? new MemoryStore();
   const audit: AuditEvent[] = [];
@@ -66,7 +73,15 @@ export async function adminApp({ options = {}, expressVersion, before = [] }: Ad
   const logger = { info: log, warn: log, error: log };
   const guard = rpcGuard({ upstream: upstream.url, store, logger, ...proxyUnderTest });
   const onAudit = (event: AuditEvent) => audit.push(event);
-  const admin = rpcGuardAdmin({ store, authorize: letIn, onAudit, logger, ...proxyUnderTest, ...options });
+  const admin = rpcGuardAdmin({
+    store,
+    authorize: letIn,
+    onAudit,
+    logger,
+    ...(sends && { upstream: upstream.url }),
+    ...proxyUnderTest,
+    ...options,
+  });
   const app = expressVersion === 4 ? express4() : express();
   for (const middleware of before) app.use(middleware);
   app.use('/admin', admin);
