@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { setImmediate } from 'node:timers';
 
 /** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
 const LINGER_MS = 2000;
@@ -31,17 +30,11 @@ function watch(socket: Socket): Set<() => void> {
   return aborts;
 }
 
-/**
- * Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. What
- * came with the headers is here a turn later, and Node drops it by itself.
- */
+/** Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. */
 export function dropRest(req: IncomingMessage): void {
-  setImmediate(() => {
-    if (req.complete) return;
-    const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
-    req.on('end', () => {
-      clearTimeout(timer);
-    });
-    req.on('error', () => undefined).resume();
+  const timer = setTimeout(() => req.destroy(), LINGER_MS).unref();
+  req.on('end', () => {
+    clearTimeout(timer);
   });
+  req.on('error', () => undefined).resume();
 }

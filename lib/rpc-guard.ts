@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import cors from 'cors';
 import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './batch';
 import type { JudgedCalls, Replies } from './batch';
-import { readBody } from './body';
+import { discardBody, readBody } from './body';
 import { dropRest, hasGone, whenGone } from './caller';
 import { admit } from './chain';
 import { createReporter } from './decisions';
@@ -76,7 +76,10 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     const arrivedAt = performance.now();
     const judged = await judge(req, facts, arrivedAt);
     report(judged, facts, performance.now() - arrivedAt);
-    if (isRefusal(judged)) return answer(req, res, facts, judged);
+    if (isRefusal(judged)) {
+      await discardBody(req);
+      return answer(req, res, facts, judged);
+    }
 
     const { batch, calls, allowed } = judged;
     const [first] = calls;

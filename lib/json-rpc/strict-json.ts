@@ -212,9 +212,9 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
   }
 
   function parse(): JsonResult {
+    let c = skipSpace();
     for (;;) {
-      // One value begins here.
-      const c = skipSpace();
+      // One value begins here, with c.
       if (++values > maxValues && !skips) breakRule(`more than ${String(maxValues)} values`);
       if (depth === 1 && closers[0] === CLOSE_ARRAY) {
         size++;
@@ -228,12 +228,14 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
         ended = false;
         if (skipSpace() !== CLOSE_OBJECT) {
           readName();
+          c = skipSpace();
           continue;
         }
       } else if (c === OPEN_ARRAY) {
         open(CLOSE_ARRAY);
         ended = false;
-        if (skipSpace() !== CLOSE_ARRAY) continue;
+        c = skipSpace();
+        if (c !== CLOSE_ARRAY) continue;
       } else if (c === 0x74) value = readWord('true', true);
       else if (c === 0x66) value = readWord('false', false);
       else if (c === 0x6e) value = readWord('null', null);
@@ -258,6 +260,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
         } else if (next === COMMA && ended) {
           i++;
           if (closer === CLOSE_OBJECT) readName();
+          c = skipSpace();
           break;
         } else fail();
       }
