@@ -71,6 +71,7 @@ const ORDER = [
   'json-rpc/call',
   'json-rpc/strict-json',
   'secret',
+  'version',
   'logger',
   'errors',
 ];

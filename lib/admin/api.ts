@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Router, json } from 'express';
 import type { Request } from 'express';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
@@ -10,6 +8,7 @@ import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { ParsedOptions } from '../options';
 import type { KeyPath } from '../request-facts';
+import { packageVersion } from '../version';
 import { ApiError, invalidRequest, toApiError } from './api-error';
 import { METHOD_GROUPS } from './method-groups';
 import { preview } from './preview';
@@ -25,12 +24,9 @@ export interface ApiContext {
   readonly actorOf: (req: Request) => string;
 }
 
-const { version: VERSION } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as {
-  version: string;
-};
-
 /** The JSON API of the dashboard. Who calls it, and from where, has been decided before. */
 export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiContext): Router {
+  const version = packageVersion();
   const api = Router({ caseSensitive: true });
   // The body of a request to test is text within JSON, where escapes make it longer.
   api.use(jsonOnly, json({ limit: 2 * options.maxBodyBytes + 65_536 }));
@@ -54,7 +50,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
       maxEntries: MAX_ENTRIES,
       maxSecrets: MAX_SECRETS,
       methodGroups: METHOD_GROUPS,
-      version: VERSION,
+      version,
     };
   });
 

@@ -1,8 +1,7 @@
-import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { hashPassword } from '../admin/basic-auth-admin';
 import { examples } from './arguments';
-import { askHidden, isAttended } from './ask';
+import { askHidden, isAttended, readPiped } from './ask';
 import { usage } from './failure';
 import { openOutput } from './print';
 
@@ -19,7 +18,7 @@ export function addAdmin(program: Command): void {
 
 async function printHash(command: Command): Promise<void> {
   const output = openOutput(command.optsWithGlobals<{ readonly json?: boolean }>().json ?? false);
-  const password = isAttended() ? await askTwice() : (await buffer(process.stdin)).toString().replace(/\r?\n$/, '');
+  const password = isAttended() ? await askTwice() : await readPiped();
   const hash = await hashPassword(password);
   output.result({ hash }, () => [hash]);
   output.note('In a shell and in .env files it goes into single quotes, because of its $.');

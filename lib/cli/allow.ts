@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import { RpcGuardError } from '../errors';
 import type { AllowlistType } from '../key-settings';
 import { KeyManager } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-manager';
 import { MemoryStore } from '../stores/memory-store';
-import { MAX_ATTEMPTS } from '../stores/settings-store';
+import { MAX_ATTEMPTS, isStale } from '../stores/settings-store';
 import { addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { confirm } from './ask';
-import { inSession, readable, storedKey } from './session';
+import { inSession, storedKey } from './session';
 import type { Session } from './session';
 import { showKey } from './show-key';
 
@@ -64,8 +64,8 @@ async function removeEntries(
   { yes, expectVersion }: RemoveOptions,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const { version } = await storedKey(session, apiKey);
-    if (await leavesNone(session, apiKey, type, entries)) {
+    const stored = await storedKey(session, apiKey);
+    if (await leavesNone(stored, type, entries)) {
       await confirm({
         yes,
         what: `This leaves ${kebab(type)} without an entry, and so opens it for everything`,
@@ -74,7 +74,7 @@ async function removeEntries(
       });
     }
     // Done to what was looked at: another's removal in between could make this one the last.
-    const expectedVersion = expectVersion ?? version;
+    const expectedVersion = expectVersion ?? stored.version;
     try {
       const key = await session.manager.removeFromAllowlist(apiKey, type, entries, { expectedVersion });
       showKey(session.output, key);
@@ -85,18 +85,8 @@ async function removeEntries(
   }
 }
 
-function isStale(error: unknown): boolean {
-  return error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_STALE_WRITE';
-}
-
-/** Whether nothing is left then: tried on a copy, so that the rules stay KeyManager's. */
-async function leavesNone(
-  { store }: Session,
-  apiKey: string,
-  type: AllowlistType,
-  entries: readonly string[],
-): Promise<boolean> {
-  const settings = await readable(apiKey, () => store.get(apiKey));
-  const copy = new KeyManager(new MemoryStore(settings === undefined ? [] : [settings]));
-  return (await copy.removeFromAllowlist(apiKey, type, entries)).allowlists[type].length === 0;
+/** Whether nothing is left then: tried on a copy, so that the rules stay KeyManager's. Secrets have no part in it. */
+async function leavesNone(key: KeyView, type: AllowlistType, entries: readonly string[]): Promise<boolean> {
+  const copy = new KeyManager(new MemoryStore([{ ...key, secrets: [] }]));
+  return (await copy.removeFromAllowlist(key.apiKey, type, entries)).allowlists[type].length === 0;
 }

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { CliError, EXIT } from './failure';
 import { printable } from './print';
 
@@ -46,6 +47,11 @@ export async function ask(question: string, person: Person = ATTENDED): Promise<
   } finally {
     if (answer === undefined) person.output.write('\n');
   }
+}
+
+/** What is piped in, without the end of its last line: a secret or a password from a file. */
+export async function readPiped(): Promise<string> {
+  return (await text(process.stdin)).replace(/\r?\n$/, '');
 }
 
 /** A line of which nothing is shown. */

@@ -7,7 +7,7 @@ import { parseOptions } from '../options';
 import { API_KEY, requestFacts } from '../request-facts';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { collect, examples } from './arguments';
-import { askHidden, isAttended } from './ask';
+import { askHidden, isAttended, readPiped } from './ask';
 import { parseCurlLine } from './curl-line';
 import type { CurlRequest } from './curl-line';
 import { CliError, EXIT, usage } from './failure';
@@ -151,7 +151,7 @@ async function secretToSend(
   isNamed = false,
 ): Promise<string | undefined> {
   if (isOnStdin === true) {
-    const secret = (await buffer(process.stdin)).toString().replace(/\r?\n$/, '');
+    const secret = await readPiped();
     if (secret !== '') return secret;
     throw usage('--secret-stdin: stdin holds no secret');
   }

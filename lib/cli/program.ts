@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { packageVersion } from '../version';
 import { addAdmin } from './admin';
 import { addAllow } from './allow';
 import { addCheck } from './check';
@@ -35,7 +34,7 @@ Examples:
 export function makeProgram(): Command {
   const program = new Command('rpc-guard')
     .description('Manages the API keys, secrets and allowlists of rpc-guard, and tells what they would do.')
-    .version(versionOf(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help; every command has its own')
     .helpCommand(false)
     .exitOverride()
@@ -56,9 +55,4 @@ export function makeProgram(): Command {
 
 function helpWidth(): number {
   return HELP_WIDTH;
-}
-
-function versionOf(): string {
-  const manifest = readFileSync(join(__dirname, '../../package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

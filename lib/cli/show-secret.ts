@@ -1,18 +1,12 @@
-import type { KeyView } from '../keys/key-manager';
+import type { KeyView, MadeSecret } from '../keys/key-manager';
 import { warningsOf } from '../keys/warnings';
 import { usage } from './failure';
 import { table } from './print';
 import type { Output } from './print';
 import { noteWarnings, when } from './show-key';
 
-/** A secret that was made: it goes to stdout this once, and is kept nowhere. */
-export interface ShownSecret {
-  readonly key: KeyView;
-  readonly secret: string;
-  readonly secretId: string;
-}
-
-export function showSecret(output: Output, { key, secret, secretId }: ShownSecret, secretOnly = false): void {
+/** A secret goes to stdout this once. */
+export function showSecret(output: Output, { key, secret, secretId }: MadeSecret, secretOnly = false): void {
   if (secretOnly) {
     output.note(`key ${key.apiKey}, secret ${secretId}`);
     output.raw(secret);

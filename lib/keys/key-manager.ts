@@ -7,7 +7,7 @@ import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
 import { API_KEY, keyHint } from '../request-facts';
 import { generateApiKey, generateSecret, hashSecret } from '../secret';
-import { MAX_ATTEMPTS, assertFresh, stored, tooBusy } from '../stores/settings-store';
+import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 
 /** A secret as it may be shown: without its hash. */
@@ -495,8 +495,4 @@ function quote(text: unknown): string {
 
 function invalid(message: string): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_SETTINGS', message);
-}
-
-function isStale(error: unknown): boolean {
-  return error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_STALE_WRITE';
 }

@@ -64,6 +64,11 @@ export function assertFresh(current: KeySettings | undefined, expectedVersion: n
   );
 }
 
+/** Whether a write was refused because another came between. */
+export function isStale(error: unknown): boolean {
+  return error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_STALE_WRITE';
+}
+
 /** How often a write is tried again when others come between. */
 export const MAX_ATTEMPTS = 100;
 
