@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { ANY_JSON, hasFoldedTwin, isJsonArray, isJsonObject, parseJson, stringifyJson } from './strict-json';
+import { ANY_JSON, hasFoldedTwin, isJsonArray, isJsonObject, parseJson, quote, stringifyJson } from './strict-json';
 import type { JsonValue } from './strict-json';
 
 /** One JSON-RPC 2.0 call, as it was read and as it will be sent. */
@@ -54,7 +54,7 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
 export function serialiseCall(call: RpcCall): string {
   const id = call.id === undefined ? '' : `"id":${call.id},`;
   const params = call.params === undefined ? '' : `,"params":${stringifyJson(call.params)}`;
-  return `{"jsonrpc":"2.0",${id}"method":${JSON.stringify(call.method)}${params}}`;
+  return `{"jsonrpc":"2.0",${id}"method":${quote(call.method)}${params}}`;
 }
 
 export function serialiseBatch(calls: readonly RpcCall[]): string {

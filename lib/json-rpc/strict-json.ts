@@ -31,6 +31,7 @@ export type JsonResult =
 
 type Container = JsonValue[] | Record<string, JsonValue>;
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -42,6 +43,12 @@ const CLOSE_OBJECT = 0x7d;
 
 const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxValues: Infinity };
 
+/** What most names are, and how they are written, by their first character: these need not be cut out and looked up. */
+const COMMON_NAMES: (readonly [name: string, written: string])[][] = [];
+for (const name of 'jsonrpc id method params to from data input value gas address topics'.split(' ')) {
+  (COMMON_NAMES[name.charCodeAt(0)] ??= []).push([name, `"${name}"`]);
+}
+
 /** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
 const NOT_JSON = new Error('not JSON');
 
@@ -52,6 +59,8 @@ const PLAIN = /[^"\\\x00-\x1f]*/y;
 const SHORT_STRING = 64;
 /** Integers of so many digits are themselves as doubles. */
 const SAFE_DIGITS = 15;
+/** What stands in JSON as it is, ASCII alone. */
+const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /**
@@ -61,52 +70,132 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
  * "not JSON" is still told from "JSON that we refuse".
  */
 export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): JsonResult {
-  const { maxDepth, maxValues } = limits === ANY_JSON ? UNLIMITED : limits;
-  const keptDepth = limits === ANY_JSON ? 2 : Infinity;
-  let i = 0;
-  const isSound = text.isWellFormed(); // what came as bytes is
-  let rule: string | undefined;
-  let values = 0;
-  let size = 0;
-  const spans: number[] = [];
+  const parser = new Parser(text, limits);
+  try {
+    return parser.parse();
+  } catch (error) {
+    if (error !== NOT_JSON) throw error;
+    return { ok: false, broken: 'syntax', at: parser.i };
+  }
+}
+
+/** A class for speed alone: functions around shared variables would be made anew for each text. */
+class Parser {
+  private readonly text: string;
+  private readonly isAny: boolean;
+  private readonly maxDepth: number;
+  private readonly maxValues: number;
+  private readonly keptDepth: number;
+  private readonly isSound: boolean;
+  /** Where it reads. */
+  i = 0;
+  private rule: string | undefined = undefined;
+  /** Whether what is read now is only checked for its syntax. */
+  private skips = false;
+  private values = 0;
+  private size = 0;
+  private readonly spans: number[] = [];
 
   // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
   // `closers`, the kinds of the open containers, goes on, `depth` of them.
-  let container: Container | undefined;
-  let name = '';
-  const outer: Container[] = [];
-  const outerNames: string[] = [];
-  const closers: number[] = [];
-  let depth = 0;
+  private container: Container | undefined = undefined;
+  private name = '';
+  private readonly outer: Container[] = [];
+  private readonly outerNames: string[] = [];
+  private readonly closers: number[] = [];
+  private depth = 0;
 
-  function fail(): never {
-    throw NOT_JSON;
+  constructor(text: string, limits: JsonLimits | typeof ANY_JSON) {
+    const { maxDepth, maxValues } = limits === ANY_JSON ? UNLIMITED : limits;
+    this.text = text;
+    this.isAny = limits === ANY_JSON;
+    this.maxDepth = maxDepth;
+    this.maxValues = maxValues;
+    this.keptDepth = this.isAny ? 2 : Infinity;
+    this.isSound = text.isWellFormed(); // what came as bytes is
   }
 
-  /** Whether what is read now is only checked for its syntax. */
-  let skips = false;
+  parse(): JsonResult {
+    let c = this.skipSpace();
+    for (;;) {
+      // One value begins here, with c.
+      if (++this.values > this.maxValues && !this.skips) {
+        this.breakRule(`more than ${String(this.maxValues)} values`);
+      }
+      if (this.depth === 1 && this.closers[0] === CLOSE_ARRAY) {
+        this.size++;
+        if (this.rule === undefined) this.spans.push(this.i);
+      }
+      let value: JsonValue = null;
+      let ended = true;
+      if (c === QUOTE) value = this.readString();
+      else if (c === OPEN_OBJECT) {
+        this.open(CLOSE_OBJECT);
+        ended = false;
+        if (this.skipSpace() !== CLOSE_OBJECT) {
+          this.readName();
+          c = this.skipSpace();
+          continue;
+        }
+      } else if (c === OPEN_ARRAY) {
+        this.open(CLOSE_ARRAY);
+        ended = false;
+        c = this.skipSpace();
+        if (c !== CLOSE_ARRAY) continue;
+      } else if (c === 0x74) value = this.readWord('true', true);
+      else if (c === 0x66) value = this.readWord('false', false);
+      else if (c === 0x6e) value = this.readWord('null', null);
+      else value = this.readNumber();
 
-  function breakRule(broken: string): void {
-    if (limits === ANY_JSON) return;
-    rule ??= broken;
-    skips = true;
+      // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
+      for (;;) {
+        const closer = this.depth === 0 ? undefined : this.closers[this.depth - 1];
+        if (ended && !this.skips) {
+          this.attach(value);
+          if (this.depth === 1 && closer === CLOSE_ARRAY) this.spans.push(this.i);
+        }
+        const next = this.skipSpace();
+        if (closer === undefined) {
+          if (this.i < this.text.length) fail();
+          const { rule, spans, size } = this;
+          return rule === undefined ? { ok: true, value, spans } : { ok: false, broken: 'rule', rule, size };
+        }
+        if (next === closer) {
+          this.i++;
+          value = this.close();
+          ended = true;
+        } else if (next === COMMA && ended) {
+          this.i++;
+          if (closer === CLOSE_OBJECT) this.readName();
+          c = this.skipSpace();
+          break;
+        } else fail();
+      }
+    }
   }
 
-  function skipSpace(): number {
-    let c = text.charCodeAt(i);
-    if (c > 0x20) return c;
-    while (c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09) c = text.charCodeAt(++i);
+  private breakRule(broken: string): void {
+    if (this.isAny) return;
+    this.rule ??= broken;
+    this.skips = true;
+  }
+
+  private skipSpace(): number {
+    let c = this.text.charCodeAt(this.i);
+    if (c > SPACE) return c;
+    while (c === SPACE || c === 0x0a || c === 0x0d || c === 0x09) c = this.text.charCodeAt(++this.i);
     return c;
   }
 
-  function readString(): string {
-    const start = i + 1;
+  private readString(): string {
+    const { text } = this;
+    const start = this.i + 1;
     let end = start;
     let escaped = false;
     for (;;) {
       const c = text.charCodeAt(end);
       if (c === QUOTE) break;
-      if (c !== BACKSLASH && c >= 0x20) {
+      if (c !== BACKSLASH && c >= SPACE) {
         if (++end - start > SHORT_STRING) {
           PLAIN.lastIndex = end;
           PLAIN.test(text);
@@ -115,39 +204,40 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       } else {
         ESCAPE.lastIndex = end;
         if (!ESCAPE.test(text)) {
-          i = end; // a control character, a broken escape, or the end of the text
+          this.i = end; // a control character, a broken escape, or the end of the text
           fail();
         }
         escaped = true;
         end = ESCAPE.lastIndex;
       }
     }
-    i = end + 1;
-    if (skips) return '';
+    this.i = end + 1;
+    if (this.skips) return '';
     const raw = text.slice(start, end);
-    if (!escaped && isSound) return raw;
+    if (!escaped && this.isSound) return raw;
     const value = JSON.parse(`"${raw}"`) as string;
-    if (!value.isWellFormed()) breakRule('a lone surrogate');
+    if (!value.isWellFormed()) this.breakRule('a lone surrogate');
     return value;
   }
 
-  function readNumber(): number | ExactNumber {
-    const integer = readInteger();
+  private readNumber(): number | ExactNumber {
+    const integer = this.readInteger();
     if (integer !== undefined) return integer;
-    NUMBER.lastIndex = i;
-    if (!NUMBER.test(text)) fail();
-    const digits = text.slice(i, NUMBER.lastIndex);
-    i = NUMBER.lastIndex;
-    if (skips) return 0;
+    NUMBER.lastIndex = this.i;
+    if (!NUMBER.test(this.text)) fail();
+    const digits = this.text.slice(this.i, NUMBER.lastIndex);
+    this.i = NUMBER.lastIndex;
+    if (this.skips) return 0;
     const value = Number(digits);
-    if (!Number.isFinite(value)) breakRule('a number beyond the range of a double');
+    if (!Number.isFinite(value)) this.breakRule('a number beyond the range of a double');
     return String(value) === digits ? value : new ExactNumber(digits);
   }
 
   /** The usual number. `undefined` leaves it to the expression. */
-  function readInteger(): number | undefined {
+  private readInteger(): number | undefined {
+    const { text } = this;
     let value = 0;
-    let end = i;
+    let end = this.i;
     for (;;) {
       const c = text.charCodeAt(end);
       if (c >= 0x30 && c <= 0x39) value = value * 10 + c - 0x30;
@@ -155,129 +245,82 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
       else return undefined;
       end++;
     }
-    const digits = end - i;
-    if (digits === 0 || digits > SAFE_DIGITS || (digits > 1 && text.charCodeAt(i) === 0x30)) return undefined;
-    i = end;
+    const digits = end - this.i;
+    if (digits === 0 || digits > SAFE_DIGITS || (digits > 1 && text.charCodeAt(this.i) === 0x30)) return undefined;
+    this.i = end;
     return value;
   }
 
-  function readWord(word: string, value: null | boolean): JsonValue {
-    if (!text.startsWith(word, i)) fail();
-    i += word.length;
+  private readWord(word: string, value: null | boolean): JsonValue {
+    if (!this.text.startsWith(word, this.i)) fail();
+    this.i += word.length;
     return value;
   }
 
-  function readName(): void {
-    if (skipSpace() !== QUOTE) fail();
-    const read = readString();
-    if (skipSpace() !== COLON) fail();
-    i++;
-    if (skips) return;
-    if (read === '__proto__') breakRule('a member named __proto__');
-    else if (Object.hasOwn(container as object, read)) breakRule('a member name twice in one object');
-    name = read;
+  private readName(): void {
+    if (this.skipSpace() !== QUOTE) fail();
+    const read = this.readCommonName() ?? this.readString();
+    if (this.skipSpace() !== COLON) fail();
+    this.i++;
+    if (this.skips) return;
+    if (read === '__proto__') this.breakRule('a member named __proto__');
+    else if (Object.hasOwn(this.container as object, read)) this.breakRule('a member name twice in one object');
+    this.name = read;
   }
 
-  function open(closer: number): void {
-    i++;
-    closers[depth++] = closer;
-    skips ||= depth > keptDepth;
-    if (skips) return;
-    if (depth > maxDepth) {
-      breakRule(`nesting deeper than ${String(maxDepth)}`);
+  private readCommonName(): string | undefined {
+    const candidates = COMMON_NAMES[this.text.charCodeAt(this.i + 1)];
+    if (candidates === undefined) return undefined;
+    for (const [name, written] of candidates) {
+      if (!this.text.startsWith(written, this.i)) continue;
+      this.i += written.length;
+      return name;
+    }
+    return undefined;
+  }
+
+  private open(closer: number): void {
+    this.i++;
+    this.closers[this.depth++] = closer;
+    this.skips ||= this.depth > this.keptDepth;
+    if (this.skips) return;
+    if (this.depth > this.maxDepth) {
+      this.breakRule(`nesting deeper than ${String(this.maxDepth)}`);
       return;
     }
-    if (container !== undefined) {
-      outer.push(container);
-      outerNames.push(name);
+    if (this.container !== undefined) {
+      this.outer.push(this.container);
+      this.outerNames.push(this.name);
     }
-    container = closer === CLOSE_ARRAY ? [] : {};
+    this.container = closer === CLOSE_ARRAY ? [] : {};
   }
 
-  function close(): JsonValue {
-    const skipped = skips;
-    depth--;
-    skips = rule !== undefined || depth > keptDepth;
-    if (skipped || container === undefined) return null;
-    const closed = container;
-    container = outer.pop();
-    name = outerNames.pop() ?? '';
+  private close(): JsonValue {
+    const skipped = this.skips;
+    this.depth--;
+    this.skips = this.rule !== undefined || this.depth > this.keptDepth;
+    const closed = this.container;
+    if (skipped || closed === undefined) return null;
+    this.container = this.outer.pop();
+    this.name = this.outerNames.pop() ?? '';
     return closed;
   }
 
-  function attach(value: JsonValue): void {
+  private attach(value: JsonValue): void {
+    const { container, name } = this;
     if (container === undefined) return;
     if (Array.isArray(container)) container.push(value);
     else if (name !== '__proto__') container[name] = value;
   }
+}
 
-  function parse(): JsonResult {
-    let c = skipSpace();
-    for (;;) {
-      // One value begins here, with c.
-      if (++values > maxValues && !skips) breakRule(`more than ${String(maxValues)} values`);
-      if (depth === 1 && closers[0] === CLOSE_ARRAY) {
-        size++;
-        if (rule === undefined) spans.push(i);
-      }
-      let value: JsonValue = null;
-      let ended = true;
-      if (c === QUOTE) value = readString();
-      else if (c === OPEN_OBJECT) {
-        open(CLOSE_OBJECT);
-        ended = false;
-        if (skipSpace() !== CLOSE_OBJECT) {
-          readName();
-          c = skipSpace();
-          continue;
-        }
-      } else if (c === OPEN_ARRAY) {
-        open(CLOSE_ARRAY);
-        ended = false;
-        c = skipSpace();
-        if (c !== CLOSE_ARRAY) continue;
-      } else if (c === 0x74) value = readWord('true', true);
-      else if (c === 0x66) value = readWord('false', false);
-      else if (c === 0x6e) value = readWord('null', null);
-      else value = readNumber();
-
-      // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
-      for (;;) {
-        const closer = depth === 0 ? undefined : closers[depth - 1];
-        if (ended && !skips) {
-          attach(value);
-          if (depth === 1 && closer === CLOSE_ARRAY) spans.push(i);
-        }
-        const next = skipSpace();
-        if (closer === undefined) {
-          if (i < text.length) fail();
-          return rule === undefined ? { ok: true, value, spans } : { ok: false, broken: 'rule', rule, size };
-        }
-        if (next === closer) {
-          i++;
-          value = close();
-          ended = true;
-        } else if (next === COMMA && ended) {
-          i++;
-          if (closer === CLOSE_OBJECT) readName();
-          c = skipSpace();
-          break;
-        } else fail();
-      }
-    }
-  }
-
-  try {
-    return parse();
-  } catch (error) {
-    if (error !== NOT_JSON) throw error;
-    return { ok: false, broken: 'syntax', at: i };
-  }
+function fail(): never {
+  throw NOT_JSON;
 }
 
 /** The JSON text of what `parseJson` read: no spaces, numbers with their digits. */
 export function stringifyJson(value: JsonValue): string {
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return quote(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (value instanceof ExactNumber) return value.digits;
   let text = '';
@@ -286,9 +329,14 @@ export function stringifyJson(value: JsonValue): string {
     return `[${text}]`;
   }
   for (const name of Object.keys(value)) {
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${stringifyJson(value[name] as JsonValue)}`;
+    text += `${text === '' ? '' : ','}${quote(name)}:${stringifyJson(value[name] as JsonValue)}`;
   }
   return `{${text}}`;
+}
+
+/** `JSON.stringify` takes longer to begin than a short string takes. */
+export function quote(text: string): string {
+  return text.length < SHORT_STRING && NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 export function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
@@ -305,8 +353,9 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
  */
 export function hasFoldedTwin(object: JsonObject, names: readonly string[]): boolean {
   for (const member of Object.keys(object)) {
+    if (names.includes(member)) continue;
     for (const name of names) {
-      if (member.length === name.length && member !== name && foldCase(member) === foldCase(name)) return true;
+      if (member.length === name.length && foldCase(member) === foldCase(name)) return true;
     }
   }
   return false;
