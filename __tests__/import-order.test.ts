@@ -37,6 +37,7 @@ const ORDER = [
   'web-socket',
   'socket-session',
   'batches-under-way',
+  'writes-of-a-turn',
   'proxy',
   'decisions',
   'dry-run',

@@ -1787,6 +1787,29 @@ describe('a dead peer', () => {
     }
   }
 
+  test('is none that takes slowly what it is sent, and is one once it takes nothing', async () => {
+    fake('setInterval');
+    const app = await guardedSockets();
+    const { wire } = await openRaw(app.port);
+    const upstream = await app.upstream.nextSocket();
+    const piece = 'x'.repeat(MIB / 4);
+    wire.socket.pause();
+    for (let n = 0; n < 200; n++) upstream.socket.send(piece);
+    await settled(() => upstream.socket.bufferedAmount);
+    for (let n = 1; n <= 3; n++) {
+      await jest.advanceTimersByTimeAsync(PING_MS);
+      wire.socket.resume();
+      await until(() => wire.received.length > n * 5 * MIB);
+      wire.socket.pause();
+      await settled(() => upstream.socket.bufferedAmount);
+    }
+    await jest.advanceTimersByTimeAsync(PING_MS);
+    expect(upstream.socket.readyState).toBe(WebSocket.OPEN);
+
+    await jest.advanceTimersByTimeAsync(PING_MS);
+    expect((await upstream.closed).code).toBe(1001);
+  });
+
   test('is none that is silent and answers pings', async () => {
     fake('setInterval');
     const app = await guardedSockets();

@@ -9,7 +9,7 @@ import type { RequestFacts } from './request-facts';
 import { checkContracts, checkHeaders } from './steps/check-allowlists';
 import { gateMethod } from './steps/gate-method';
 import { verifyAgainstNobody, verifySecret } from './steps/verify-secret';
-import type { CachedStore } from './stores/cached-store';
+import type { CachedStore, Lookup } from './stores/cached-store';
 
 /** What the operator decides for all keys. */
 export interface CallRules {
@@ -20,13 +20,19 @@ export interface CallRules {
 /** The lists that an admitted request's calls are held against. */
 export interface Admission {
   readonly allowlists: CompiledAllowlists;
+  /** When the secret that it rests on expires, in milliseconds since 1970. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** Everything that is decided before a body is read: key, secret, User-Agent and Origin. */
 export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
   if (facts.duplicateHeader !== undefined) return refuse('DUPLICATE_HEADER', { why: facts.duplicateHeader });
   if (facts.apiKey === '') return refuse('KEY_REQUIRED');
-  const key = API_KEY.test(facts.apiKey) ? await store.get(facts.apiKey) : 'unknown';
+  return admitTo(API_KEY.test(facts.apiKey) ? await store.get(facts.apiKey) : 'unknown', facts);
+}
+
+/** What `admit` decides once it is known what the key is. */
+export function admitTo(key: Lookup, facts: RequestFacts): Admission | Refusal {
   if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
   if (key === 'unknown') {
     verifyAgainstNobody(facts);
@@ -38,7 +44,7 @@ export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>
   if (isRefusal(secret)) return secret;
 
   const allowlists = heldAgainst(key, secret);
-  return checkHeaders(allowlists, facts) ?? { allowlists };
+  return checkHeaders(allowlists, facts) ?? { allowlists, expiresAtMs: secret?.expiresAtMs };
 }
 
 /**

@@ -10,11 +10,16 @@ interface Verdict {
   readonly methods: string[];
 }
 
-/** Tells the log and `onDecision` what was decided on a request, once for each verdict in it. */
-export type Reporter = (judged: Refusal | JudgedCalls, facts: RequestFacts, milliseconds: number) => void;
+/**
+ * Tells the log and `onDecision` what was decided on a request, once for each verdict in it. `arrivedAt` is in
+ * milliseconds of `performance.now()`.
+ */
+export type Reporter = (judged: Refusal | JudgedCalls, facts: RequestFacts, arrivedAt: number) => void;
 
 export function createReporter({ logger, onDecision }: ParsedOptions): Reporter {
-  return (judged, { apiKey, requestId }, milliseconds) => {
+  return (judged, { apiKey, requestId }, arrivedAt) => {
+    if (onDecision === undefined && !isRefusal(judged) && judged.allowed.length === judged.calls.length) return;
+    const milliseconds = performance.now() - arrivedAt;
     const hint = apiKey === '' ? undefined : keyHint(apiKey);
     for (const { refusal, methods } of verdictsOf(judged)) {
       const reason = refusal?.refused;
@@ -22,6 +27,7 @@ export function createReporter({ logger, onDecision }: ParsedOptions): Reporter 
         const level = reason === 'CONFIGURATION_ERROR' ? 'error' : 'info';
         logger[level]({ key: hint, requestId, reason, why: refusal.why, methods }, 'refused');
       }
+      if (onDecision === undefined) continue;
       tell(onDecision, { allowed: reason === undefined, reason, keyHint: hint, methods, requestId, milliseconds });
     }
   };

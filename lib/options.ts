@@ -85,7 +85,7 @@ export interface ParsedOptions {
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
   readonly logger: Logger;
-  readonly onDecision: (decision: Decision) => void;
+  readonly onDecision: ((decision: Decision) => void) | undefined;
   readonly createProxyMiddleware: CreateProxyMiddleware;
 }
 
@@ -124,7 +124,7 @@ interface OptionRule {
   readonly accepts: (value: unknown) => boolean;
   /** Ends the sentence "it takes …", with a right value. */
   readonly takes: string;
-  /** `undefined` for an option that must be given. */
+  /** `undefined` where there is none: whether the option must be given is for `accepts` to say. */
   readonly default: unknown;
 }
 
@@ -188,7 +188,11 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
     takes: 'an object with info, warn and error, such as pino()',
     default: stderrLogger,
   },
-  onDecision: { accepts: isFunction, takes: 'a function, such as (decision) => {}', default: () => undefined },
+  onDecision: {
+    accepts: (value) => value === undefined || isFunction(value),
+    takes: 'a function, such as (decision) => {}',
+    default: undefined,
+  },
   createProxyMiddleware: {
     accepts: isFunction,
     takes: 'createProxyMiddleware of http-proxy-middleware 4',

@@ -75,7 +75,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   async function route(req: IncomingMessage, res: ServerResponse, facts: RequestFacts): Promise<void> {
     const arrivedAt = performance.now();
     const judged = await judge(req, facts, arrivedAt);
-    report(judged, facts, performance.now() - arrivedAt);
+    report(judged, facts, arrivedAt);
     if (isRefusal(judged)) {
       await discardBody(req);
       return answer(req, res, facts, judged);

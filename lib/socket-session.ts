@@ -1,9 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './batch';
 import type { JudgedCalls, Replies } from './batch';
 import { batchesUnderWay } from './batches-under-way';
-import { admit } from './chain';
+import { admitTo } from './chain';
+import type { Admission } from './chain';
 import type { Reporter } from './decisions';
 import { serialiseBatch } from './json-rpc/call';
 import type { RpcCall } from './json-rpc/call';
@@ -12,7 +15,8 @@ import { isRefusal, refusalReply } from './refusals';
 import type { Reason, Refusal } from './refusals';
 import { keyHint } from './request-facts';
 import type { RequestFacts } from './request-facts';
-import type { CachedStore } from './stores/cached-store';
+import type { CachedStore, Lookup } from './stores/cached-store';
+import { corkForTurn } from './writes-of-a-turn';
 
 /** A caller's socket and the upstream's, one for one. */
 export interface Session {
@@ -45,6 +49,7 @@ export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
 /** Passes messages both ways: the caller's when they are allowed, the upstream's as they come. */
 export function startSession(
   client: WebSocket,
+  connection: Duplex,
   facts: RequestFacts,
   options: ParsedOptions,
   store: CachedStore,
@@ -66,29 +71,35 @@ export function startSession(
   let working = false;
   let ended = false;
   let batchCount = 0;
-  /** Sockets not heard of since their last ping, and those whose writes were held up by then. */
-  const silent = new Set<WebSocket>();
-  const heldUp = new Set<WebSocket>();
+  let lastKey: Lookup | undefined;
+  let lastAdmission: Admission | undefined;
+  /** What the sockets run on; the upstream's is known once it has opened. */
+  const connections = new Map<WebSocket, Duplex>();
+  /** Sockets not heard of since their last ping, with the bytes they had taken by then if others were still waiting. */
+  const silent = new Map<WebSocket, number>();
 
   client.on('message', (data: Buffer, isBinary) => {
+    silent.delete(client);
     const message = { data, isBinary };
     waiting.push(message);
     waitingBytes += costOf(message);
     if (waitingBytes > MAX_WAITING_BYTES) client.pause();
-    work().catch(fail);
-  });
-  upstream.on('open', () => {
-    work().catch(fail);
+    work();
   });
   upstream.on('message', (data: Buffer, isBinary) => {
+    silent.delete(upstream);
     if (isArray(data) && batches.take(data)) return;
     send(client, data, isBinary);
     if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
   });
+  connect(client, connection);
+  upstream.on('upgrade', ({ socket }) => {
+    connect(upstream, socket);
+  });
+  upstream.on('open', work);
 
   for (const socket of [client, upstream]) {
-    const heard = () => silent.delete(socket);
-    socket.on('message', heard).on('pong', heard);
+    socket.on('pong', () => silent.delete(socket));
     socket.on('close', batches.close);
   }
   client.on('error', () => undefined);
@@ -106,18 +117,40 @@ export function startSession(
     else closeSocket(client, code, reason);
   });
 
+  function connect(socket: WebSocket, to: Duplex): void {
+    connections.set(socket, to);
+    to.on('drain', () => {
+      if (socket === client && upstream.isPaused) upstream.resume();
+      work();
+    });
+  }
+
   /** Takes the caller's messages one at a time and in order, because looking up the key may take a while. */
-  async function work(): Promise<void> {
+  function work(): void {
     if (working || upstream.readyState !== WebSocket.OPEN) return;
     working = true;
-    while (hasRoom()) {
-      const message = waiting.shift();
-      if (message === undefined) break;
-      waitingBytes -= costOf(message);
-      if (!ended) await handle(message); // also what the caller sent just before it closed
+    try {
+      while (waiting.length > 0 && hasRoom()) {
+        const message = waiting.shift()!;
+        waitingBytes -= costOf(message);
+        if (ended) continue;
+        const key = store.get(facts.apiKey);
+        if (key instanceof Promise) {
+          key.then((read) => handle(message, read)).then(workOn, fail);
+          return;
+        }
+        handle(message, key); // also what the caller sent just before it closed
+      }
+    } catch {
+      fail();
     }
     working = false;
     if (client.isPaused && waitingBytes <= MAX_WAITING_BYTES) client.resume();
+  }
+
+  function workOn(): void {
+    working = false;
+    work();
   }
 
   function hasRoom(): boolean {
@@ -125,20 +158,30 @@ export function startSession(
     return waitingToBeRead <= MAX_WAITING_BYTES && batchCount < MAX_BATCHES;
   }
 
-  async function handle({ data, isBinary }: Message): Promise<void> {
+  function handle({ data, isBinary }: Message, key: Lookup): void {
     if (isBinary && !isUtf8(data)) {
       close(1007);
       return;
     }
     const arrivedAt = performance.now();
-    const admission = await admit(facts, store);
+    const admission = admitted(key);
     const judged = isRefusal(admission) ? admission : judgeBody(data, maxBatchSize, admission, options);
-    report(judged, facts, performance.now() - arrivedAt);
+    report(judged, facts, arrivedAt);
     if (isRefusal(admission)) closeFor(admission.refused);
     else if (isRefusal(judged)) send(client, refusalReply(judged, undefined, replyOptions));
     else if (judged.batch) passBatch(judged);
     else if (judged.allowed.length > 0) send(upstream, serialiseAll(judged));
     else send(client, mergeAnswers(judged, new Map(), replyOptions));
+  }
+
+  /** Decided anew when the settings are others than for the last message, or the secret has expired since. */
+  function admitted(key: Lookup): Admission | Refusal {
+    const isSame = key === lastKey && Date.now() < (lastAdmission?.expiresAtMs ?? Infinity);
+    if (isSame && lastAdmission !== undefined) return lastAdmission;
+    const admission = admitTo(key, facts);
+    lastKey = key;
+    lastAdmission = isRefusal(admission) ? undefined : admission;
+    return admission;
   }
 
   /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
@@ -160,7 +203,7 @@ export function startSession(
       }
       if (!isWhole || replies.size > 0) send(client, mergeAnswers(judged, replies, replyOptions));
       batchCount--;
-      work().catch(fail);
+      work();
     }
     next(0);
   }
@@ -181,17 +224,14 @@ export function startSession(
     if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
     // Text would go to the upstream in two pieces, its frame's head and what it masks; bytes go in one.
     const bytes = to === upstream && typeof data === 'string' ? Buffer.from(data) : data;
-    to.send(bytes, { binary: isBinary }, () => {
-      if (heldUp.has(to)) silent.delete(to);
-      if (to === client && upstream.isPaused && client.bufferedAmount <= MAX_WAITING_BYTES) upstream.resume();
-      if (waiting.length > 0) work().catch(fail);
-    });
+    corkForTurn(connections.get(to)!);
+    to.send(bytes, { binary: isBinary });
   }
 
-  async function lookAgain(): Promise<void> {
-    const admission = await admit(facts, store);
+  function lookAgain(key: Lookup): void {
+    const admission = admitted(key);
     if (!isRefusal(admission) || client.readyState !== WebSocket.OPEN) return;
-    report(admission, facts, 0);
+    report(admission, facts, performance.now());
     closeFor(admission.refused);
   }
 
@@ -212,20 +252,19 @@ export function startSession(
 
   return {
     recheck() {
-      lookAgain().catch(fail);
+      Promise.resolve(store.get(facts.apiKey)).then(lookAgain).catch(fail);
     },
     ping() {
       for (const socket of [client, upstream]) {
         if (socket.readyState !== WebSocket.OPEN) continue;
-        // Of a socket that is not read from nothing can be heard.
-        if (silent.has(socket) && !socket.isPaused) {
+        const taken = bytesTaken(connections.get(socket));
+        // A pong has to wait behind what is still to be taken: then that some of it has been is sign enough. And of a
+        // socket that is not read from nothing can be heard.
+        if (taken <= (silent.get(socket) ?? -1) && !socket.isPaused) {
           socket.terminate();
           continue;
         }
-        silent.add(socket);
-        // A pong has to wait behind what is still to be taken; then that it is being taken is sign enough.
-        if (socket.bufferedAmount > 0) heldUp.add(socket);
-        else heldUp.delete(socket);
+        silent.set(socket, socket.bufferedAmount > 0 ? taken : Infinity);
         socket.ping();
       }
     },
@@ -238,6 +277,10 @@ function closeSocket(socket: WebSocket, code: number, reason: Buffer | string = 
   if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
   else if (code === NO_STATUS) socket.close();
   else socket.close(code, reason);
+}
+
+function bytesTaken(connection: Duplex | undefined): number {
+  return connection instanceof Socket ? connection.bytesWritten - connection.writableLength : 0;
 }
 
 /** Bytes that a message takes while it waits, what holds it included: many empty ones are not free. */

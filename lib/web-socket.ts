@@ -74,11 +74,11 @@ export function createWebSocketGuard(
     const refusal = isRefusal(admission) ? admission : noRoom(facts);
     if (refusal === undefined) {
       handshakes.handleUpgrade(req, socket, head, (client) => {
-        open(client, facts);
+        open(client, socket, facts);
       });
       return;
     }
-    report(refusal, facts, performance.now() - arrivedAt);
+    report(refusal, facts, arrivedAt);
     refuseOver(socket, req, facts, refusal);
   }
 
@@ -98,8 +98,8 @@ export function createWebSocketGuard(
     return (socketsByKey.get(apiKey) ?? 0) < maxSocketsPerKey ? undefined : refuse('TOO_MANY_SOCKETS');
   }
 
-  function open(client: WebSocket, facts: RequestFacts): void {
-    const session = startSession(client, facts, options, store, report);
+  function open(client: WebSocket, socket: Duplex, facts: RequestFacts): void {
+    const session = startSession(client, socket, facts, options, store, report);
     const { apiKey } = facts;
     sessions.add(session);
     socketsByKey.set(apiKey, (socketsByKey.get(apiKey) ?? 0) + 1);
