@@ -33,6 +33,9 @@ const ANSWERS_OWN_HEADERS: ReadonlySet<string> = new Set(['content-type', 'conte
 /** How long a caller may take nothing of its answer. */
 const CALLER_IDLE_MS = 120_000;
 
+/** Text that is longer is made bytes of once: Node would measure and encode it in steps, with copies. */
+const LONG_BODY = 16 * 1024;
+
 const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
 
 /**
@@ -49,7 +52,7 @@ class UpstreamRequest extends EventEmitter {
   constructor(
     readonly url: string,
     readonly headers: Readonly<Record<string, string | number>>,
-    private readonly body: string,
+    private readonly body: string | Buffer,
     readonly settle: (answer: IncomingMessage | Refusal) => void,
   ) {
     super();
@@ -112,8 +115,9 @@ export function createHandOff(options: ParsedOptions): HandOff {
     const answer = new Promise<IncomingMessage | Refusal>((resolver) => {
       resolve = resolver;
     });
-    const headers = headersFor(client, requestId, Buffer.byteLength(body));
-    const request = new UpstreamRequest(upstream.path, headers, body, settle);
+    const content = body.length > LONG_BODY ? Buffer.from(body) : body;
+    const headers = headersFor(client, requestId, Buffer.byteLength(content));
+    const request = new UpstreamRequest(upstream.path, headers, content, settle);
     const response = new UpstreamResponse();
     const timer = setTimeout(() => {
       settle(refuse('UPSTREAM_TIMEOUT'));
