@@ -25,9 +25,9 @@ export function writeReport(runs, isFull) {
     VERSIONED.map((name) => `${name} ${versionOf(name)}`).join(', ') + '.',
     '',
     'Every server has a process of its own, load and upstream one each. Servers are measured in turns, A B C A B C …; shown are medians',
-    'over the rounds, ± half the way from the least to the greatest. Latencies are those of a load that never pauses. CPU is user and',
-    "system time of the server's process for one request, and the steadier figure. Ratios are taken within each round. Where the number",
-    'of cores is small, load, upstream and server share them.',
+    'over the rounds, ± half the way from the first quartile to the third. Latencies are those of a load that never pauses. CPU is user',
+    "and system time of the server's process for one request, and the steadier figure. Ratios are taken within each round. Where the",
+    'number of cores is small, load, upstream and server share them.',
     '',
     ...runs.flatMap((run) => [
       '',

@@ -14,7 +14,7 @@ try {
   installOnce();
   const runs = [];
   for (const node of nodesToMeasure(isFull)) {
-    const rows = await compare(node, { isFull, only, rounds: isFull ? 5 : 3, ms: isFull ? 600 : 150 });
+    const rows = await compare(node, { isFull, only, rounds: isFull ? 15 : 3, ms: isFull ? 300 : 150 });
     const run = { name: node.name, rows };
     if (only === undefined) {
       console.log(`\n${node.name}: inside the process …`);

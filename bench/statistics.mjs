@@ -4,7 +4,9 @@ export function medianOf(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** From the least to the greatest, as a part of the median. */
+/** From the first to the third quartile, as a part of the median. */
 export function spreadOf(numbers) {
-  return (Math.max(...numbers) - Math.min(...numbers)) / medianOf(numbers);
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const quarter = Math.floor(sorted.length / 4);
+  return (sorted[sorted.length - 1 - quarter] - sorted[quarter]) / medianOf(numbers);
 }
