@@ -9,6 +9,7 @@ const WARM_UP_MS = 1200;
 
 /**
  * Measures every scenario on every server, in turns: A B C A B C …, so that what slows the machine down slows all.
+ * Servers start anew for each, because what one scenario has taught the engine weighs on the next.
  * @returns rows: scenario, server, and medians over the rounds with their spread.
  */
 export async function compare({ execPath, name }, { isFull, only = '', rounds, ms }) {
@@ -22,29 +23,28 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
       (SERVERS[server].needs !== 'redis' || redisSocket !== undefined) &&
       (SERVERS[server].needs !== 'node22' || hasVersion4),
   );
-  const started = {};
-  for (const server of wanted) {
-    const args = [server, String(upstreamPort), redisSocket ?? ''];
-    started[server] = await start('server.mjs', args, { execPath, execArgv: ['--expose-gc'] });
-  }
-
   const rows = [];
   for (const [scenario, { servers, isQuick, ...what }] of Object.entries(SCENARIOS)) {
     if (!scenario.includes(only) || !(isFull || isQuick)) continue;
-    const measured = servers.filter((server) => server in started);
+    const measured = servers.filter((server) => wanted.includes(server));
+    const started = [];
+    for (const server of measured) {
+      const args = [server, String(upstreamPort), redisSocket ?? ''];
+      started.push(await start('server.mjs', args, { execPath, execArgv: ['--expose-gc'] }));
+    }
     const slices = measured.map(() => []);
     // The first round warms up.
     for (let round = -1; round < rounds; round++) {
-      for (const [index, server] of measured.entries()) {
-        const { child, ready: port } = started[server];
+      for (const [index, { child, ready: port }] of started.entries()) {
         const slice = await load({ ...what, port, ms: round === -1 ? WARM_UP_MS : ms }, () => usageOf(child));
         if (round >= 0) slices[index].push(slice);
       }
     }
+    await Promise.all(started.map(({ child }) => end(child)));
     for (const [index, server] of measured.entries()) rows.push({ scenario, server, ...summaryOf(slices[index]) });
     printScenario(name, scenario, rows);
   }
-  await Promise.all([upstream, ...Object.values(started).map(({ child }) => child)].map(end));
+  await end(upstream);
   return rows;
 }
 
