@@ -97,12 +97,12 @@ class Parser {
   private readonly spans: number[] = [];
 
   // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
-  // `closers`, the kinds of the open containers, goes on, `depth` of them.
+  // `kinds` goes on, which of the `depth` open containers are arrays: a bit each, because there may be a million.
   private container: Container | undefined = undefined;
   private name = '';
   private readonly outer: Container[] = [];
   private readonly outerNames: string[] = [];
-  private readonly closers: number[] = [];
+  private readonly kinds: number[] = [];
   private depth = 0;
 
   constructor(text: string, limits: JsonLimits | typeof ANY_JSON) {
@@ -122,7 +122,7 @@ class Parser {
       if (++this.values > this.maxValues && !this.skips) {
         this.breakRule(`more than ${String(this.maxValues)} values`);
       }
-      if (this.depth === 1 && this.closers[0] === CLOSE_ARRAY) {
+      if (this.depth === 1 && this.closer() === CLOSE_ARRAY) {
         this.size++;
         if (this.rule === undefined) this.spans.push(this.i);
       }
@@ -149,7 +149,7 @@ class Parser {
 
       // It ends here, unless it is an empty container yet to be closed, and with it perhaps the containers around it.
       for (;;) {
-        const closer = this.depth === 0 ? undefined : this.closers[this.depth - 1];
+        const closer = this.closer();
         if (ended && !this.skips) {
           this.attach(value);
           if (this.depth === 1 && closer === CLOSE_ARRAY) this.spans.push(this.i);
@@ -281,7 +281,10 @@ class Parser {
 
   private open(closer: number): void {
     this.i++;
-    this.closers[this.depth++] = closer;
+    const word = this.depth >> 5;
+    const bit = 1 << (this.depth++ & 31);
+    const kinds = this.kinds[word] ?? 0;
+    this.kinds[word] = closer === CLOSE_ARRAY ? kinds | bit : kinds & ~bit;
     this.skips ||= this.depth > this.keptDepth;
     if (this.skips) return;
     if (this.depth > this.maxDepth) {
@@ -293,6 +296,13 @@ class Parser {
       this.outerNames.push(this.name);
     }
     this.container = closer === CLOSE_ARRAY ? [] : {};
+  }
+
+  /** What ends the innermost open container. */
+  private closer(): number | undefined {
+    if (this.depth === 0) return undefined;
+    const innermost = this.depth - 1;
+    return (this.kinds[innermost >> 5]! >> (innermost & 31)) & 1 ? CLOSE_ARRAY : CLOSE_OBJECT;
   }
 
   private close(): JsonValue {
