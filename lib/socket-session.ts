@@ -133,13 +133,13 @@ export function startSession(
       while (waiting.length > 0 && hasRoom()) {
         const message = waiting.shift()!;
         waitingBytes -= costOf(message);
-        if (ended) continue;
+        if (ended) continue; // what the caller sent just before it closed is still handled
         const key = store.get(facts.apiKey);
         if (key instanceof Promise) {
           key.then((read) => handle(message, read)).then(workOn, fail);
           return;
         }
-        handle(message, key); // also what the caller sent just before it closed
+        handle(message, key);
       }
     } catch {
       fail();
@@ -176,8 +176,9 @@ export function startSession(
 
   /** Decided anew when the settings are others than for the last message, or the secret has expired since. */
   function admitted(key: Lookup): Admission | Refusal {
-    const isSame = key === lastKey && Date.now() < (lastAdmission?.expiresAtMs ?? Infinity);
-    if (isSame && lastAdmission !== undefined) return lastAdmission;
+    if (lastAdmission !== undefined && key === lastKey && Date.now() < (lastAdmission.expiresAtMs ?? Infinity)) {
+      return lastAdmission;
+    }
     const admission = admitTo(key, facts);
     lastKey = key;
     lastAdmission = isRefusal(admission) ? undefined : admission;
