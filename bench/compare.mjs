@@ -17,16 +17,14 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
   const redisSocket = await startRedis();
   if (redisSocket === undefined) console.log('There is no redis-server in PATH: RedisStore is not measured.');
   const hasVersion4 = Number(/(\d+)/.exec(name)[1]) >= 22;
-  const wanted = Object.keys(SERVERS).filter(
-    (server) =>
-      (isFull || QUICK_SERVERS.includes(server)) &&
-      (SERVERS[server].needs !== 'redis' || redisSocket !== undefined) &&
-      (SERVERS[server].needs !== 'node22' || hasVersion4),
-  );
+  const isMeasured = (server) =>
+    (isFull || QUICK_SERVERS.includes(server)) &&
+    (SERVERS[server].needs !== 'redis' || redisSocket !== undefined) &&
+    (SERVERS[server].needs !== 'node22' || hasVersion4);
   const rows = [];
   for (const [scenario, { servers, isQuick, ...what }] of Object.entries(SCENARIOS)) {
     if (!scenario.includes(only) || !(isFull || isQuick)) continue;
-    const measured = servers.filter((server) => wanted.includes(server));
+    const measured = servers.filter(isMeasured);
     const started = [];
     for (const server of measured) {
       const args = [server, String(upstreamPort), redisSocket ?? ''];
