@@ -523,8 +523,6 @@ describe('what each library says it is', () => {
   });
 });
 
-if (!hasCurl) console.warn('curl is not on this machine: its tests are skipped');
-
 (hasCurl ? describe : describe.skip)('curl', () => {
   const SHA3_DATA = `0x${'5a'.repeat(768 * 1024)}`;
   const big = JSON.stringify(call('web3_sha3', [SHA3_DATA]));

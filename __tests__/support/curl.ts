@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
 export const hasCurl = spawnSync('curl', ['--version']).status === 0;
+if (!hasCurl) console.warn('curl is not on this machine: what it is needed for is not tested');
 
 export interface Finished {
   readonly code: number | null;
