@@ -108,7 +108,7 @@ describe('loading', () => {
 
   test('its inside is not for import', async () => {
     const { stdout } = await expectSuccess(
-      node('-e', `try { require('rpc-guard/dist/options.js') } catch (error) { console.log(error.code) }`),
+      node('-e', `try { require('rpc-guard/dist/options/options.js') } catch (error) { console.log(error.code) }`),
     );
     expect(stdout).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n');
   });

@@ -4,12 +4,12 @@ import { CONTRACT, LISTED_KEY, OPEN_KEY, ORIGIN, SECRET, SETTINGS, USER_AGENT, l
 import { medianOf } from './statistics.mjs';
 
 const require = createRequire(import.meta.url);
-const { admit, checkCall } = require('../dist/chain.js');
-const { judgeBody, serialiseAll } = require('../dist/batch.js');
-const { addressTable } = require('../dist/allowlists/address-params.js');
-const { compileKeySettings, parseKeySettings } = require('../dist/key-settings.js');
+const { admit, checkCall } = require('../dist/policy/authorize.js');
+const { judgeBody, serialiseAll } = require('../dist/policy/evaluate-body.js');
+const { addressTable } = require('../dist/allowlists/address-table.js');
+const { compileKeySettings, parseKeySettings } = require('../dist/settings/key-settings.js');
 const { parseCalls, serialiseCall } = require('../dist/json-rpc/call.js');
-const { cachedStore } = require('../dist/stores/cached-store.js');
+const { cachedStore } = require('../dist/stores/settings-cache.js');
 const { MemoryStore } = require('../dist/index.js');
 
 const isFull = process.argv.includes('--full');

@@ -35,7 +35,7 @@ async function guard(options, { upstreamPort }, store) {
 
 async function redisStore({ redisSocket }) {
   const { createClient } = require('redis');
-  const { RedisStore } = require('../dist/stores/redis-store.js');
+  const { RedisStore } = require('../dist/stores/redis.js');
   const client = createClient({ socket: { path: redisSocket }, disableOfflineQueue: true });
   await client.on('error', () => undefined).connect();
   const store = new RedisStore({ client });

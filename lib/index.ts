@@ -4,7 +4,7 @@ export { rpcGuardAdmin } from './admin/rpc-guard-admin';
 export type { RpcGuardAdmin, RpcGuardAdminOptions } from './admin/rpc-guard-admin';
 export { RpcGuardError } from './errors';
 export type { RpcGuardErrorCode } from './errors';
-export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './key-settings';
+export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './settings/key-settings';
 export { KeyManager } from './keys/key-manager';
 export type {
   AuditAction,
@@ -22,15 +22,16 @@ export type {
   SecretView,
 } from './keys/key-manager';
 export type { Logger } from './logger';
-export { DEFAULT_BLOCKED_METHODS } from './options';
-export type { CreateProxyMiddleware, Decision, RpcGuardOptions } from './options';
-export type { AddressParams } from './allowlists/address-params';
-export type { Reason } from './refusals';
+export { DEFAULT_BLOCKED_METHODS } from './options/options';
+export type { Decision, RpcGuardOptions } from './options/options';
+export type { CreateProxyMiddleware } from './upstream/http-client';
+export type { AddressParams } from './allowlists/address-table';
+export type { Reason } from './policy/refusals';
 export { rpcGuard } from './rpc-guard';
 export type { RpcGuard } from './rpc-guard';
-export { generateApiKey, generateSecret, hashSecret } from './secret';
-export { FileStore } from './stores/file-store';
-export type { FileStoreOptions } from './stores/file-store';
-export { MemoryStore } from './stores/memory-store';
+export { generateApiKey, generateSecret, hashSecret } from './settings/secret';
+export { FileStore } from './stores/file';
+export type { FileStoreOptions } from './stores/file';
+export { MemoryStore } from './stores/memory';
 export type { SettingsStore, WritableSettingsStore } from './stores/settings-store';
-export type { UpstreamOption } from './upstream';
+export type { UpstreamOption } from './upstream/upstream-url';

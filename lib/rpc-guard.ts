@@ -1,24 +1,24 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
-import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './batch';
-import type { JudgedCalls, Replies } from './batch';
-import { discardBody, readBody } from './body';
-import { dropRest, hasGone, whenGone } from './caller';
-import { admit } from './chain';
-import { createReporter } from './decisions';
+import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from './policy/evaluate-body';
+import type { JudgedCalls, Replies } from './policy/evaluate-body';
+import { discardBody, readBody } from './http/request-body';
+import { dropRest, hasGone, whenGone } from './http/client-connection';
+import { admit } from './policy/authorize';
+import { createReporter } from './observe/decision-log';
 import { RpcGuardError } from './errors';
 import { serialiseBatch } from './json-rpc/call';
 import { describeError } from './logger';
-import { parseOptions } from './options';
-import type { RpcGuardOptions } from './options';
-import { createHandOff, readAnswer, relay } from './proxy';
-import { REFUSALS, isRefusal, refusalReply, refuse } from './refusals';
-import type { Refusal } from './refusals';
-import { keyHint, requestFacts } from './request-facts';
-import type { RequestFacts } from './request-facts';
-import { cachedStore } from './stores/cached-store';
-import { createWebSocketGuard } from './web-socket';
-import type { Upgrade } from './web-socket';
+import { parseOptions } from './options/options';
+import type { RpcGuardOptions } from './options/options';
+import { createHandOff, readAnswer, relay } from './upstream/http-client';
+import { REFUSALS, isRefusal, refusalReply, refuse } from './policy/refusals';
+import type { Refusal } from './policy/refusals';
+import { keyHint, requestFacts } from './request/request-facts';
+import type { RequestFacts } from './request/request-facts';
+import { cachedStore } from './stores/settings-cache';
+import { createWebSocketGuard } from './websocket/upgrade';
+import type { Upgrade } from './websocket/upgrade';
 
 /** Express middleware, for Express 4 and 5. */
 export interface RpcGuard {

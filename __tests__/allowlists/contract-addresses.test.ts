@@ -1,4 +1,4 @@
-import { addressTable } from '../../lib/allowlists/address-params';
+import { addressTable } from '../../lib/allowlists/address-table';
 import { contractAddresses } from '../../lib/allowlists/contract-addresses';
 import { rpcCall } from '../support/pieces';
 

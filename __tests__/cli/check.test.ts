@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSecret } from '../../lib';
-import type { DryRun } from '../../lib/dry-run';
+import type { DryRun } from '../../lib/explain/dry-run';
 import { cli, newFile, temporary } from '../support/cli';
 import type { CliOptions } from '../support/cli';
 

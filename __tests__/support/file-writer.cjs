@@ -3,7 +3,7 @@
  * It says "ready", waits for a line, writes all at once, and says which contested write it made, if any.
  */
 require('./typescript.cjs');
-const { FileStore } = require('../../lib/stores/file-store.ts');
+const { FileStore } = require('../../lib/stores/file.ts');
 
 const [path, name, count] = process.argv.slice(2);
 const store = new FileStore(path);

@@ -6,8 +6,8 @@
 require('./typescript.cjs');
 const express = require('express');
 const { rpcGuard } = require('../../lib/index.ts');
-const { PostgresStore } = require('../../lib/stores/postgres-store.ts');
-const { RedisStore } = require('../../lib/stores/redis-store.ts');
+const { PostgresStore } = require('../../lib/stores/postgres.ts');
+const { RedisStore } = require('../../lib/stores/redis.ts');
 
 const { kind, connection, table, upstream, staleIfErrorMs } = JSON.parse(process.argv[2]);
 const lines = [];

@@ -1,7 +1,7 @@
 import { parseCalls } from '../../lib/json-rpc/call';
 import type { RpcCall } from '../../lib/json-rpc/call';
 import type { Logger } from '../../lib/logger';
-import type { RequestFacts } from '../../lib/request-facts';
+import type { RequestFacts } from '../../lib/request/request-facts';
 
 export const KEY = '0123456789abcdef0123456789abcdef';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
-import { parseCredentials } from '../steps/verify-secret';
+import { parseCredentials } from '../policy/authenticators/basic-secret';
 import { setActor } from './actor';
 
 export interface BasicAuthAdminOptions {

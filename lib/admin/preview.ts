@@ -1,8 +1,8 @@
 import * as allowlists from '../allowlists';
 import type { Allowlist } from '../allowlists/allowlist';
-import type { AddressTable } from '../allowlists/address-params';
-import type { AllowlistType } from '../key-settings';
-import type { RequestFacts } from '../request-facts';
+import type { AddressTable } from '../allowlists/address-table';
+import type { AllowlistType } from '../settings/key-settings';
+import type { RequestFacts } from '../request/request-facts';
 
 export interface Preview {
   readonly entries: readonly { readonly entry: string; readonly problem: string | null }[];

@@ -1,10 +1,10 @@
-import { dryRun } from '../dry-run';
-import type { DryRun } from '../dry-run';
+import { dryRun } from '../explain/dry-run';
+import type { DryRun } from '../explain/dry-run';
 import { RpcGuardError } from '../errors';
-import type { ParsedOptions } from '../options';
-import { readAnswer } from '../proxy';
-import type { HandOff } from '../proxy';
-import { REFUSALS, isRefusal } from '../refusals';
+import type { ParsedOptions } from '../options/options';
+import { readAnswer } from '../upstream/http-client';
+import type { HandOff } from '../upstream/http-client';
+import { REFUSALS, isRefusal } from '../policy/refusals';
 import { stored } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { invalidRequest } from './api-error';

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
-import { ALLOWLIST_TYPES } from '../key-settings';
-import type { AllowlistType } from '../key-settings';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType } from '../settings/key-settings';
 import { ApiError, invalidRequest } from './api-error';
 
 const MAX_TEXTS = 200;

@@ -1,6 +1,6 @@
 import type { RpcCall } from '../json-rpc/call';
-import type { RequestFacts } from '../request-facts';
-import type { AddressTable } from './address-params';
+import type { RequestFacts } from '../request/request-facts';
+import type { AddressTable } from './address-table';
 
 /** How entries of one type are checked and matched. A type is one file that exports one of these. */
 interface AllowlistOf<Matcher> {

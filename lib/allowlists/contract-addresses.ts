@@ -1,4 +1,4 @@
-import { queriedAddresses } from './address-params';
+import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { hashPassword } from '../admin/basic-auth-admin';
 import { examples } from './arguments';
-import { askHidden, isAttended, readPiped } from './ask';
-import { usage } from './failure';
-import { openOutput } from './print';
+import { askHidden, isAttended, readPiped } from './prompt';
+import { usage } from './exit';
+import { openOutput } from './output';
 
 export function addAdmin(program: Command): void {
   const admin = program.command('admin').helpCommand(false).summary('make what the login of the dashboard is given');

@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
-import type { AllowlistType } from '../key-settings';
+import type { AllowlistType } from '../settings/key-settings';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-manager';
-import { MemoryStore } from '../stores/memory-store';
+import { MemoryStore } from '../stores/memory';
 import { MAX_ATTEMPTS, isStale } from '../stores/settings-store';
 import { addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
-import { confirm } from './ask';
-import { inSession, storedKey } from './session';
-import type { Session } from './session';
+import { confirm } from './prompt';
+import { inSession, storedKey } from './with-store';
+import type { Session } from './with-store';
 import { showKey } from './show-key';
 
 interface RemoveOptions extends ChangeFlags {

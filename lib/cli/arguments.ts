@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { ALLOWLIST_TYPES } from '../key-settings';
-import type { AllowlistType, Allowlists } from '../key-settings';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType, Allowlists } from '../settings/key-settings';
 
 const UNITS: Readonly<Record<string, number>> = {
   s: 1000,

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { dryRun } from '../dry-run';
-import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../dry-run';
-import { parseOptions } from '../options';
-import { API_KEY, requestFacts } from '../request-facts';
+import { dryRun } from '../explain/dry-run';
+import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../explain/dry-run';
+import { parseOptions } from '../options/options';
+import { API_KEY, requestFacts } from '../request/request-facts';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { collect, examples } from './arguments';
-import { askHidden, isAttended, readPiped } from './ask';
-import { parseCurlLine } from './curl-line';
-import type { CurlRequest } from './curl-line';
-import { CliError, EXIT, usage } from './failure';
-import { indent, paint, printable, table } from './print';
-import type { Cell, Terminal } from './print';
-import { inSession, readable } from './session';
-import type { Session } from './session';
+import { askHidden, isAttended, readPiped } from './prompt';
+import { parseCurlLine } from './parse-curl';
+import type { CurlRequest } from './parse-curl';
+import { CliError, EXIT, usage } from './exit';
+import { indent, paint, printable, table } from './output';
+import type { Cell, Terminal } from './output';
+import { inSession, readable } from './with-store';
+import type { Session } from './with-store';
 import { splitWords } from './shell-words';
 
 interface CheckOptions {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
-import { EXIT, failureOf } from './failure';
+import { EXIT, failureOf } from './exit';
 import { makeProgram } from './program';
 
 /** What is still open is given this long after the work is done. */

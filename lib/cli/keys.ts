@@ -1,16 +1,16 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { ALLOWLIST_TYPES } from '../key-settings';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
 import type { KeyView } from '../keys/key-manager';
 import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry, parseWhole } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
-import { confirm } from './ask';
-import { CliError, usage } from './failure';
-import { table } from './print';
-import type { Cell, Terminal } from './print';
-import { inSession, readable, storedKey } from './session';
-import type { Session } from './session';
+import { confirm } from './prompt';
+import { CliError, usage } from './exit';
+import { table } from './output';
+import type { Cell, Terminal } from './output';
+import { inSession, readable, storedKey } from './with-store';
+import type { Session } from './with-store';
 import { ago, showKey, stateOf } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { RpcGuardError } from '../errors';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
-import { FileStore } from '../stores/file-store';
-import { PostgresStore } from '../stores/postgres-store';
-import type { PostgresPool } from '../stores/postgres-store';
-import { RedisStore } from '../stores/redis-store';
-import type { IoRedisClient, NodeRedisClient } from '../stores/redis-store';
+import { FileStore } from '../stores/file';
+import { PostgresStore } from '../stores/postgres';
+import type { PostgresPool } from '../stores/postgres';
+import { RedisStore } from '../stores/redis';
+import type { IoRedisClient, NodeRedisClient } from '../stores/redis';
 import type { WritableSettingsStore } from '../stores/settings-store';
-import { storeFailed, usage } from './failure';
+import { storeFailed, usage } from './exit';
 
 export interface OpenStore {
   readonly store: WritableSettingsStore;

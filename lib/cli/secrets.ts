@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { KeyView } from '../keys/key-manager';
 import { addExpectVersion, addListOptions, examples, listsOf, parseDuration, parseExpiry } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
-import { confirm } from './ask';
-import { usage } from './failure';
-import { inSession, storedKey } from './session';
-import type { Session } from './session';
+import { confirm } from './prompt';
+import { usage } from './exit';
+import { inSession, storedKey } from './with-store';
+import type { Session } from './with-store';
 import { showKey, when } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 

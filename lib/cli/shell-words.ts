@@ -1,4 +1,4 @@
-import { usage } from './failure';
+import { usage } from './exit';
 
 export interface ShellWords {
   readonly words: readonly string[];

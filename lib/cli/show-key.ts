@@ -1,10 +1,10 @@
-import { ALLOWLIST_TYPES } from '../key-settings';
-import type { Allowlists } from '../key-settings';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../keys/key-manager';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
-import { indent, paint, table } from './print';
-import type { Cell, Output, Terminal } from './print';
+import { indent, paint, table } from './output';
+import type { Cell, Output, Terminal } from './output';
 
 /** The key, and what is surprising in it, as the result of a command. */
 export function showKey(output: Output, key: KeyView): void {

@@ -1,8 +1,8 @@
 import type { KeyView, MadeSecret } from '../keys/key-manager';
 import { warningsOf } from '../keys/warnings';
-import { usage } from './failure';
-import { table } from './print';
-import type { Output } from './print';
+import { usage } from './exit';
+import { table } from './output';
+import type { Output } from './output';
 import { noteWarnings, when } from './show-key';
 
 /** A secret goes to stdout this once. */

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import * as allowlists from '../allowlists';
 import { RpcGuardError } from '../errors';
-import { ALLOWLIST_TYPES, MAX_SECRETS, parseKeySettings } from '../key-settings';
-import type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from '../key-settings';
+import { ALLOWLIST_TYPES, MAX_SECRETS, parseKeySettings } from '../settings/key-settings';
+import type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from '../settings/key-settings';
 import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
-import { API_KEY, keyHint } from '../request-facts';
-import { generateApiKey, generateSecret, hashSecret } from '../secret';
+import { API_KEY, keyHint } from '../request/request-facts';
+import { generateApiKey, generateSecret, hashSecret } from '../settings/secret';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 

@@ -1,4 +1,4 @@
-import type { AllowlistType } from '../key-settings';
+import type { AllowlistType } from '../settings/key-settings';
 import type { KeyView } from './key-manager';
 
 /** Settings that are right and may still surprise. */

@@ -1,6 +1,6 @@
 import { RpcGuardError } from '../errors';
-import { parseKeySettings } from '../key-settings';
-import type { KeySettings, KeySettingsInput } from '../key-settings';
+import { parseKeySettings } from '../settings/key-settings';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { describeError } from '../logger';
 
 /**

@@ -1,0 +1,644 @@
+import { addressTable, queriedAddresses } from '../../lib/allowlists/address-table';
+import type { AddressParams } from '../../lib/allowlists/address-table';
+import { contractAddresses } from '../../lib/allowlists/contract-addresses';
+import { serialiseCall } from '../../lib/json-rpc/call';
+import { rpcCall } from '../support/pieces';
+
+const A = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const B = '0x00000000000000000000000000000000000000bb';
+const OTHER = '0x1111111111111111111111111111111111111111';
+const HASH = `0x${'ab'.repeat(32)}`;
+const DATA = '0x70a08231';
+const table = addressTable({});
+
+function addressesOf(method: string, params: readonly unknown[] | string = []): readonly unknown[] | undefined {
+  return queriedAddresses(rpcCall(method, params), table);
+}
+
+/** Whether the call passes a list of `A` and `B`. */
+function passes(method: string, params: readonly unknown[] | string = [], rows = table): boolean {
+  return contractAddresses.compile([A, B])(rpcCall(method, params), rows);
+}
+
+type Params = readonly unknown[];
+/** A method, where its address stands in its params, and the most positions that its params have. */
+type Row = readonly [method: string, params: (address: unknown) => Params, positions: number];
+
+const callRows: readonly Row[] = [
+  ['eth_call', (to) => [{ from: OTHER, to, data: DATA }, 'latest'], 4],
+  ['eth_estimateGas', (to) => [{ to, value: '0x0' }], 4],
+  ['eth_createAccessList', (to) => [{ to, input: DATA }, 'pending'], 4],
+  ['debug_traceCall', (to) => [{ to }, 'latest', { tracer: 'callTracer' }], 3],
+  ['trace_call', (to) => [{ to }, ['trace'], 'latest'], 5],
+  ['eth_sendTransaction', (to) => [{ from: OTHER, to }], 1],
+  ['eth_signTransaction', (to) => [{ from: OTHER, to }], 1],
+];
+const accountRows: readonly Row[] = [
+  ['eth_getBalance', (account) => [account, 'latest'], 2],
+  ['eth_getCode', (account) => [account, '0x10'], 2],
+  ['eth_getStorageAt', (account) => [account, '0x0', 'latest'], 3],
+  ['eth_getTransactionCount', (account) => [account, { blockHash: HASH, requireCanonical: true }], 2],
+  ['eth_getProof', (account) => [account, ['0x0', HASH], 'latest'], 3],
+  ['eth_getAccount', (account) => [account, 'latest'], 2],
+  ['ots_hasCode', (account) => [account, 'latest'], 2],
+];
+const filterRows: readonly Row[] = [
+  ['eth_getLogs', (address) => [{ address, fromBlock: '0x1', topics: [HASH, null, [HASH]] }], 1],
+  ['eth_newFilter', (address) => [{ address }], 1],
+  ['eth_subscribe', (address) => ['logs', { address, topics: [] }], 2],
+];
+const manyRows: readonly Row[] = [
+  ['eth_simulateV1', (to) => [{ blockStateCalls: [{ calls: [{ to: A }, { to }] }] }, 'latest'], 2],
+  ['eth_simulateV1', (to) => [{ blockStateCalls: [{ calls: [{ to: A }] }, { calls: [{ to }] }] }], 2],
+  ['eth_callMany', (to) => [[{ transactions: [{ to: A }, { to }] }], { blockNumber: 'latest' }], 4],
+  ['eth_callMany', (to) => [[{ transactions: [{ to: A }] }, { transactions: [{ to }] }]], 4],
+  [
+    'trace_callMany',
+    (to) => [
+      [
+        [{ to: A }, ['trace']],
+        [{ to }, ['vmTrace']],
+      ],
+      'latest',
+    ],
+    2,
+  ],
+  ['debug_traceCallMany', (to) => [[{ transactions: [{ to: A }, { to }] }], { blockNumber: '0x1' }], 3],
+  ['trace_filter', (fromAddress) => [{ fromAddress: [A, fromAddress], toAddress: [B] }], 1],
+  ['trace_filter', (toAddress) => [{ fromAddress: [A], toAddress: [toAddress] }], 1],
+];
+const rows = [...callRows, ...accountRows, ...filterRows, ...manyRows];
+
+describe.each(rows)('%s', (method, params, positions) => {
+  test('passes with a listed address', () => {
+    expect(passes(method, params(A))).toBe(true);
+    expect(addressesOf(method, params(B))).toContain(B);
+  });
+
+  test('is refused with another one', () => {
+    expect(passes(method, params(OTHER))).toBe(false);
+  });
+
+  test.each([null, '', '0x', [], {}, 7, true, [[]], [null], [A, null], { to: A }, 'vitalik.eth', `0X${A.slice(2)}`])(
+    'is refused with %j where the address stands',
+    (it) => {
+      expect(passes(method, params(it))).toBe(false);
+    },
+  );
+
+  test('is refused without any', () => {
+    expect(passes(method, params(undefined))).toBe(false);
+    expect(passes(method, [])).toBe(false);
+    expect(passes(method, '[{}]')).toBe(false);
+  });
+
+  test('is refused with more positions than it has', () => {
+    const filled = [...params(A), ...Array<unknown>(positions).fill(null)];
+    for (const extra of ['latest', null, {}, [], A]) {
+      expect(passes(method, [...filled.slice(0, positions), extra])).toBe(false);
+    }
+  });
+
+  test('is refused with JSON in a string where an object, an array or a block stands', () => {
+    const good = params(A);
+    for (const [n, value] of good.entries()) {
+      const other = [...good];
+      other[n] = JSON.stringify(typeof value === 'string' ? { to: value } : value);
+      if (other[n] !== value) expect(passes(method, other)).toBe(false);
+    }
+  });
+
+  test('is refused when its first positions are swapped for arrays', () => {
+    expect(passes(method, [params(A)])).toBe(false);
+    const [first, ...rest] = params(A);
+    expect(passes(method, [[[first]], ...rest])).toBe(false);
+  });
+});
+
+describe.each(callRows)('%s', (method, params) => {
+  test('takes no heed of other addresses that it names', () => {
+    const [call, ...rest] = params(A);
+    const more = { ...(call as object), from: OTHER, accessList: [{ address: OTHER, storageKeys: [] }] };
+    expect(addressesOf(method, [more, ...rest])).toEqual([A]);
+  });
+
+  test('is refused when it creates a contract', () => {
+    const [call, ...rest] = params(A);
+    expect(passes(method, [{ ...(call as object), to: undefined, data: DATA }, ...rest])).toBe(false);
+  });
+
+  test.each(['TO', 'To', 'tO', 't\\u004f', '\\u0054o'])(
+    'is refused with a member %s, beside to or without it',
+    (name) => {
+      const text = JSON.stringify(params(A));
+      expect(passes(method, text.replace('"to":', `"${name}":"${A}","to":`))).toBe(false);
+      expect(passes(method, text.replace('"to":', `"${name}":`))).toBe(false);
+    },
+  );
+});
+
+describe.each(filterRows)('%s', (method, params) => {
+  test('takes one address or an array of them', () => {
+    expect(addressesOf(method, params(A))).toEqual([A]);
+    expect(addressesOf(method, params([A, B]))).toEqual([A, B]);
+  });
+
+  test.each([[[A, OTHER]], [[OTHER, A]], [[A, '']], [[A, null]], [[A, [A]]], [[A, { address: A }]], [[[A]]]])(
+    'is refused with %j',
+    (addresses) => {
+      expect(passes(method, params(addresses))).toBe(false);
+    },
+  );
+
+  test.each(['ADDRESS', 'Address', 'addresS', 'addre\u017fs', 'addres\u017f', 'addre\\u017fs', 'ADDRE\u017f\u017f'])(
+    'is refused with a member %j, beside address or without it',
+    (name) => {
+      const text = JSON.stringify(params(A));
+      expect(passes(method, text.replace('"address":', `"${name}":"${A}","address":`))).toBe(false);
+      expect(passes(method, text.replace('"address":', `"${name}":`))).toBe(false);
+    },
+  );
+});
+
+describe('a state override', () => {
+  const code = { [A]: { code: '0x6000' } };
+  const withOverride: readonly (readonly [method: string, params: (override: unknown) => Params])[] = [
+    ['eth_call', (override) => [{ to: A }, 'latest', override]],
+    ['eth_estimateGas', (override) => [{ to: A }, 'latest', override]],
+    ['eth_createAccessList', (override) => [{ to: A }, 'latest', override]],
+    ['trace_call', (override) => [{ to: A }, ['trace'], 'latest', override]],
+    ['debug_traceCall', (stateOverrides) => [{ to: A }, 'latest', { stateOverrides }]],
+    ['eth_simulateV1', (stateOverrides) => [{ blockStateCalls: [{ stateOverrides, calls: [{ to: A }] }] }]],
+    [
+      'eth_simulateV1',
+      (stateOverrides) => [{ blockStateCalls: [{ calls: [{ to: A }] }, { stateOverrides, calls: [{ to: A }] }] }],
+    ],
+    ['eth_callMany', (override) => [[{ transactions: [{ to: A }] }], { blockNumber: 'latest' }, override]],
+    [
+      'debug_traceCallMany',
+      (stateOverrides) => [[{ transactions: [{ to: A }] }], { blockNumber: '0x1' }, { stateOverrides }],
+    ],
+  ];
+
+  test.each(withOverride)('of nothing passes in %s', (method, params) => {
+    expect(passes(method, params({}))).toBe(true);
+    expect(passes(method, params(undefined))).toBe(true);
+  });
+
+  test.each(withOverride)('of anything else is refused in %s', (method, params) => {
+    const overrides = [
+      code,
+      { [OTHER]: { code: '0x6000' } },
+      { [A]: { balance: '0x1' } },
+      { [A]: { state: {} } },
+      { [A]: { stateDiff: { '0x0': '0x1' } } },
+      { [A]: { movePrecompileToAddress: OTHER } },
+      { [A]: {} },
+      { '': {} },
+      [],
+      [code],
+      JSON.stringify(code),
+      '',
+      '{}',
+      'latest',
+      0,
+      1,
+      true,
+      false,
+    ];
+    for (const override of overrides) expect(passes(method, params(override))).toBe(false);
+  });
+
+  test.each(['stateoverrides', 'StateOverrides', 'STATEOVERRIDES', '\u017ftateOverrides', 'stateOverride\u017f'])(
+    'under the name %j is refused, beside the name itself or alone',
+    (name) => {
+      const traced = (config: object) => passes('debug_traceCall', [{ to: A }, 'latest', config]);
+      expect(traced({ [name]: code })).toBe(false);
+      expect(traced({ stateOverrides: {}, [name]: code })).toBe(false);
+      const simulated = (block: object) =>
+        passes('eth_simulateV1', [{ blockStateCalls: [{ ...block, calls: [{ to: A }] }] }]);
+      expect(simulated({ [name]: code })).toBe(false);
+      expect(simulated({ stateOverrides: {}, [name]: code })).toBe(false);
+      const many = (config: object) => passes('debug_traceCallMany', [[{ transactions: [{ to: A }] }], {}, config]);
+      expect(many({ [name]: code })).toBe(false);
+    },
+  );
+
+  test('stands nowhere that the guard does not look', () => {
+    for (const params of [
+      [{ to: A }, 'latest', null, {}, code],
+      [{ to: A }, 'latest', {}, {}, code],
+      [{ to: A }, { blockHash: HASH, stateOverrides: code }],
+      [{ to: A }, code],
+      [{ to: A }, [code]],
+    ]) {
+      expect(passes('eth_call', params)).toBe(false);
+    }
+    expect(passes('eth_getBalance', [A, 'latest', code])).toBe(false);
+    expect(passes('eth_getBalance', [A, code])).toBe(false);
+    expect(passes('trace_call', [{ to: A }, ['trace'], code])).toBe(false);
+    expect(passes('trace_call', [{ to: A }, [code], 'latest'])).toBe(false);
+    expect(passes('trace_callMany', [[[{ to: A }, ['trace'], code]], 'latest'])).toBe(false);
+    expect(passes('trace_callMany', [[[{ to: A }, ['trace']]], 'latest', code])).toBe(false);
+    expect(passes('eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A }] }] }, 'latest', code])).toBe(false);
+    expect(passes('eth_callMany', [[{ transactions: [{ to: A }] }], code])).toBe(false);
+  });
+});
+
+describe('names inside what is inspected', () => {
+  test.each([
+    ['eth_simulateV1', [{ BlockStateCalls: [{ calls: [{ to: OTHER }] }], blockStateCalls: [{ calls: [{ to: A }] }] }]],
+    ['eth_simulateV1', [{ blocKStateCalls: [{ calls: [{ to: OTHER }] }], blockStateCalls: [{ calls: [{ to: A }] }] }]],
+    ['eth_simulateV1', [{ blockStateCallſ: [{ calls: [{ to: OTHER }] }], blockStateCalls: [{ calls: [{ to: A }] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A }], Calls: [{ to: OTHER }] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A }], callſ: [{ to: OTHER }] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A, TO: OTHER }] }] }]],
+    ['eth_callMany', [[{ transactions: [{ to: A }], Transactions: [{ to: OTHER }] }]]],
+    ['eth_callMany', [[{ transactions: [{ to: A }], tranſactions: [{ to: OTHER }] }]]],
+    ['eth_callMany', [[{ transactions: [{ to: A, To: OTHER }] }]]],
+    ['debug_traceCallMany', [[{ transactions: [{ to: A }], TRANSACTIONS: [{ to: OTHER }] }]]],
+    ['trace_callMany', [[[{ to: A, To: OTHER }, ['trace']]]]],
+    ['trace_filter', [{ toAddress: [A], ToAddress: [OTHER] }]],
+    ['trace_filter', [{ fromAddress: [A], fromaddress: [OTHER] }]],
+    ['trace_filter', [{ toAddress: [A], fromAddreſs: [OTHER] }]],
+    ['trace_filter', [{ fromAddress: [A], toAddreſſ: [OTHER] }]],
+    ['debug_traceCall', [{ to: A }, 'latest', { tracer: 'callTracer', Tracer: '{}' }]],
+    ['debug_traceCall', [{ to: A }, 'latest', { TRACER: '{}' }]],
+  ])('are refused in %s when case folding makes them one: %j', (method, params) => {
+    expect(passes(method, params)).toBe(false);
+  });
+
+  test('may be any other', () => {
+    expect(passes('eth_call', [{ to: A, FROM: OTHER, too: 1, t: 2 }])).toBe(true);
+  });
+});
+
+describe('several at once', () => {
+  test('every inner address is told', () => {
+    const calls = [{ to: A }, { to: B }, { to: OTHER }];
+    expect(addressesOf('eth_simulateV1', [{ blockStateCalls: [{ calls }, { calls: [{ to: A }] }] }])).toEqual([
+      A,
+      B,
+      OTHER,
+      A,
+    ]);
+    expect(addressesOf('eth_callMany', [[{ transactions: calls }, { transactions: [{ to: B }] }]])).toEqual([
+      A,
+      B,
+      OTHER,
+      B,
+    ]);
+    expect(addressesOf('trace_callMany', [calls.map((call) => [call, ['trace']]), 'latest'])).toEqual([A, B, OTHER]);
+    expect(addressesOf('eth_getStorageValues', [{ [A]: ['0x0'], [OTHER]: ['0x1'] }, 'latest'])).toEqual([A, OTHER]);
+    expect(addressesOf('trace_filter', [{ fromAddress: [A, OTHER], toAddress: [B] }])).toEqual([A, OTHER, B]);
+  });
+
+  test.each([
+    ['eth_simulateV1', [{ blockStateCalls: [] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{}] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A }] }, { calls: [] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: { calls: [{ to: A }] } }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: { to: A } }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [[{ to: A }]] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [null] }]],
+    ['eth_simulateV1', [[{ calls: [{ to: A }] }]]],
+    ['eth_callMany', [[]]],
+    ['eth_callMany', [[{}]]],
+    ['eth_callMany', [[{ transactions: [] }]]],
+    ['eth_callMany', [[{ to: A }]]],
+    ['eth_callMany', [{ transactions: [{ to: A }] }]],
+    ['eth_callMany', [[{ transactions: { to: A } }]]],
+    ['trace_callMany', [[]]],
+    ['trace_callMany', [[[]]]],
+    ['trace_callMany', [[{ to: A }]]],
+    ['trace_callMany', [[[['trace'], { to: A }]]]],
+    ['trace_callMany', [[[{ to: A }, 'trace']]]],
+    ['eth_getStorageValues', [{}]],
+    ['eth_getStorageValues', [[A]]],
+    ['eth_getStorageValues', [A]],
+    ['eth_getStorageValues', [{ [OTHER]: ['0x0'] }]],
+    ['eth_getStorageValues', [{ [A]: ['0x0'], [OTHER]: [] }]],
+    ['eth_getStorageValues', [{ [A.toUpperCase()]: ['0x0'] }]],
+    ['eth_getStorageValues', [{ [A]: { [OTHER]: ['0x0'] } }]],
+    ['eth_getStorageValues', [{ [A]: ['0x0'] }, 'latest', {}]],
+    ['trace_filter', [{}]],
+    ['trace_filter', [{ fromBlock: '0x1', toBlock: '0x2' }]],
+    ['trace_filter', [{ fromAddress: [] }]],
+    ['trace_filter', [{ fromAddress: [], toAddress: [A] }]],
+    ['trace_filter', [{ fromAddress: null, toAddress: [A] }]],
+    ['trace_filter', [{ fromAddress: [A], toAddress: [OTHER] }]],
+  ])('%s is refused with %j', (method, params) => {
+    expect(passes(method, params)).toBe(false);
+  });
+
+  test('the values of eth_getStorageValues pass with listed accounts', () => {
+    expect(passes('eth_getStorageValues', [{ [A]: ['0x0', HASH], [B]: ['0x0'] }, 'latest'])).toBe(true);
+  });
+});
+
+describe('methods that take no address pass', () => {
+  test.each<readonly [string, Params]>([
+    ['eth_blockNumber', []],
+    ['eth_chainId', []],
+    ['eth_gasPrice', []],
+    ['eth_maxPriorityFeePerGas', []],
+    ['eth_blobBaseFee', []],
+    ['eth_syncing', []],
+    ['eth_accounts', []],
+    ['eth_feeHistory', ['0x4', 'latest', [25, 75]]],
+    ['eth_feeHistory', [4, 'latest', [25.5, 75]]],
+    ['eth_getBlockByHash', [HASH, false]],
+    ['eth_getBlockByNumber', ['latest', true]],
+    ['eth_getBlockByNumber', ['0x10', false]],
+    ['eth_getBlockReceipts', ['latest']],
+    ['eth_getBlockReceipts', [{ blockHash: HASH }]],
+    ['eth_getBlockTransactionCountByNumber', ['latest']],
+    ['eth_getTransactionByHash', [HASH]],
+    ['eth_getTransactionByBlockHashAndIndex', [HASH, '0x0']],
+    ['eth_getTransactionByBlockNumberAndIndex', ['latest', '0x0']],
+    ['eth_getTransactionReceipt', [HASH]],
+    ['eth_sendRawTransaction', [`0x${'f8'.repeat(5000)}`]],
+    ['eth_newBlockFilter', []],
+    ['eth_newPendingTransactionFilter', []],
+    ['eth_getFilterChanges', ['0x1']],
+    ['eth_uninstallFilter', ['0x1']],
+    ['eth_subscribe', ['newHeads']],
+    ['eth_subscribe', ['newPendingTransactions']],
+    ['eth_subscribe', ['newPendingTransactions', true]],
+    ['eth_unsubscribe', ['0x9cef478923ff08bf67fde6c64013158d']],
+    ['net_version', []],
+    ['net_listening', []],
+    ['net_peerCount', []],
+    ['web3_clientVersion', []],
+    ['web3_sha3', ['0x68656c6c6f']],
+  ])('%s %j', (method, params) => {
+    expect(addressesOf(method, params)).toEqual([]);
+    expect(passes(method, params)).toBe(true);
+  });
+
+  test('without params too', () => {
+    expect(queriedAddresses({ id: '1', method: 'eth_blockNumber', params: undefined }, table)).toEqual([]);
+    expect(queriedAddresses({ id: '1', method: 'net_version', params: undefined }, table)).toEqual([]);
+  });
+
+  test('with an id digit for digit', () => {
+    expect(passes('eth_getFilterChanges', '[340282366920938463463374607431768211455]')).toBe(true);
+  });
+
+  test.each<readonly [string, Params]>([
+    ['eth_blockNumber', [A]],
+    ['eth_blockNumber', [{}]],
+    ['eth_chainId', [null]],
+    ['eth_getBlockByNumber', ['latest', true, A]],
+    ['eth_getBlockByNumber', ['latest', { to: A }]],
+    ['eth_getBlockByNumber', [['latest']]],
+    ['eth_getTransactionReceipt', [{ hash: HASH }]],
+    ['eth_getTransactionReceipt', [[HASH]]],
+    ['eth_getTransactionReceipt', [`["${HASH}"]`]],
+    ['eth_getTransactionReceipt', [`{"hash":"${HASH}"}`]],
+    ['eth_getFilterChanges', [{ address: OTHER }]],
+    ['eth_sendRawTransaction', [{ to: OTHER }]],
+    ['eth_subscribe', ['newHeads', { address: OTHER }]],
+    ['eth_subscribe', ['newPendingTransactions', { toAddress: [OTHER] }]],
+    ['eth_subscribe', [['logs', { address: A }]]],
+    ['eth_subscribe', [{ 0: 'logs' }]],
+    ['eth_subscribe', ['"logs"', { address: A }]],
+    ['web3_sha3', [{ to: OTHER }]],
+    ['web3_sha3', [['0x00']]],
+    ['net_version', ['{"to":"x"}']],
+  ])('but not with what they do not take: %s %j', (method, params) => {
+    expect(passes(method, params)).toBe(false);
+  });
+});
+
+describe('unknown methods are refused', () => {
+  test.each([
+    'acme_balance',
+    'eth_unknown',
+    'eth_getBalances',
+    'eth_call ',
+    'eth_calls',
+    'ETH_CALL',
+    'Eth_blockNumber',
+    'eth_Call',
+    'eth_blocknumber',
+    'debug_storageRange',
+    'debug_dumpBlock',
+    'debug_accountRange',
+    'debug_preimage',
+    'txpool_content',
+    'txpool_inspect',
+    'parity_allTransactions',
+    'alchemy_getTokenBalances',
+    'admin_peers',
+    'rpc.discover',
+    'net',
+    'web3',
+    'web3.sha3',
+    'Net_version',
+    'xnet_version',
+    'constructor',
+    '__proto__',
+    'toString',
+    'get',
+    'eth_subscription',
+    'debug_subscribe',
+    'eth_logs_subscribe',
+    'logs_subscribe',
+    '_subscribe',
+    'net_subscribe',
+    'web3_subscribe',
+    'net_x_subscribe',
+    'web3__subscribe',
+    'acme_subscribe',
+    'erigon_subscribe',
+  ])('%j', (method) => {
+    const trimmed = { id: '1', method, params: undefined };
+    expect(queriedAddresses(trimmed, table)).toBeUndefined();
+    for (const params of [[], [A], ['logs'], ['logs', { address: A }], ['newHeads']]) {
+      expect(queriedAddresses({ ...trimmed, params }, table)).toBeUndefined();
+    }
+  });
+
+  test.each([
+    ['logs', { address: OTHER }],
+    ['logs'],
+    ['logs', null],
+    ['logs', {}],
+    ['logs', { address: A }, { address: OTHER }],
+    ['Logs', { address: OTHER }],
+    ['logs ', { address: OTHER }],
+    ['LOGS'],
+    ['newheads'],
+    ['alchemy_minedTransactions'],
+    ['alchemy_pendingTransactions', { toAddress: [A] }],
+    ['__proto__'],
+    [''],
+    [null],
+    [],
+    [7],
+  ])('and so are unknown subscriptions and logs without a listed address: %j %j', (...params) => {
+    expect(passes('eth_subscribe', params)).toBe(false);
+  });
+});
+
+describe('a tracer', () => {
+  test.each(['callTracer', 'prestateTracer', '4byteTracer', 'flatCallTracer', 'noopTracer'])(
+    'that is built into nodes passes: %s',
+    (tracer) => {
+      expect(passes('debug_traceCall', [{ to: A }, 'latest', { tracer, tracerConfig: { onlyTopCall: true } }])).toBe(
+        true,
+      );
+      expect(passes('debug_traceTransaction', [HASH, { tracer }])).toBe(true);
+    },
+  );
+
+  test.each<readonly [tracer: unknown]>([
+    ['{result: function(ctx, db) { return db.getState(...) }, step() {}, fault() {}}'],
+    ['{}'],
+    [''],
+    [' callTracer'],
+    ['callTracer '],
+    ['CallTracer'],
+    ['callTracer;'],
+    ['muxTracer2'],
+    ['constructor'],
+    ['toString'],
+    [null],
+    [7],
+    [true],
+    [[]],
+    [['callTracer']],
+    [{ callTracer: {} }],
+    [{ toString: 'callTracer' }],
+  ])('of any other name could be code, and is refused: %j', (tracer) => {
+    expect(passes('debug_traceCall', [{ to: A }, 'latest', { tracer }])).toBe(false);
+    expect(passes('debug_traceCallMany', [[{ transactions: [{ to: A }] }], {}, { tracer }])).toBe(false);
+    expect(passes('debug_traceTransaction', [HASH, { tracer }])).toBe(false);
+    expect(passes('debug_traceBlockByNumber', ['latest', { tracer }])).toBe(false);
+  });
+
+  test.each([
+    'callTracer',
+    '{"tracer":"callTracer"}',
+    '',
+    [],
+    ['callTracer'],
+    [{ tracer: 'callTracer' }],
+    7,
+    true,
+    false,
+  ])('is refused where its settings are no object: %j', (config) => {
+    expect(passes('debug_traceCall', [{ to: A }, 'latest', config])).toBe(false);
+    expect(passes('debug_traceTransaction', [HASH, config])).toBe(false);
+  });
+});
+
+describe('addressParams', () => {
+  const withRow = (read: AddressParams) => addressTable({ acme_read: read });
+  const passesWith = (read: unknown, params: Params = [A]) =>
+    passes('acme_read', params, withRow(read as AddressParams));
+
+  test('add a method whose addresses their function tells', () => {
+    expect(passesWith((params: Params) => params[0], [A, 'latest'])).toBe(true);
+    expect(passesWith((params: Params) => params[0], [OTHER])).toBe(false);
+    expect(passesWith((params: Params) => params, [A, B])).toBe(true);
+    expect(passesWith((params: Params) => params, [A, OTHER])).toBe(false);
+    expect(passesWith(([options]: readonly { account: string }[]) => options?.account, [{ account: B }])).toBe(true);
+  });
+
+  test("'none' lets the method pass, whatever its params", () => {
+    for (const params of [[], [OTHER], [{ to: OTHER }], [[]]]) expect(passesWith('none', params)).toBe(true);
+  });
+
+  test.each<readonly [string, unknown]>([
+    ['undefined', () => undefined],
+    ['null', () => null],
+    ['[]', () => []],
+    ['an empty string', () => ''],
+    ['true', () => true],
+    ['a number', () => 7],
+    ['an object', () => ({ address: A })],
+    ['a promise', () => Promise.resolve(A)],
+    ['a function', () => () => A],
+    ['a set', () => new Set([A])],
+    ['a String object', () => new String(A)],
+    ['an array with undefined', () => [A, undefined]],
+    ['an array with null', () => [null]],
+    ['an array with an array', () => [[A]]],
+    ['an array with an object', () => [{ toString: () => A }]],
+    ['an array of holes', () => new Array<string>(2)],
+    ['an array with a hole', () => Object.assign([A], { length: 2 })],
+    ["'none'", () => 'none'],
+    ['another spelling', () => ` ${A}`],
+    ['another address', () => OTHER],
+    ['a listed address and another', () => [A, OTHER]],
+  ])('refuse the call when their function returns %s', (_, read) => {
+    expect(passesWith(read)).toBe(false);
+  });
+
+  test.each<readonly [string, () => never]>([
+    [
+      'an error',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+    [
+      'a listed address',
+      () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- operators write what they write
+        throw A;
+      },
+    ],
+    [
+      'undefined',
+      () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- operators write what they write
+        throw undefined;
+      },
+    ],
+  ])('refuse the call when their function throws %s', (_, read) => {
+    expect(passesWith(read)).toBe(false);
+  });
+
+  test('get [] where the call has no params', () => {
+    const seen: unknown[] = [];
+    const rowsWith = withRow((params) => {
+      seen.push(params);
+      return A;
+    });
+    expect(queriedAddresses({ id: '1', method: 'acme_read', params: undefined }, rowsWith)).toEqual([A]);
+    expect(seen).toEqual([[]]);
+  });
+
+  test('cannot change what is sent on', () => {
+    const call = rpcCall('acme_read', [A, { account: A }]);
+    const before = serialiseCall(call);
+    const meddling = withRow((params) => {
+      const mutable = params as unknown[];
+      const [first] = mutable;
+      Object.assign(mutable[1] as object, { account: OTHER });
+      mutable[0] = OTHER;
+      return first as string;
+    });
+    contractAddresses.compile([A])(call, meddling);
+    expect(serialiseCall(call)).toBe(before);
+  });
+
+  test('leave every other method as it was, and the next table too', () => {
+    const changed = addressTable({ acme_read: 'none', eth_call: 'none' });
+    expect(passes('eth_call', [{ to: OTHER }], changed)).toBe(true);
+    expect(passes('eth_getBalance', [OTHER], changed)).toBe(false);
+    expect(passes('acme_other', [A], changed)).toBe(false);
+    expect(passes('eth_call', [{ to: OTHER }], addressTable({}))).toBe(false);
+    expect(passes('acme_read', [A], addressTable({}))).toBe(false);
+  });
+
+  test.each(['__proto__', 'constructor', 'acme_subscribe', 'net_peers'])('may name the method %s', (method) => {
+    const named = addressTable(Object.fromEntries([[method, (params: Params) => params[0] as string]]));
+    expect(passes(method, [A], named)).toBe(true);
+    expect(passes(method, [OTHER], named)).toBe(false);
+  });
+});

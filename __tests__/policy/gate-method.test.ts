@@ -1,0 +1,64 @@
+import { methods } from '../../lib/allowlists/methods';
+import { PASSES_ALL, compileKeySettings, parseKeySettings } from '../../lib/settings/key-settings';
+import type { CompiledAllowlists } from '../../lib/settings/key-settings';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/options';
+import { gateMethod } from '../../lib/policy/gate-method';
+import { KEY } from '../support/pieces';
+
+const isBlocked = methods.compile(DEFAULT_BLOCKED_METHODS);
+const blocksNothing = () => false;
+
+function lists(...entries: readonly string[]): CompiledAllowlists {
+  return compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists: { methods: entries } })).allowlists;
+}
+
+test.each(['eth_call', 'eth_getLogs', 'net_version', 'acme_own'])('without a list %s passes', (method) => {
+  expect(gateMethod(lists(), method, isBlocked)).toBeUndefined();
+  expect(gateMethod(PASSES_ALL, method, isBlocked)).toBeUndefined();
+});
+
+test('with a list a method on it passes and no other', () => {
+  const listed = lists('eth_call', 'eth_get*');
+  for (const method of ['eth_call', 'eth_getLogs', 'eth_getBalance']) {
+    expect(gateMethod(listed, method, isBlocked)).toBeUndefined();
+  }
+  for (const method of ['eth_sendRawTransaction', 'ETH_CALL', 'eth_callMany', 'eth_Get', 'net_version', '__proto__']) {
+    expect(gateMethod(listed, method, isBlocked)).toEqual({ refused: 'METHOD_NOT_ALLOWED' });
+  }
+});
+
+const blocked = [
+  'admin_peers',
+  'admin_addPeer',
+  'personal_unlockAccount',
+  'miner_start',
+  'engine_newPayloadV4',
+  'clique_propose',
+  'les_serverInfo',
+  'db_putString',
+  'shh_post',
+  'ethstats_x',
+  'admin_',
+  'admin_subscribe',
+];
+
+test.each(blocked)('%s is blocked for every key, and said not to exist', (method) => {
+  for (const allowlists of [PASSES_ALL, lists(), lists('eth_call'), lists(method), lists('admin_*', 'personal_*')]) {
+    expect(gateMethod(allowlists, method, isBlocked)).toEqual({
+      refused: 'METHOD_BLOCKED',
+      message: `the method ${method} does not exist/is not available`,
+    });
+  }
+});
+
+test.each(['admin', 'xadmin_peers', 'eth_admin_peers', 'adminx_peers', 'debug_traceCall'])(
+  '%s is not blocked',
+  (method) => {
+    expect(gateMethod(PASSES_ALL, method, isBlocked)).toBeUndefined();
+  },
+);
+
+test('an operator may block nothing', () => {
+  expect(gateMethod(PASSES_ALL, 'admin_peers', blocksNothing)).toBeUndefined();
+  expect(gateMethod(lists('eth_call'), 'admin_peers', blocksNothing)).toEqual({ refused: 'METHOD_NOT_ALLOWED' });
+});

@@ -1,0 +1,367 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import type { KeySettingsInput, SettingsStore } from '../../lib';
+import { cachedStore } from '../../lib/stores/settings-cache';
+import type { Lookup } from '../../lib/stores/settings-cache';
+import { RedisStore } from '../../lib/stores/redis';
+import type { RedisStoreOptions } from '../../lib/stores/redis';
+import { endAfterTest } from '../support/cleanup';
+import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { describeRedis, redisServer } from '../support/redis-server';
+import { until } from '../support/until';
+import { storeContract } from './store-contract';
+
+type Client = RedisStoreOptions['client'];
+
+const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
+
+/** A client whose duplicates send what subscribes only after `before`. */
+function beginningLate(client: Client, before: () => Promise<void>): Client {
+  const duplicate = (): unknown => {
+    const subscriber = client.duplicate();
+    const subscribe = subscriber.subscribe.bind(subscriber) as (...args: unknown[]) => Promise<unknown>;
+    return Object.assign(subscriber, { subscribe: (...args: unknown[]) => before().then(() => subscribe(...args)) });
+  };
+  return new Proxy(client, {
+    get(target, name) {
+      if (name === 'duplicate') return duplicate;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
+
+test.each([undefined, null, {}, 'redis://127.0.0.1', { get: () => Promise.resolve(null) }])(
+  'a client that is none throws when the store is made: %p',
+  (client) => {
+    expect(thrownBy(() => new RedisStore({ client: client as unknown as Client }))).toMatchObject({
+      code: 'ERR_RPC_GUARD_STORE',
+      message: 'RedisStore takes { client }, a client of redis or ioredis',
+    });
+  },
+);
+
+describeRedis('RedisStore', () => {
+  const server = redisServer({ keepsData: true });
+  beforeAll(() => server.start());
+  afterAll(() => server.remove());
+
+  let last = 0;
+  const freshPrefix = () => `test-${String(++last)}:`;
+
+  async function nodeRedis() {
+    const client = createClient({ socket: { path: server.socket, tls: false, reconnectStrategy: 50 } });
+    client.on('error', () => undefined);
+    await client.connect();
+    endAfterTest(() => client.destroy());
+    return client;
+  }
+
+  async function ioRedis(options: { readonly keyPrefix?: string; readonly lazyConnect?: boolean } = {}) {
+    const client = new Redis({ path: server.socket, retryStrategy: () => 50, ...options });
+    if (options.lazyConnect !== true) await new Promise((resolve) => client.once('ready', resolve));
+    endAfterTest(() => client.disconnect());
+    return client;
+  }
+
+  describe('with node-redis', () => {
+    storeContract(test, async () => new RedisStore({ client: await nodeRedis(), prefix: freshPrefix() }));
+  });
+
+  describe('with ioredis', () => {
+    storeContract(test, async () => new RedisStore({ client: await ioRedis(), prefix: freshPrefix() }));
+  });
+
+  describe('with an ioredis that connects when it is used', () => {
+    storeContract(
+      test,
+      async () => new RedisStore({ client: await ioRedis({ lazyConnect: true }), prefix: freshPrefix() }),
+    );
+  });
+
+  describe('with an ioredis that has a keyPrefix', () => {
+    storeContract(test, async () => new RedisStore({ client: await ioRedis({ keyPrefix: freshPrefix() }) }));
+  });
+
+  describe.each<[string, () => Promise<Client>]>([
+    ['node-redis', nodeRedis],
+    ['ioredis', ioRedis],
+  ])('%s:', (_library, connect) => {
+    test('stores of two prefixes know nothing of each other', async () => {
+      const client = await connect();
+      const first = new RedisStore({ client, prefix: freshPrefix() });
+      const second = new RedisStore({ client, prefix: freshPrefix() });
+      await first.set({ apiKey: KEY, name: 'first' });
+      expect(await second.get(KEY)).toBeUndefined();
+      expect(await second.list()).toEqual([]);
+      await second.set({ apiKey: KEY, name: 'second' }, 0);
+      expect(await first.get(KEY)).toMatchObject({ name: 'first', version: 1 });
+    });
+
+    test('the names of what it keeps begin with {rpc-guard}: unless told otherwise', async () => {
+      const looker = await nodeRedis();
+      const before = new Set(await looker.keys('*'));
+      const store = new RedisStore({ client: await connect() });
+      await store.set({ apiKey: KEY });
+      const names = (await looker.keys('*')).filter((name) => !before.has(name));
+      await store.delete(KEY);
+      expect(names.sort()).toEqual([`{rpc-guard}:key:${KEY}`, '{rpc-guard}:keys']);
+      expect(await looker.exists(names)).toBe(0);
+    });
+
+    test('lists more keys than one page of its own', async () => {
+      const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
+      const keys = Array.from({ length: 2500 }, (_, n) => `key-${String(n).padStart(6, '0')}`);
+      await Promise.all(keys.map((apiKey) => store.set({ apiKey })));
+      expect((await store.list()).map(({ apiKey }) => apiKey)).toEqual(keys);
+      expect((await store.list({ after: keys[10]!, limit: 1500 })).map(({ apiKey }) => apiKey)).toEqual(
+        keys.slice(11, 1511),
+      );
+    });
+
+    describe('a record that', () => {
+      const broken: readonly [string, string][] = [
+        ['is not JSON', '{"apiKey":'],
+        ['is empty', ''],
+        ['is a number', '7'],
+        ['has a member too many', JSON.stringify({ apiKey: KEY, requiresecret: true })],
+        ['has settings of the wrong type', JSON.stringify({ apiKey: KEY, enabled: 'yes' })],
+      ];
+      test.each(broken)('%s refuses that key alone, and can be written over', async (_what, record) => {
+        const prefix = freshPrefix();
+        const store = new RedisStore({ client: await connect(), prefix });
+        await store.set({ apiKey: KEY });
+        await store.set({ apiKey: OTHER_KEY });
+        await (await nodeRedis()).set(`${prefix}key:${KEY}`, record);
+
+        await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+        expect(await store.get(OTHER_KEY)).toMatchObject({ apiKey: OTHER_KEY });
+        expect((await store.list()).map(({ apiKey }) => apiKey)).toEqual([OTHER_KEY]);
+        await expect(store.set({ apiKey: KEY }, 1)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STALE_WRITE' });
+        await store.set({ apiKey: KEY, name: 'mended' });
+        expect(await store.get(KEY)).toMatchObject({ name: 'mended' });
+      });
+
+      test('is of another type than text refuses that key alone', async () => {
+        const prefix = freshPrefix();
+        const store = new RedisStore({ client: await connect(), prefix });
+        await (await nodeRedis()).hSet(`${prefix}key:${KEY}`, 'apiKey', KEY);
+        await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
+      });
+
+      test('belongs to another key is not served', async () => {
+        const prefix = freshPrefix();
+        const store = new RedisStore({ client: await connect(), prefix });
+        await (await nodeRedis()).set(`${prefix}key:${KEY}`, JSON.stringify({ apiKey: OTHER_KEY }));
+        const cache = cachedStore(store, { logger: recordingLogger(), staleIfErrorMs: 1000 });
+        expect(await cache.get(KEY)).toBe('unavailable');
+        await cache.close();
+      });
+
+      test('can be deleted though it does not parse', async () => {
+        const prefix = freshPrefix();
+        const store = new RedisStore({ client: await connect(), prefix });
+        await store.set({ apiKey: KEY });
+        await (await nodeRedis()).set(`${prefix}key:${KEY}`, 'broken');
+        expect(await store.delete(KEY)).toBe(true);
+        expect(await store.get(KEY)).toBeUndefined();
+      });
+    });
+
+    test('a subscription has all looked at again when it begins, and when its connection comes back', async () => {
+      const prefix = freshPrefix();
+      const store = new RedisStore({ client: await connect(), prefix });
+      const looker = await nodeRedis();
+      const told: (string | undefined)[] = [];
+      const unsubscribe = store.subscribe((apiKey) => told.push(apiKey));
+      endAfterTest(unsubscribe);
+      const subscribers = async () => (await looker.pubSubNumSub(`${prefix}changes`))[`${prefix}changes`];
+      await until(async () => (await subscribers()) === 1 && told.length > 0);
+      expect(told.every((apiKey) => apiKey === undefined)).toBe(true);
+
+      told.length = 0;
+      await looker.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+      await until(async () => (await subscribers()) === 1 && told.includes(undefined));
+      await store.set({ apiKey: KEY });
+      await until(() => told.includes(KEY));
+    });
+
+    test('what changes while a subscription begins is looked at again', async () => {
+      const prefix = freshPrefix();
+      const client = await connect();
+      const writer = new RedisStore({ client, prefix });
+      const told: (string | undefined)[] = [];
+      let changed = false;
+      const changing = async () => {
+        await writer.set({ apiKey: KEY });
+        told.length = 0;
+        changed = true;
+      };
+      const store = new RedisStore({ client: beginningLate(client, changing), prefix });
+      endAfterTest(store.subscribe((apiKey) => told.push(apiKey)));
+      await until(() => changed && told.length > 0);
+    });
+
+    test('a subscription that fails at first is made with the next connection', async () => {
+      const prefix = freshPrefix();
+      let failures = 0;
+      const failingOnce = () => (failures++ === 0 ? Promise.reject(new Error('lost')) : Promise.resolve());
+      const store = new RedisStore({ client: beginningLate(await connect(), failingOnce), prefix });
+      const looker = await nodeRedis();
+      const told: (string | undefined)[] = [];
+      endAfterTest(store.subscribe((apiKey) => told.push(apiKey)));
+      await until(() => failures > 0);
+      await looker.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
+      await until(async () => {
+        await store.set({ apiKey: KEY }).catch(() => undefined);
+        return told.includes(KEY);
+      });
+    });
+
+    test('a subscription outlives a server that is killed', async () => {
+      const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
+      const told: (string | undefined)[] = [];
+      endAfterTest(store.subscribe((apiKey) => told.push(apiKey)));
+      await until(async () => {
+        await store.set({ apiKey: OTHER_KEY });
+        return told.includes(OTHER_KEY);
+      });
+      await server.kill();
+      told.length = 0;
+      await server.start();
+      await until(() => told.includes(undefined));
+      await until(async () => {
+        await store.set({ apiKey: KEY });
+        return told.includes(KEY);
+      });
+    });
+
+    test('a subscription ends while the server is away', async () => {
+      const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
+      const told: (string | undefined)[] = [];
+      const unsubscribe = store.subscribe((apiKey) => told.push(apiKey));
+      await until(() => told.length > 0);
+      await server.kill();
+      unsubscribe();
+      await server.start();
+      told.length = 0;
+      await until(() => store.set({ apiKey: KEY }).then(Boolean, () => false));
+      expect(told).toEqual([]);
+      unsubscribe();
+    });
+
+    test('a key that is deleted while it is written stays deleted, and the writer is told', async () => {
+      const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
+      for (let n = 0; n < 50; n++) {
+        const { version } = await store.set({ apiKey: KEY });
+        const [deleted, written] = await Promise.allSettled([
+          store.delete(KEY, version),
+          store.set({ apiKey: KEY, name: 'late' }, version),
+        ]);
+        expect([deleted.status, written.status].sort()).toEqual(['fulfilled', 'rejected']);
+        expect((await store.get(KEY))?.name).toBe(written.status === 'fulfilled' ? 'late' : undefined);
+        await store.delete(KEY);
+      }
+    });
+  });
+
+  describe('100,000 unknown keys', () => {
+    /** A store that counts its reads, in all and at one time. */
+    async function counted(answering: Promise<void> = Promise.resolve()) {
+      const store = new RedisStore({ client: await nodeRedis(), prefix: freshPrefix() });
+      await store.set({ apiKey: KEY });
+      const reads = { all: 0, now: 0, mostAtOnce: 0 };
+      const counting: SettingsStore = {
+        async get(apiKey) {
+          reads.all++;
+          reads.mostAtOnce = Math.max(reads.mostAtOnce, ++reads.now);
+          if (apiKey !== KEY) await answering;
+          const settings = await store.get(apiKey);
+          reads.now--;
+          return settings;
+        },
+      };
+      const cache = cachedStore(counting, { logger: recordingLogger(), staleIfErrorMs: 60_000, ttlMs: 60_000 });
+      endAfterTest(() => cache.close());
+      expect(await cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
+      return { cache, reads };
+    }
+    const madeUp = (n: number) => `made-up-${String(n).padStart(24, '0')}`;
+
+    test('at once are few reads, and keep no known key from being served', async () => {
+      let answer = (): void => undefined;
+      const { cache, reads } = await counted(new Promise((resolve) => (answer = resolve)));
+      const lookups: Promise<Lookup>[] = [];
+      for (let n = 0; n < 100_000; n++) {
+        lookups.push(Promise.resolve(cache.get(madeUp(n))));
+        await nextTick(); // requests come one by one
+      }
+      expect(cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
+      answer();
+      expect(new Set(await Promise.all(lookups))).toEqual(new Set(['unknown', 'unavailable']));
+      expect(reads.all).toBeLessThan(2000);
+      expect(reads.mostAtOnce).toBeLessThanOrEqual(100);
+    });
+
+    test('one after the other take no more memory than the first 20,000', async () => {
+      setFlagsFromString('--expose-gc');
+      const collectGarbage = runInNewContext('gc') as () => void;
+      const heap = (): number => {
+        collectGarbage();
+        return process.memoryUsage().heapUsed;
+      };
+      const { cache, reads } = await counted();
+      async function ask(from: number, to: number): Promise<void> {
+        for (let n = from; n < to; n += 100) {
+          await Promise.all(Array.from({ length: 100 }, (_, i) => Promise.resolve(cache.get(madeUp(n + i)))));
+        }
+      }
+      await ask(0, 20_000);
+      const before = heap();
+      await ask(20_000, 100_000);
+      // One collection does not find all that there is to collect.
+      await until(() => heap() - before < 8 * 1024 * 1024);
+      await ask(99_000, 100_000); // known to be unknown
+      expect(reads.all).toBe(100_001);
+    });
+  });
+
+  test('200 lookups of 1,000,000 keys are 200 commands', async () => {
+    const client = await nodeRedis();
+    const prefix = freshPrefix();
+    const load = `
+      for n = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+        local key = string.format('key-%07d', n)
+        redis.call('SET', ARGV[3] .. 'key:' .. key, '{"apiKey":"' .. key .. '"}')
+        redis.call('ZADD', ARGV[3] .. 'keys', 0, key)
+      end`;
+    await client.configSet('appendonly', 'no');
+    for (let from = 1; from <= 1_000_000; from += 50_000) {
+      await client.eval(load, { keys: [], arguments: [String(from), String(from + 49_999), prefix] });
+    }
+    const store = new RedisStore({ client, prefix });
+    const commands = async () =>
+      [...(await client.info('commandstats')).matchAll(/cmdstat_([a-z|]+):calls=(\d+)/g)]
+        .filter(([, name]) => name !== 'info' && name !== 'config|resetstat')
+        .map(([, name, calls]) => `${name ?? ''} ${calls ?? ''}`);
+    await client.configResetStat();
+    const keys = Array.from({ length: 200 }, (_, n) => `key-${String(n * 5000 + 1).padStart(7, '0')}`);
+    const found: (KeySettingsInput | undefined)[] = await Promise.all(keys.map((apiKey) => store.get(apiKey)));
+    expect(found.map((settings) => settings?.apiKey)).toEqual(keys);
+    expect(await commands()).toEqual(['get 200']);
+
+    await client.configResetStat();
+    expect((await store.list({ after: 'key-0500000', limit: 3 })).map(({ apiKey }) => apiKey)).toEqual([
+      'key-0500001',
+      'key-0500002',
+      'key-0500003',
+    ]);
+    expect(await commands()).toEqual(expect.arrayContaining(['zrangebylex 1', 'get 3', 'eval 1']));
+    await client.flushAll();
+    await client.configSet('appendonly', 'yes');
+  });
+});

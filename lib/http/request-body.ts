@@ -1,0 +1,165 @@
+import type { IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import type { ZlibOptions } from 'node:zlib';
+import { isRefusal, refuse } from '../policy/refusals';
+import type { Refusal } from '../policy/refusals';
+
+export interface BodyLimits {
+  readonly maxBodyBytes: number;
+  readonly bodyTimeoutMs: number;
+}
+
+/** What was inflated, and what did it: that tells how many bytes it has read. */
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
+type Inflater = (bytes: Buffer, maxOutputLength: number) => Promise<Inflated>;
+
+function inflater(
+  inflate: (bytes: Buffer, options: ZlibOptions, callback: (error: Error | null, result: Buffer) => void) => void,
+): Inflater {
+  return (bytes, maxOutputLength) =>
+    new Promise((resolve, reject) => {
+      inflate(bytes, { maxOutputLength, info: true }, (error, result: unknown) => {
+        if (error === null) resolve(result as Inflated);
+        else reject(error);
+      });
+    });
+}
+
+const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
+  ['gzip', inflater(gunzip)],
+  ['x-gzip', inflater(gunzip)],
+  ['deflate', inflater(inflate)],
+  ['br', inflater(brotliDecompress)],
+]);
+const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
+const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
+
+/**
+ * The body of a request: its bytes, inflated, whatever its `Content-Type` says; or the text of what an earlier
+ * middleware parsed. Too large, too slow, encoded in another way or cut short, it is a refusal.
+ */
+export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | string | Refusal> {
+  if (req.readableDidRead || req.readableEnded) return parsedBody(req, limits.maxBodyBytes);
+  const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? '';
+  const decode = INFLATERS.get(encoding);
+  if (decode === undefined && encoding !== '' && encoding !== 'identity') return refuse('UNSUPPORTED_ENCODING');
+  if (!isUtf8Type(req.headers['content-type'] ?? '')) return refuse('UNSUPPORTED_ENCODING');
+  const bytes = await receive(req, limits);
+  if (decode === undefined || isRefusal(bytes)) return bytes;
+  try {
+    const { buffer, engine } = await decode(bytes, limits.maxBodyBytes);
+    return engine.bytesWritten === bytes.length ? buffer : notEncoded(encoding);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(limits.maxBodyBytes);
+    return notEncoded(encoding);
+  }
+}
+
+function notEncoded(encoding: string): Refusal {
+  return refuse('PARSE_ERROR', { why: `the body is not ${encoding}, or not only that` });
+}
+
+/** Node's parser goes on to a body that came with its headers once they have been dealt with. */
+async function arrival(req: IncomingMessage): Promise<void> {
+  if (!req.complete) await new Promise(setImmediate);
+}
+
+/** Takes off what came with the headers of a refused request: left to Node it costs more. Nothing is waited for. */
+export async function discardBody(req: IncomingMessage): Promise<void> {
+  await arrival(req);
+  if (req.complete && !req.destroyed) req.read();
+}
+
+async function receive(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | Refusal> {
+  const { maxBodyBytes } = limits;
+  if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
+  await arrival(req);
+  if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
+  const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
+  return bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes;
+}
+
+function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => {
+      settle(refuse('BODY_TIMEOUT'));
+    }, bodyTimeoutMs);
+
+    function onData(chunk: Buffer): void {
+      size += chunk.length;
+      if (size > maxBodyBytes) settle(tooLarge(maxBodyBytes));
+      else chunks.push(chunk);
+    }
+    function onEnd(): void {
+      settle(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
+    }
+    function onClose(): void {
+      settle(refuse('PARSE_ERROR', { why: 'the client went away' }));
+    }
+    /** Past a refusal the stream flows on, so that what still comes is dropped. */
+    function settle(result: Buffer | Refusal): void {
+      clearTimeout(timer);
+      req.off('data', onData).off('end', onEnd).off('close', onClose);
+      resolve(result);
+    }
+
+    req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    if (req.destroyed) onClose();
+  });
+}
+
+/** What another middleware made of the body. Its stream is spent, so this is all there is. */
+function parsedBody(
+  req: IncomingMessage & { readonly body?: unknown },
+  maxBodyBytes: number,
+): string | Buffer | Refusal {
+  const { body } = req;
+  if (body === undefined) return consumed('without leaving it in req.body');
+  if (FORM_TYPE.test(req.headers['content-type'] ?? '') && isFormFields(body)) return consumed('as a form');
+  const raw = Buffer.isBuffer(body) || typeof body === 'string' ? body : stringify(body);
+  if (isRefusal(raw)) return raw;
+  return Buffer.byteLength(raw) > maxBodyBytes ? tooLarge(maxBodyBytes) : raw;
+}
+
+/** A parser of JSON may have taken the form type, which curl sends of itself. */
+function isFormFields(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && !Object.hasOwn(body, 'jsonrpc');
+}
+
+function stringify(body: unknown): string | Refusal {
+  let rounded = false as boolean;
+  try {
+    const text = JSON.stringify(body, (_name, value: unknown) => {
+      if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) rounded = true;
+      return value;
+    });
+    const why = 'a body parser in front of rpc-guard has rounded a large number; mount rpc-guard before it';
+    return rounded ? refuse('INVALID_REQUEST', { why }) : text;
+  } catch {
+    return consumed('into something that is not JSON');
+  }
+}
+
+function consumed(how: string): Refusal {
+  const message = `rpc-guard is misconfigured: a middleware in front of it consumed the request body ${how}; mount rpc-guard before it`;
+  return refuse('CONFIGURATION_ERROR', { message, why: message });
+}
+
+function tooLarge(maxBodyBytes: number): Refusal {
+  return refuse('BODY_TOO_LARGE', { message: `request body larger than ${String(maxBodyBytes)} bytes` });
+}
+
+function isUtf8Type(contentType: string): boolean {
+  if (!contentType.includes(';')) return true;
+  for (const [, charset = ''] of contentType.matchAll(CHARSET)) {
+    if (!/^utf-?8$/i.test(charset)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,71 @@
+import { errorReply } from '../json-rpc/call';
+
+interface RefusalRow {
+  readonly status: number;
+  readonly code: number;
+  readonly message: string;
+}
+
+const SETTINGS = 'rejected due to project ID settings';
+
+/** Every refusal there is: reason → HTTP status, JSON-RPC code, message. */
+export const REFUSALS = {
+  KEY_REQUIRED: { status: 401, code: -32001, message: 'project id required in the url' },
+  KEY_UNKNOWN: { status: 401, code: -32001, message: 'invalid project id' },
+  KEY_DISABLED: { status: 403, code: -32002, message: SETTINGS },
+  SECRET_INVALID: { status: 401, code: -32001, message: 'invalid project id or project secret' },
+  SECRET_REQUIRED: { status: 401, code: -32002, message: SETTINGS },
+  USER_AGENT_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
+  ORIGIN_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
+  CONTRACT_ADDRESS_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
+  METHOD_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
+  METHOD_BLOCKED: { status: 403, code: -32601, message: 'the method does not exist/is not available' },
+  PARSE_ERROR: { status: 400, code: -32700, message: 'Parse error' },
+  INVALID_REQUEST: { status: 400, code: -32600, message: 'Invalid Request' },
+  BODY_TOO_LARGE: { status: 413, code: -32600, message: 'request body too large' },
+  BATCH_TOO_LARGE: { status: 413, code: -32600, message: 'batch too large' },
+  UNSUPPORTED_ENCODING: { status: 415, code: -32600, message: 'unsupported content encoding or charset' },
+  METHOD_NOT_POST: { status: 405, code: -32600, message: 'only POST is allowed' },
+  BODY_TIMEOUT: { status: 408, code: -32600, message: 'the request body took too long' },
+  DUPLICATE_HEADER: { status: 400, code: -32600, message: 'a header that must be unique was sent twice' },
+  TOO_MANY_SOCKETS: { status: 429, code: -32005, message: 'too many sockets are open for this project ID' },
+  SETTINGS_UNAVAILABLE: { status: 503, code: -32603, message: 'project ID settings are unavailable, try again' },
+  UPSTREAM_UNAVAILABLE: { status: 502, code: -32603, message: 'upstream unavailable' },
+  UPSTREAM_TIMEOUT: { status: 504, code: -32603, message: 'upstream timed out' },
+  INTERNAL_ERROR: { status: 500, code: -32603, message: 'internal error' },
+  CONFIGURATION_ERROR: { status: 500, code: -32603, message: 'rpc-guard is misconfigured' },
+} as const satisfies Record<string, RefusalRow>;
+
+export type Reason = keyof typeof REFUSALS;
+
+/** An expected "no". */
+export interface Refusal {
+  readonly refused: Reason;
+  /** The message, where it says more than the table's. */
+  readonly message?: string;
+  /** The JSON-RPC code, where it differs from the table's. */
+  readonly code?: number;
+  /** For the log alone: it may tell what the caller must not learn. */
+  readonly why?: string;
+}
+
+export function refuse(refused: Reason, more: Omit<Refusal, 'refused'> = {}): Refusal {
+  return { refused, ...more };
+}
+
+export function isRefusal(value: unknown): value is Refusal {
+  return typeof value === 'object' && value !== null && 'refused' in value;
+}
+
+export interface ReplyOptions {
+  readonly requestId: string;
+  readonly exposeReason: boolean;
+}
+
+/** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
+export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
+  const row = REFUSALS[refusal.refused];
+  const { requestId } = options;
+  const data = options.exposeReason ? { reason: refusal.refused, requestId } : { requestId };
+  return errorReply(id, { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data });
+}

@@ -1,0 +1,261 @@
+import { readFileSync, realpathSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { lock } from 'proper-lockfile';
+import writeFileAtomic from 'write-file-atomic';
+import { RpcGuardError } from '../errors';
+import { parseJson } from '../json-rpc/strict-json';
+import { parseKeySettings } from '../settings/key-settings';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { describeError, quiet, stderrLogger } from '../logger';
+import type { Logger } from '../logger';
+import { assertFresh, pageOf, settingsToWrite } from './settings-store';
+import type { WritableSettingsStore } from './settings-store';
+
+export interface FileStoreOptions {
+  /** Told when the file cannot be used. Default: errors to stderr. */
+  readonly logger?: Logger;
+}
+
+/** The file's content. Members besides `keys` are kept as they are. */
+interface Document {
+  readonly keys: readonly unknown[];
+}
+
+/** A key of the file: its settings, or why they do not parse. `text` tells whether it has changed. */
+interface Entry {
+  readonly text: string;
+  readonly settings: KeySettings | RpcGuardError;
+}
+
+const POLL_MS = 200;
+const LOCK_STALE_MS = 10_000;
+const LOCK_RETRIES = { retries: 100, minTimeout: 20, maxTimeout: 100 };
+/** A file younger than this may be written again without its time of change moving on. */
+const UNSETTLED_MS = 2000;
+
+/**
+ * Settings in a JSON file that people and programs may edit: `{ "keys": [settings, …] }`. It is held in memory and read
+ * again when it changes, within a quarter of a second. A file that is not there has no keys. One that does not parse,
+ * or goes away, leaves the last good settings in force and says so in the log. Settings that do not parse refuse their
+ * key alone. Writes are atomic, mode 0600, and locked against other processes (`<file>.lock`).
+ */
+export class FileStore implements WritableSettingsStore {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #listeners = new Set<(apiKey: string) => void>();
+  readonly #timer: NodeJS.Timeout;
+  #keys: ReadonlyMap<string, Entry> = new Map();
+  #text = '';
+  /** Inode, size and time of the content in `#text`; `''` while the file is too young to trust them. */
+  #stamp = '';
+  #polling = false;
+  /** Grows with each content that is taken over: what was read before the last is old. */
+  #generation = 0;
+  #complaint = { text: '', logged: false };
+
+  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file. */
+  constructor(path: string, { logger = stderrLogger }: FileStoreOptions = {}) {
+    if (typeof path !== 'string' || path === '') {
+      throw storeError('FileStore takes the path of a JSON file, such as "./rpc-guard.json"');
+    }
+    this.#path = resolve(path);
+    this.#logger = quiet(logger);
+    const text = readIfThere(this.#path);
+    if (text !== undefined) this.#adopt(text);
+    this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
+  }
+
+  get(apiKey: string): Promise<KeySettings | undefined> {
+    const settings = this.#keys.get(apiKey)?.settings;
+    return settings instanceof RpcGuardError ? Promise.reject(settings) : Promise.resolve(settings);
+  }
+
+  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+    const { apiKey } = settings;
+    const written = await this.#write(apiKey, (current) => settingsToWrite(current, settings, expectedVersion));
+    return written!;
+  }
+
+  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+    let existed = false;
+    await this.#write(apiKey, (current, exists) => {
+      existed = exists;
+      assertFresh(current, expectedVersion);
+      return undefined;
+    });
+    return existed;
+  }
+
+  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]> {
+    const readable = [...this.#keys.values()].flatMap(({ settings }) =>
+      settings instanceof RpcGuardError ? [] : [settings],
+    );
+    return Promise.resolve(pageOf(readable, page));
+  }
+
+  subscribe(onChange: (apiKey: string) => void): () => void {
+    this.#listeners.add(onChange);
+    return () => this.#listeners.delete(onChange);
+  }
+
+  /** Stops looking at the file. What was read stays in force. */
+  close(): Promise<void> {
+    clearInterval(this.#timer);
+    return Promise.resolve();
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
+    const generation = this.#generation;
+    try {
+      const { ino, size, mtimeMs } = await stat(this.#path);
+      const stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
+      if (stamp === this.#stamp) return;
+      const text = await readFile(this.#path, 'utf8');
+      if (generation !== this.#generation) return;
+      if (text !== this.#text) this.#adopt(text);
+      this.#stamp = Date.now() - mtimeMs > UNSETTLED_MS ? stamp : '';
+      if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
+      this.#complaint = { text: '', logged: false };
+    } catch (error) {
+      this.#complain(describeError(error));
+    } finally {
+      this.#polling = false;
+    }
+  }
+
+  /** Once each, and not for what an editor leaves for a moment while it saves. */
+  #complain(text: string): void {
+    const isRepeated = text === this.#complaint.text;
+    if (isRepeated && !this.#complaint.logged) {
+      this.#logger.error(
+        { file: this.#path, reason: text },
+        'the settings file cannot be used; what was read stays in force',
+      );
+    }
+    this.#complaint = { text, logged: isRepeated };
+  }
+
+  /** Takes the file's content over; throws, and changes nothing, when it does not parse. */
+  #adopt(text: string): void {
+    const before = this.#keys;
+    const after = new Map<string, Entry>();
+    for (const [index, raw] of parseDocument(text, this.#path).keys.entries()) {
+      const apiKey = apiKeyOf(raw);
+      if (apiKey === undefined) {
+        this.#logger.error({ file: this.#path }, `keys[${String(index)}] has no apiKey and is left out`);
+      } else {
+        after.set(apiKey, after.has(apiKey) ? twice() : entryFrom(raw, before.get(apiKey)));
+      }
+    }
+    this.#text = text;
+    this.#keys = after;
+    this.#generation++;
+    for (const apiKey of new Set([...before.keys(), ...after.keys()])) {
+      if (before.get(apiKey) === after.get(apiKey)) continue;
+      for (const listener of this.#listeners) listener(apiKey);
+    }
+  }
+
+  /** Replaces one key in what the file holds now, whoever wrote it, and leaves the rest as it stands there. */
+  async #write(
+    apiKey: string,
+    change: (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined,
+  ): Promise<KeySettings | undefined> {
+    const path = realPath(this.#path);
+    const unlock = await this.#lock(path);
+    try {
+      const before = readIfThere(path);
+      if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
+      if (before !== undefined && before !== this.#text) this.#adopt(before);
+      const document = parseDocument(before ?? '{ "keys": [] }', path);
+      const found = document.keys.findIndex((raw) => apiKeyOf(raw) === apiKey);
+      const { settings: current } = entryFrom(document.keys[found], this.#keys.get(apiKey));
+      const written = change(current instanceof RpcGuardError ? undefined : current, found !== -1);
+      const keys = document.keys.filter((raw) => apiKeyOf(raw) !== apiKey);
+      if (written !== undefined) keys.splice(found === -1 ? keys.length : found, 0, written);
+      const text = `${JSON.stringify({ ...document, keys }, null, 2)}\n`;
+      await writeFileAtomic(path, text, { mode: 0o600 });
+      this.#adopt(text);
+      return written;
+    } finally {
+      await unlock();
+    }
+  }
+
+  async #lock(path: string): Promise<() => Promise<void>> {
+    try {
+      return await lock(path, {
+        realpath: false,
+        stale: LOCK_STALE_MS,
+        retries: LOCK_RETRIES,
+        onCompromised: (error) => {
+          this.#logger.error(
+            { file: this.#path, reason: describeError(error) },
+            'the lock of the settings file was lost',
+          );
+        },
+      });
+    } catch (cause) {
+      throw storeError(`${path} cannot be locked for writing; nothing was written`, cause);
+    }
+  }
+}
+
+function storeError(message: string, cause?: unknown): RpcGuardError {
+  return new RpcGuardError('ERR_RPC_GUARD_STORE', message, { cause });
+}
+
+/** Where a link leads, so that all who write the file lock the same. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw storeError(`${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`);
+  }
+}
+
+/** @throws RpcGuardError `ERR_RPC_GUARD_STORE` that says where, and quotes nothing: the file holds hashes. */
+function parseDocument(text: string, path: string): Document {
+  const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
+  if (!json.ok && json.broken === 'syntax') {
+    const lines = text.slice(0, json.at).split('\n');
+    const place = `${path}:${String(lines.length)}:${String((lines.at(-1) ?? '').length + 1)}`;
+    throw storeError(`${place} is not JSON from there on`);
+  }
+  if (!json.ok) throw storeError(`${path} has ${json.rule}`);
+  const document = JSON.parse(text) as Partial<Document> | null;
+  if (!Array.isArray(document?.keys)) throw storeError(`${path} is not { "keys": [settings, …] }`);
+  return document as Document;
+}
+
+function apiKeyOf(raw: unknown): string | undefined {
+  const apiKey = (raw as { apiKey?: unknown } | null | undefined)?.apiKey;
+  return typeof apiKey === 'string' ? apiKey : undefined;
+}
+
+/** `known` itself when nothing has changed, so that it stays compiled. */
+function entryFrom(raw: unknown, known: Entry | undefined): Entry {
+  const text = raw === undefined ? '' : JSON.stringify(raw);
+  if (known?.text === text) return known;
+  try {
+    return { text, settings: parseKeySettings(raw) };
+  } catch (error) {
+    return { text, settings: error as RpcGuardError };
+  }
+}
+
+function twice(): Entry {
+  return { text: '', settings: new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the file has this key twice') };
+}

@@ -1,0 +1,46 @@
+import { parseKeySettings } from '../settings/key-settings';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { assertFresh, pageOf, settingsToWrite } from './settings-store';
+import type { WritableSettingsStore } from './settings-store';
+
+/** Settings in the memory of this process: for tests, and for keys that are written in code. */
+export class MemoryStore implements WritableSettingsStore {
+  readonly #keys = new Map<string, KeySettings>();
+  readonly #listeners = new Set<(apiKey: string) => void>();
+
+  /** @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` when one of `keys` does not parse. */
+  constructor(keys: readonly KeySettingsInput[] = []) {
+    for (const settings of keys.map(parseKeySettings)) this.#keys.set(settings.apiKey, settings);
+  }
+
+  get(apiKey: string): Promise<KeySettings | undefined> {
+    return Promise.resolve(this.#keys.get(apiKey));
+  }
+
+  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+    const written = settingsToWrite(this.#keys.get(settings.apiKey), settings, expectedVersion);
+    this.#keys.set(written.apiKey, written);
+    this.#announce(written.apiKey);
+    return Promise.resolve(written);
+  }
+
+  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+    assertFresh(this.#keys.get(apiKey), expectedVersion);
+    const deleted = this.#keys.delete(apiKey);
+    this.#announce(apiKey);
+    return Promise.resolve(deleted);
+  }
+
+  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]> {
+    return Promise.resolve(pageOf(this.#keys.values(), page));
+  }
+
+  subscribe(onChange: (apiKey: string) => void): () => void {
+    this.#listeners.add(onChange);
+    return () => this.#listeners.delete(onChange);
+  }
+
+  #announce(apiKey: string): void {
+    for (const listener of this.#listeners) listener(apiKey);
+  }
+}

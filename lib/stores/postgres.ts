@@ -1,0 +1,209 @@
+import { RpcGuardError } from '../errors';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { MAX_ATTEMPTS, assertFresh, parseStored, readableRecord, settingsToWrite, tooBusy } from './settings-store';
+import type { WritableSettingsStore } from './settings-store';
+
+interface Queryable {
+  query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
+}
+
+interface PostgresClient extends Queryable {
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  release(destroy?: boolean): void;
+}
+
+/** A `Pool` of `pg` 8. */
+export interface PostgresPool extends Queryable {
+  connect(): Promise<PostgresClient>;
+  on(event: string, listener: (...args: never[]) => void): unknown;
+}
+
+export interface PostgresStoreOptions {
+  /** A pool that you made: TLS, authentication, size and its end are yours. One connection is kept for LISTEN. */
+  readonly pool: PostgresPool;
+  /** Default `rpc_guard_keys`. */
+  readonly table?: string;
+  /** Default: the first of the connection's `search_path`. */
+  readonly schema?: string;
+}
+
+interface Row {
+  readonly version: number;
+  readonly settings: unknown;
+}
+
+/** Two of them and a dot are the channel's name, which may have 63 bytes. */
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,30}$/;
+/** Of the transaction-level advisory lock under which instances that start at once create the table. */
+const LOCK_ID = 7_241_337;
+const RELISTEN_MS = 500;
+
+/**
+ * Settings in PostgreSQL: one row a key in a table that `init` creates where it is missing, and a channel of the
+ * table's name that announces changes.
+ */
+export class PostgresStore implements WritableSettingsStore {
+  readonly #pool: PostgresPool;
+  readonly #schema: string | undefined;
+  readonly #table: string;
+  readonly #channel: string;
+
+  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `pool` is none, or a name is not a plain identifier. */
+  constructor({ pool, table = 'rpc_guard_keys', schema }: PostgresStoreOptions) {
+    if (typeof (pool as Partial<PostgresPool> | undefined)?.connect !== 'function') {
+      throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'PostgresStore takes { pool }, such as new Pool() of pg');
+    }
+    for (const name of [table, schema ?? 'public']) {
+      if (IDENTIFIER.test(name)) continue;
+      const text = `PostgresStore: ${JSON.stringify(name)} is not a plain name such as "rpc_guard_keys"`;
+      throw new RpcGuardError('ERR_RPC_GUARD_STORE', text);
+    }
+    this.#pool = pool;
+    this.#schema = schema;
+    this.#table = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
+    this.#channel = schema === undefined ? table : `${schema}.${table}`;
+    // Without a listener an error of an idle connection would end the process; what fails by it says so by itself.
+    pool.on('error', () => undefined);
+  }
+
+  /** Creates the schema and the table where they are missing. Safe when several instances start at once. */
+  async init(): Promise<void> {
+    const { rows } = await this.#pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [this.#table]);
+    if (rows[0]?.['exists'] === true) return;
+    const createSchema = await this.#createSchema();
+    await this.#pool.query(`
+      SELECT pg_advisory_xact_lock(${String(LOCK_ID)});
+      ${createSchema}
+      CREATE TABLE IF NOT EXISTS ${this.#table} (
+        api_key text COLLATE "C" PRIMARY KEY,
+        version integer NOT NULL,
+        settings text NOT NULL
+      );`);
+  }
+
+  /** Nothing where the schema is there: the role may not be allowed to create any. */
+  async #createSchema(): Promise<string> {
+    if (this.#schema === undefined) return '';
+    const { rows } = await this.#pool.query('SELECT to_regnamespace($1) IS NOT NULL AS exists', [`"${this.#schema}"`]);
+    return rows[0]?.['exists'] === true ? '' : `CREATE SCHEMA IF NOT EXISTS "${this.#schema}";`;
+  }
+
+  async get(apiKey: string): Promise<KeySettings | undefined> {
+    return parseStored((await this.#read(apiKey))?.settings);
+  }
+
+  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+    const { apiKey } = settings;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const before = await this.#read(apiKey);
+      const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion);
+      const statement =
+        before === undefined
+          ? `INSERT INTO ${this.#table} (api_key, version, settings)
+             SELECT $1, $4::integer, $5::text WHERE $3 = 0 ON CONFLICT (api_key) DO NOTHING`
+          : `UPDATE ${this.#table} SET version = $4::integer, settings = $5::text WHERE api_key = $1 AND version = $3`;
+      const values = [apiKey, before?.version ?? 0, written.version, JSON.stringify(written)];
+      const done = await this.#change(statement, values);
+      if (done) return written;
+    }
+    throw tooBusy();
+  }
+
+  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const before = await this.#read(apiKey);
+      assertFresh(readableRecord(before?.settings), expectedVersion);
+      if (before === undefined) return false;
+      const done = await this.#change(`DELETE FROM ${this.#table} WHERE api_key = $1 AND version = $3`, [
+        apiKey,
+        before.version,
+      ]);
+      if (done) return true;
+    }
+    throw tooBusy();
+  }
+
+  async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<
+    readonly KeySettings[]
+  > {
+    const found: KeySettings[] = [];
+    for (let last: unknown = after; found.length < limit;) {
+      const size = limit === Infinity ? null : limit - found.length;
+      const { rows } = await this.#pool.query(
+        `SELECT api_key, settings FROM ${this.#table} WHERE api_key > $1 ORDER BY api_key LIMIT $2`,
+        [last, size],
+      );
+      found.push(...rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined));
+      if (size === null || rows.length < size) break;
+      last = rows.at(-1)?.['api_key']; // what cannot be read is left out, so there may be more to find
+    }
+    return found;
+  }
+
+  /** Keeps one connection of the pool, and takes another when that is lost. */
+  subscribe(onChange: (apiKey?: string) => void): () => void {
+    let ended = false;
+    let timer: NodeJS.Timeout | undefined;
+    let giveBack = (): void => undefined;
+
+    const again = (): void => {
+      if (!ended) timer = setTimeout(listen, RELISTEN_MS).unref();
+    };
+    const listen = (): void => {
+      this.#listen(onChange, again).then((release) => {
+        giveBack = release;
+        if (ended) release();
+        else onChange(); // changes may have been missed before it listened
+      }, again);
+    };
+
+    listen();
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+      giveBack();
+    };
+  }
+
+  async #listen(onChange: (apiKey: string) => void, onLost: () => void): Promise<() => void> {
+    const client = await this.#pool.connect();
+    let released = false;
+    const release = (): void => {
+      if (!released) client.release(true);
+      released = true;
+    };
+    const lose = (): void => {
+      if (released) return;
+      release();
+      onLost();
+    };
+    client.on('error', lose);
+    client.on('end', lose);
+    client.on('notification', ({ payload }: { payload?: string }) => {
+      if (payload !== undefined) onChange(payload);
+    });
+    try {
+      await client.query(`LISTEN "${this.#channel}"`);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return release;
+  }
+
+  async #read(apiKey: string): Promise<Row | undefined> {
+    const { rows } = await this.#pool.query(`SELECT version, settings FROM ${this.#table} WHERE api_key = $1`, [
+      apiKey,
+    ]);
+    return rows[0] as Row | undefined;
+  }
+
+  /** Runs one change of the row `$1` and announces it, `$2` being the channel, in one statement. */
+  async #change(statement: string, [apiKey, ...values]: readonly unknown[]): Promise<boolean> {
+    const { rows } = await this.#pool.query(
+      `WITH changed AS (${statement} RETURNING api_key) SELECT pg_notify($2, api_key) FROM changed`,
+      [apiKey, this.#channel, ...values],
+    );
+    return rows.length > 0;
+  }
+}

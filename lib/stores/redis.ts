@@ -1,0 +1,204 @@
+import { RpcGuardError } from '../errors';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { MAX_ATTEMPTS, assertFresh, parseStored, readableRecord, settingsToWrite, tooBusy } from './settings-store';
+import type { WritableSettingsStore } from './settings-store';
+
+/** A connected client of node-redis (`redis` 5 and later). */
+export interface NodeRedisClient {
+  readonly isOpen: boolean;
+  get(key: string): Promise<unknown>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  duplicate(): NodeRedisSubscriber;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+}
+
+interface NodeRedisSubscriber {
+  connect(): Promise<unknown>;
+  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  destroy(): void;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+}
+
+/** A client of `ioredis`. */
+export interface IoRedisClient {
+  readonly status: string;
+  get(key: string): Promise<string | null>;
+  eval(script: string, keyCount: number, ...keysAndArguments: string[]): Promise<unknown>;
+  duplicate(): IoRedisSubscriber;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+}
+
+interface IoRedisSubscriber {
+  readonly status: string;
+  connect(): Promise<unknown>;
+  subscribe(channel: string): Promise<unknown>;
+  disconnect(): void;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+}
+
+export interface RedisStoreOptions {
+  /** A client that you made and connect: TLS, authentication, sentinel and its end are yours. */
+  readonly client: NodeRedisClient | IoRedisClient;
+  /** Begins every key and the channel. Default `{rpc-guard}:`, whose braces keep a cluster's keys on one node. */
+  readonly prefix?: string;
+}
+
+/**
+ * Replaces a record if it is still what the writer has read, keeps the index, and announces the key: that first, because
+ * a user may lack the right to, and a script that fails does not undo what it has done.
+ */
+const REPLACE = `
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('PUBLISH', ARGV[4], ARGV[1])
+if ARGV[3] == '' then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+else
+  redis.call('ZADD', KEYS[2], 0, ARGV[1])
+  redis.call('SET', KEYS[1], ARGV[3])
+end
+return 1`;
+
+/** The keys after one, in order. */
+const PAGE = `
+local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
+return redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])`;
+
+const PAGE_SIZE = 1000;
+
+/**
+ * Settings in Redis: one JSON string a key (`<prefix>key:<apiKey>`), a sorted set as their index (`<prefix>keys`), and a
+ * channel that announces changes (`<prefix>changes`).
+ */
+export class RedisStore implements WritableSettingsStore {
+  readonly #client: NodeRedisClient | IoRedisClient;
+  readonly #prefix: string;
+
+  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `client` is of neither library. */
+  constructor({ client, prefix = '{rpc-guard}:' }: RedisStoreOptions) {
+    if (!isNodeRedis(client) && typeof (client as Partial<IoRedisClient> | undefined)?.status !== 'string') {
+      throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'RedisStore takes { client }, a client of redis or ioredis');
+    }
+    this.#client = client;
+    this.#prefix = prefix;
+    // Without a listener an error of the connection would end the process; what fails by it says so by itself.
+    client.on('error', () => undefined);
+  }
+
+  async get(apiKey: string): Promise<KeySettings | undefined> {
+    return parseStored(await this.#read(apiKey));
+  }
+
+  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+    const { apiKey } = settings;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const before = await this.#read(apiKey);
+      const written = settingsToWrite(readableRecord(before), settings, expectedVersion);
+      if (await this.#replace(apiKey, before, JSON.stringify(written))) return written;
+    }
+    throw tooBusy();
+  }
+
+  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const before = await this.#read(apiKey);
+      assertFresh(readableRecord(before), expectedVersion);
+      if (before === undefined) return false;
+      if (await this.#replace(apiKey, before, '')) return true;
+    }
+    throw tooBusy();
+  }
+
+  async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<
+    readonly KeySettings[]
+  > {
+    const found: KeySettings[] = [];
+    for (let last = after; found.length < limit;) {
+      const size = Math.min(PAGE_SIZE, limit - found.length);
+      const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size)])) as string[];
+      const records = await Promise.all(page.map((apiKey) => this.#read(apiKey).catch(() => undefined)));
+      found.push(...records.map(readableRecord).filter((settings) => settings !== undefined));
+      last = page.at(-1) ?? last;
+      if (page.length < size) break;
+    }
+    return found;
+  }
+
+  /** Takes a connection of its own, a duplicate of the client. */
+  subscribe(onChange: (apiKey?: string) => void): () => void {
+    const channel = this.#name('changes');
+    return isNodeRedis(this.#client)
+      ? subscribeNodeRedis(this.#client, channel, onChange)
+      : subscribeIoRedis(this.#client, channel, onChange);
+  }
+
+  async #read(apiKey: string): Promise<string | undefined> {
+    try {
+      const text = await this.#client.get(this.#name(`key:${apiKey}`));
+      return typeof text === 'string' ? text : undefined;
+    } catch (error) {
+      if (!String(error).includes('WRONGTYPE')) throw error;
+      throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the stored record is not a string');
+    }
+  }
+
+  async #replace(apiKey: string, before: string | undefined, after: string): Promise<boolean> {
+    const keys = [this.#name(`key:${apiKey}`), this.#name('keys')];
+    return (await this.#eval(REPLACE, keys, [apiKey, before ?? '', after, this.#name('changes')])) === 1;
+  }
+
+  #eval(script: string, keys: string[], args: string[]): Promise<unknown> {
+    return isNodeRedis(this.#client)
+      ? this.#client.eval(script, { keys, arguments: args })
+      : this.#client.eval(script, keys.length, ...keys, ...args);
+  }
+
+  #name(rest: string): string {
+    return this.#prefix + rest;
+  }
+}
+
+function isNodeRedis(client: NodeRedisClient | IoRedisClient): client is NodeRedisClient {
+  return typeof (client as Partial<NodeRedisClient> | undefined)?.isOpen === 'boolean';
+}
+
+/** Each connection, the first and every later one, may have missed changes: everything is to be looked at again. */
+function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
+  const subscriber = client.duplicate();
+  const announce = (apiKey: string): void => {
+    onChange(apiKey);
+  };
+  subscriber.on('error', () => undefined);
+  subscriber.on('ready', () => {
+    subscriber.subscribe(channel, announce).then(
+      () => {
+        onChange();
+      },
+      () => undefined,
+    );
+  });
+  subscriber.connect().catch(() => undefined);
+  return () => {
+    subscriber.destroy();
+  };
+}
+
+function subscribeIoRedis(client: IoRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
+  const subscriber = client.duplicate();
+  subscriber.on('error', () => undefined);
+  subscriber.on('message', (_channel, apiKey) => {
+    onChange(String(apiKey));
+  });
+  subscriber.on('ready', () => {
+    subscriber.subscribe(channel).then(
+      () => {
+        onChange();
+      },
+      () => undefined,
+    );
+  });
+  if (subscriber.status === 'wait') subscriber.connect().catch(() => undefined);
+  return () => {
+    subscriber.disconnect();
+  };
+}
