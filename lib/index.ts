@@ -24,7 +24,7 @@ export type {
 export type { Logger } from './logger';
 export { DEFAULT_BLOCKED_METHODS } from './options/options';
 export type { Decision, RpcGuardOptions } from './options/options';
-export type { CreateProxyMiddleware } from './upstream/http-client';
+export type { CreateProxyMiddleware } from './upstream/proxy-middleware';
 export type { AddressParams } from './allowlists/address-table';
 export type { Reason } from './policy/refusals';
 export { rpcGuard } from './rpc-guard';

@@ -2,8 +2,8 @@ import { dryRun } from '../explain/dry-run';
 import type { DryRun } from '../explain/dry-run';
 import { RpcGuardError } from '../errors';
 import type { ParsedOptions } from '../options/options';
-import { readAnswer } from '../upstream/http-client';
-import type { HandOff } from '../upstream/http-client';
+import { readAnswer } from '../upstream/read-answer';
+import type { UpstreamClient } from '../upstream/http-client';
 import { REFUSALS, isRefusal } from '../policy/refusals';
 import { stored } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
@@ -48,7 +48,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 export function createRequestTester(
   store: WritableSettingsStore,
   options: ParsedOptions,
-  handOff: HandOff | undefined,
+  handOff: UpstreamClient | undefined,
 ): RequestTester {
   async function send(body: string): Promise<NonNullable<TestResult['answer']>> {
     if (handOff === undefined) throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');

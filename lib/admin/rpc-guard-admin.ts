@@ -9,7 +9,7 @@ import type { AuditEvent } from '../keys/key-manager';
 import { describeError } from '../logger';
 import { parseOptions } from '../options/options';
 import type { RpcGuardOptions } from '../options/options';
-import { createHandOff } from '../upstream/http-client';
+import { createUpstreamClient } from '../upstream/http-client';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { actorOf } from './actor';
 import { createApi } from './api';
@@ -87,7 +87,7 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const parsed = parseOptions({ ...guardOptions, upstream: guardOptions.upstream ?? NO_UPSTREAM }, 'rpcGuardAdmin');
   const { store } = guardOptions;
   const manager = new KeyManager(store, { onAudit, logger: parsed.logger });
-  const handOff = guardOptions.upstream === undefined ? undefined : createHandOff(parsed);
+  const handOff = guardOptions.upstream === undefined ? undefined : createUpstreamClient(parsed);
   const tester = createRequestTester(store, parsed, handOff);
   const actorFor = (req: Request) => actor?.(req) ?? actorOf(req) ?? 'admin';
 

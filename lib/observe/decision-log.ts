@@ -1,36 +1,52 @@
-import type { JudgedCalls } from '../policy/evaluate-body';
 import type { Decision, ParsedOptions } from '../options/options';
 import { isRefusal } from '../policy/refusals';
-import type { Reason, Refusal } from '../policy/refusals';
-import { keyHint } from '../request/request-facts';
+import type { JudgedCalls } from '../policy/evaluate-body';
+import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
+import { requestEvent } from './request-event';
+import type { Occurrence, RequestEvent } from './request-event';
 
-interface Verdict {
-  readonly refusal: Refusal | undefined;
-  readonly methods: string[];
-}
+/** Takes note of a request or a message that is over. */
+export type Observe = (occurrence: Occurrence) => void;
 
-/**
- * Tells the log and `onDecision` what was decided on a request, once for each verdict in it. `arrivedAt` is in
- * milliseconds of `performance.now()`.
- */
+/** Takes note of a WebSocket message. `arrivedAt` is in milliseconds of `performance.now()`. */
 export type Reporter = (judged: Refusal | JudgedCalls, facts: RequestFacts, arrivedAt: number) => void;
 
-export function createReporter({ logger, onDecision }: ParsedOptions): Reporter {
-  return (judged, { apiKey, requestId }, arrivedAt) => {
-    if (onDecision === undefined && !isRefusal(judged) && judged.allowed.length === judged.calls.length) return;
-    const milliseconds = performance.now() - arrivedAt;
-    const hint = apiKey === '' ? undefined : keyHint(apiKey);
-    for (const { refusal, methods } of verdictsOf(judged)) {
+/** Logs refusals, and calls `onDecision` once for every decision. */
+export function createDecisionLog({ logger, onDecision }: ParsedOptions): Observe {
+  return (occurrence) => {
+    // Of most requests nobody wants to hear: no event is built for them.
+    if (onDecision === undefined && isAllAllowed(occurrence)) return;
+    const event = requestEvent(occurrence);
+    const { keyHint, requestId, milliseconds } = event;
+    for (const { refusal, methods } of event.decisions) {
       const reason = refusal?.refused;
-      if (refusal !== undefined) {
-        const level = reason === 'CONFIGURATION_ERROR' ? 'error' : 'info';
-        logger[level]({ key: hint, requestId, reason, why: refusal.why, methods }, 'refused');
-      }
+      if (refusal !== undefined) logRefusal(logger, event, refusal, methods);
       if (onDecision === undefined) continue;
-      tell(onDecision, { allowed: reason === undefined, reason, keyHint: hint, methods, requestId, milliseconds });
+      const allowed = reason === undefined;
+      tell(onDecision, { allowed, reason, keyHint, methods, requestId, milliseconds: milliseconds.decision });
     }
   };
+}
+
+export function messageReporter(observe: Observe): Reporter {
+  return (judged, facts, arrivedAt) => {
+    observe({ facts, wire: 'webSocket', judged, arrivedAt, decidedAt: performance.now() });
+  };
+}
+
+function isAllAllowed({ judged }: Occurrence): boolean {
+  return judged === undefined || (!isRefusal(judged) && judged.allowed.length === judged.calls.length);
+}
+
+function logRefusal(
+  logger: ParsedOptions['logger'],
+  { keyHint, requestId }: RequestEvent,
+  { refused, why }: Refusal,
+  methods: readonly string[],
+): void {
+  const level = refused === 'CONFIGURATION_ERROR' ? 'error' : 'info';
+  logger[level]({ key: keyHint, requestId, reason: refused, why, methods }, 'refused');
 }
 
 /** Neither an exception of the listener nor a rejection is the request's. */
@@ -41,19 +57,4 @@ function tell(onDecision: (decision: Decision) => unknown, decision: Decision): 
   } catch {
     // It is the listener's.
   }
-}
-
-function verdictsOf(judged: Refusal | JudgedCalls): Iterable<Verdict> {
-  if (isRefusal(judged)) return [{ refusal: judged, methods: [] }];
-  const [first] = judged.calls;
-  if (judged.calls.length === 1 && first !== undefined) {
-    return [{ refusal: first.refusal, methods: 'method' in first.call ? [first.call.method] : [] }];
-  }
-  const verdicts = new Map<Reason | undefined, Verdict>();
-  for (const { call, refusal } of judged.calls) {
-    const verdict = verdicts.get(refusal?.refused) ?? { refusal, methods: [] };
-    if ('method' in call) verdict.methods.push(call.method);
-    verdicts.set(refusal?.refused, verdict);
-  }
-  return verdicts.values();
 }

@@ -1,5 +1,4 @@
 import type { CorsOptions } from 'cors';
-import { createProxyMiddleware } from 'http-proxy-middleware';
 import { addressTable } from '../allowlists/address-table';
 import type { AddressParams, AddressTable } from '../allowlists/address-table';
 import { methods } from '../allowlists';
@@ -10,7 +9,8 @@ import type { Reason } from '../policy/refusals';
 import { parseKeyPath } from '../request/request-facts';
 import type { KeyPath } from '../request/request-facts';
 import type { SettingsStore } from '../stores/settings-store';
-import type { CreateProxyMiddleware } from '../upstream/http-client';
+import { bundledProxyMiddleware } from '../upstream/proxy-middleware';
+import type { CreateProxyMiddleware } from '../upstream/proxy-middleware';
 import { isObject, isPlainObject, parseUpstream, quoteUpstream } from '../upstream/upstream-url';
 import type { Upstream, UpstreamOption } from '../upstream/upstream-url';
 
@@ -194,7 +194,7 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
   createProxyMiddleware: {
     accepts: isFunction,
     takes: 'createProxyMiddleware of http-proxy-middleware 4',
-    default: createProxyMiddleware,
+    default: bundledProxyMiddleware,
   },
 };
 

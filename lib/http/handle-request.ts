@@ -1,0 +1,186 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { serialiseBatch } from '../json-rpc/call';
+import { describeError } from '../logger';
+import type { Observe } from '../observe/decision-log';
+import type { Occurrence } from '../observe/request-event';
+import type { ParsedOptions } from '../options/options';
+import { admit } from '../policy/authorize';
+import type { Admission } from '../policy/authorize';
+import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from '../policy/evaluate-body';
+import type { JudgedCalls, Replies } from '../policy/evaluate-body';
+import { isRefusal, refuse } from '../policy/refusals';
+import type { Reason, Refusal } from '../policy/refusals';
+import { keyHint, requestFacts } from '../request/request-facts';
+import type { CachedStore } from '../stores/settings-cache';
+import { readAnswer } from '../upstream/read-answer';
+import type { Upstreams } from '../upstream/upstreams';
+import { hasGone, whenGone } from './client-connection';
+import type { CorsHandler } from './cors';
+import { relayAnswer } from './relay-answer';
+import { discardBody, readBody } from './request-body';
+import { respondJson, respondRefusal } from './respond';
+import type { Answerable } from './respond';
+
+/** The parts that the route uses. */
+export interface Guard {
+  readonly options: ParsedOptions;
+  readonly store: CachedStore;
+  readonly upstreams: Upstreams;
+  readonly applyCors: CorsHandler;
+  /** Called between decision and hand-off: it may hold the calls back, or refuse what was allowed. */
+  readonly beforeHandOff: (calls: AdmittedCalls) => AdmittedCalls | Promise<AdmittedCalls>;
+  readonly observe: Observe;
+}
+
+export interface AdmittedCalls {
+  readonly admission: Admission;
+  readonly judged: JudgedCalls;
+}
+
+/** A request on its way, with what is noted of it for the event at its end. */
+interface IncomingCall extends Answerable, Occurrence {
+  judged: Refusal | JudgedCalls | undefined;
+  decidedAt: number;
+  upstreamMs: number | undefined;
+  failure: Reason | undefined;
+  status: number | undefined;
+}
+
+/** Of the upstream's answers to one batch, where they have to be put together with refusals. */
+const MAX_MERGED_BYTES = 16 * 1024 * 1024;
+/** A body that took longer than this took long enough for its key to be revoked meanwhile. */
+const READMIT_AFTER_MS = 500;
+
+/** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
+export function handleRequest(
+  guard: Guard,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+): void {
+  const facts = requestFacts(req, guard.options.path);
+  if (facts === undefined) {
+    next();
+    return;
+  }
+  res.setHeader('X-Request-Id', facts.requestId);
+  guard.applyCors(req, res, (error?: unknown) => {
+    if (error !== undefined || req.method === 'OPTIONS') {
+      next(error);
+      return;
+    }
+    const at = performance.now();
+    const unknown = { judged: undefined, upstreamMs: undefined, failure: undefined, status: undefined };
+    void route(guard, { req, res, facts, wire: 'http', arrivedAt: at, decidedAt: at, ...unknown });
+  });
+}
+
+/** Ends in one answer and one event, whatever happens. Never rejects. */
+async function route(guard: Guard, call: IncomingCall): Promise<void> {
+  try {
+    const calls = await judge(guard, call);
+    call.judged = isRefusal(calls) ? calls : calls.judged;
+    call.decidedAt = performance.now();
+    if (isRefusal(calls)) await refuseWhole(guard, call, calls);
+    else await handOff(guard, call, calls);
+  } catch (error) {
+    fail(guard, call, error);
+  }
+  call.status = call.res.statusCode;
+  guard.observe(call);
+}
+
+/** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
+async function judge(guard: Guard, { req, facts, arrivedAt }: IncomingCall): Promise<Refusal | AdmittedCalls> {
+  const { options, store } = guard;
+  if (req.method !== 'POST') return refuse('METHOD_NOT_POST');
+  let admission = await admit(facts, store);
+  if (isRefusal(admission)) return admission;
+  const body = await readBody(req, options);
+  if (isRefusal(body)) return body;
+  if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
+  if (isRefusal(admission)) return admission;
+  const judged = judgeBody(body, options.maxBatchSize, admission, options);
+  return isRefusal(judged) ? judged : { admission, judged };
+}
+
+async function refuseWhole({ options }: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {
+  await discardBody(call.req);
+  respondRefusal(call, refusal, options.exposeReason);
+}
+
+/** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
+async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): Promise<void> {
+  const held = guard.beforeHandOff(decided);
+  const calls = held instanceof Promise ? await held : held;
+  const { judged } = calls;
+  const { exposeReason, upstreamTimeoutMs } = guard.options;
+  const [first] = judged.calls;
+  if (!judged.batch && first?.refusal !== undefined) {
+    respondRefusal(call, first.refusal, exposeReason, first.call.id);
+    return;
+  }
+  if (judged.allowed.length < judged.calls.length) return answerMixed(guard, call, calls);
+
+  const answer = await askUpstream(guard, call, calls.admission, serialiseAll(judged), call.req.headers);
+  if (!isRefusal(answer)) return relayAnswer(answer, call.res, upstreamTimeoutMs);
+  if (judged.batch) respondMerged(guard, call, judged, new Map(judged.allowed.map((allowed) => [allowed, answer])));
+  else respondRefusal(call, answer, exposeReason, first?.call.id);
+}
+
+/** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
+async function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
+  const replies: Replies = new Map();
+  let bytesLeft = MAX_MERGED_BYTES;
+  for (const run of runsOf(judged.allowed)) {
+    const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
+    const answer = await askUpstream(guard, call, admission, serialiseBatch(run), headers);
+    const body = isRefusal(answer) ? answer : await readAnswer(answer, guard.options.upstreamTimeoutMs, bytesLeft);
+    addReplies(replies, isRefusal(body) ? judged.allowed : run, body);
+    if (isRefusal(body)) break;
+    bytesLeft -= body.length;
+  }
+  respondMerged(guard, call, judged, replies);
+}
+
+function respondMerged({ options }: Guard, { res, facts }: IncomingCall, judged: JudgedCalls, replies: Replies): void {
+  const { exposeReason } = options;
+  respondJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
+}
+
+/** Sends checked calls to the upstream. A caller that goes away ends it. */
+async function askUpstream(
+  { options, upstreams }: Guard,
+  call: IncomingCall,
+  admission: Admission,
+  body: string,
+  headers: IncomingHttpHeaders,
+): Promise<IncomingMessage | Refusal> {
+  const { req, facts } = call;
+  if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
+  const sentAt = performance.now();
+  const exchange = upstreams.resolveUpstream(facts, admission).send(body, headers, facts.requestId);
+  const stopListening = whenGone(req, exchange.abort);
+  const answer = await exchange.answer;
+  call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
+  if (isRefusal(answer) || answer.complete) stopListening();
+  else answer.on('close', stopListening);
+  if (!isRefusal(answer)) return answer;
+  call.failure = answer.refused;
+  if (!hasGone(req)) {
+    const { refused: reason, why } = answer;
+    const fields = { key: keyHint(facts.apiKey), requestId: facts.requestId, reason, why };
+    options.logger.warn(fields, 'no answer from the upstream');
+  }
+  return answer;
+}
+
+/** Unexpected errors are answered as INTERNAL_ERROR. */
+function fail({ options }: Guard, call: IncomingCall, error: unknown): void {
+  const { res, facts } = call;
+  call.failure = 'INTERNAL_ERROR';
+  const reason = describeError(error, facts.apiKey);
+  options.logger.error({ requestId: facts.requestId, reason }, 'a request failed');
+  if (res.headersSent) res.destroy();
+  else respondRefusal(call, refuse('INTERNAL_ERROR'), options.exposeReason);
+}

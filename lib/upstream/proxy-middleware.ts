@@ -1,0 +1,105 @@
+import { EventEmitter } from 'node:events';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { Writable } from 'node:stream';
+import { createProxyMiddleware } from 'http-proxy-middleware';
+
+/** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
+export type CreateProxyMiddleware = (options: never) => unknown;
+
+/** That of version 3, which comes with the guard. */
+export const bundledProxyMiddleware: CreateProxyMiddleware = createProxyMiddleware;
+
+/** A request to hand to http-proxy-middleware, and what to call with its outcome. */
+export interface ProxyRequest {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: string | Buffer;
+  readonly onAnswer: (answer: IncomingMessage) => void;
+  readonly onFailure: (why: string) => void;
+}
+
+/** Sends a request. The function that it returns aborts it. */
+export type Proxy = (request: ProxyRequest) => () => void;
+
+const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
+
+/**
+ * The request half that http-proxy-middleware is given: made from what was checked, with nothing of the caller's
+ * request in it. It is no stream, because the body is there at once.
+ */
+class RequestHalf extends EventEmitter {
+  readonly method = 'POST';
+  readonly httpVersion = '1.1';
+  readonly httpVersionMajor = 1;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+  /** Looked at for its state on errors; it must not lead to the caller's server. */
+  readonly socket = OPEN_SOCKET;
+
+  constructor(readonly request: ProxyRequest) {
+    super();
+    this.url = request.path;
+    this.headers = request.headers;
+  }
+
+  pipe(destination: Writable): Writable {
+    return destination.end(this.request.body);
+  }
+}
+
+/** The response half: version 4 hears of a client that has gone from it. The answer itself never touches it. */
+class ResponseHalf extends EventEmitter {
+  readonly headersSent = false;
+  readonly finished = false;
+  readonly writableFinished = false;
+  destroyed = false;
+
+  destroy(): this {
+    this.destroyed = true;
+    return this;
+  }
+}
+
+type Forward = (req: RequestHalf, res: ResponseHalf, next: () => void) => unknown;
+
+/**
+ * A proxy to `origin`. The default plugins of http-proxy-middleware print an error page with the key in it, and log:
+ * none of them is used.
+ */
+export function createProxy(create: CreateProxyMiddleware, origin: string, agent: Agent): Proxy {
+  const forward = (create as (options: object) => Forward)({
+    target: targetOf(origin),
+    prependPath: false,
+    agent,
+    selfHandleResponse: true,
+    ejectPlugins: true,
+    plugins: [listen],
+  });
+  return (request) => {
+    const [req, res] = [new RequestHalf(request), new ResponseHalf()];
+    forward(req, res, () => undefined);
+    return () => {
+      req.emit('aborted'); // heard by version 3
+      res.emit('close'); // heard by version 4
+    };
+  };
+}
+
+function listen(proxy: EventEmitter): void {
+  proxy.on('proxyReq', (outgoing: ClientRequest, { request }: RequestHalf) => {
+    // A switch of protocols ends in nothing else.
+    outgoing.on('close', () => request.onFailure('no answer'));
+  });
+  proxy.on('proxyRes', (answer: IncomingMessage, { request }: RequestHalf) => {
+    request.onAnswer(answer);
+  });
+  proxy.on('error', (error: NodeJS.ErrnoException, { request }: RequestHalf) => {
+    request.onFailure(error.code ?? error.name);
+  });
+}
+
+/** Taken apart once, and not for every request: http-proxy does that with text. */
+function targetOf(origin: string): object {
+  const { protocol, host, hostname, port } = new URL(origin);
+  return { protocol, host, hostname: hostname.replace(/^\[|\]$/g, ''), port };
+}
