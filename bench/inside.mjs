@@ -9,7 +9,7 @@ const { judgeBody, serialiseAll } = require('../dist/policy/evaluate-body.js');
 const { addressTable } = require('../dist/allowlists/address-table.js');
 const { compileKeySettings, parseKeySettings } = require('../dist/settings/key-settings.js');
 const { parseCalls, serialiseCall } = require('../dist/json-rpc/call.js');
-const { cachedStore } = require('../dist/stores/settings-cache.js');
+const { SettingsCache } = require('../dist/stores/settings-cache.js');
 const { MemoryStore } = require('../dist/index.js');
 
 const isFull = process.argv.includes('--full');
@@ -65,7 +65,7 @@ const facts = {
 
 async function decisions() {
   const withoutSecret = { ...SETTINGS[1], apiKey: 'listed-key-without-secret', requireSecret: false, secrets: [] };
-  const store = cachedStore(new MemoryStore([...SETTINGS, withoutSecret]), {
+  const store = new SettingsCache(new MemoryStore([...SETTINGS, withoutSecret]), {
     logger: { info() {}, warn() {}, error() {} },
     staleIfErrorMs: 60_000,
   });
@@ -157,7 +157,7 @@ async function keys() {
     const next = () => asked[turn++ % asked.length];
     const among = `among ${count.toLocaleString('en')}`;
     await measure(`MemoryStore.get, ${among}`, () => store.get(next()));
-    const cache = cachedStore(store, { logger: { info() {}, warn() {}, error() {} }, staleIfErrorMs: 60_000 });
+    const cache = new SettingsCache(store, { logger: { info() {}, warn() {}, error() {} }, staleIfErrorMs: 60_000 });
     await measure(`lookup through the cache, ${among}`, () => cache.get(next()));
     await cache.close();
     if (count === KEYS) results[`bytes a key in MemoryStore, ${among}`] = bytes / count;

@@ -7,7 +7,7 @@ import { respondRefusal } from './http/respond';
 import { createDecisionLog, messageReporter } from './observe/decision-log';
 import { parseOptions } from './options/options';
 import type { RpcGuardOptions } from './options/options';
-import { cachedStore } from './stores/settings-cache';
+import { SettingsCache } from './stores/settings-cache';
 import { createUpstreams } from './upstream/upstreams';
 import { createWebSocketGuard } from './websocket/upgrade';
 import type { Upgrade } from './websocket/upgrade';
@@ -34,7 +34,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   const parsed = parseOptions(options);
   const guard: Guard = {
     options: parsed,
-    store: cachedStore(parsed.store, parsed),
+    store: new SettingsCache(parsed.store, parsed),
     upstreams: createUpstreams(parsed),
     applyCors: corsFor(parsed.cors),
     beforeHandOff: (calls) => calls,

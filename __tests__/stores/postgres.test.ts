@@ -1,6 +1,6 @@
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
-import { cachedStore } from '../../lib/stores/settings-cache';
+import { SettingsCache } from '../../lib/stores/settings-cache';
 import { PostgresStore } from '../../lib/stores/postgres';
 import type { PostgresPool } from '../../lib/stores/postgres';
 import { endAfterTest } from '../support/cleanup';
@@ -186,7 +186,7 @@ describePostgres('PostgresStore', () => {
     test('belongs to another key is not served', async () => {
       const { store, pool, table } = await openStore();
       await pool.query(`INSERT INTO ${table} VALUES ($1, 1, $2)`, [KEY, JSON.stringify({ apiKey: OTHER_KEY })]);
-      const cache = cachedStore(store, { logger: recordingLogger(), staleIfErrorMs: 1000 });
+      const cache = new SettingsCache(store, { logger: recordingLogger(), staleIfErrorMs: 1000 });
       expect(await cache.get(KEY)).toBe('unavailable');
       await cache.close();
     });

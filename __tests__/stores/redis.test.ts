@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import type { KeySettingsInput, SettingsStore } from '../../lib';
-import { cachedStore } from '../../lib/stores/settings-cache';
+import { SettingsCache } from '../../lib/stores/settings-cache';
 import type { Lookup } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
@@ -157,7 +157,7 @@ describeRedis('RedisStore', () => {
         const prefix = freshPrefix();
         const store = new RedisStore({ client: await connect(), prefix });
         await (await nodeRedis()).set(`${prefix}key:${KEY}`, JSON.stringify({ apiKey: OTHER_KEY }));
-        const cache = cachedStore(store, { logger: recordingLogger(), staleIfErrorMs: 1000 });
+        const cache = new SettingsCache(store, { logger: recordingLogger(), staleIfErrorMs: 1000 });
         expect(await cache.get(KEY)).toBe('unavailable');
         await cache.close();
       });
@@ -285,7 +285,7 @@ describeRedis('RedisStore', () => {
           return settings;
         },
       };
-      const cache = cachedStore(counting, { logger: recordingLogger(), staleIfErrorMs: 60_000, ttlMs: 60_000 });
+      const cache = new SettingsCache(counting, { logger: recordingLogger(), staleIfErrorMs: 60_000, ttlMs: 60_000 });
       endAfterTest(() => cache.close());
       expect(await cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
       return { cache, reads };

@@ -2,7 +2,7 @@ import { MemoryStore } from '../../lib';
 import type { KeySettingsInput, SettingsStore } from '../../lib';
 import { RpcGuardError } from '../../lib/errors';
 import { hashSecret } from '../../lib/settings/secret';
-import { cachedStore } from '../../lib/stores/settings-cache';
+import { SettingsCache } from '../../lib/stores/settings-cache';
 import type { CachedStore, Lookup } from '../../lib/stores/settings-cache';
 import { KEY, recordingLogger } from '../support/pieces';
 
@@ -52,7 +52,7 @@ afterEach(() => jest.useRealTimers());
 const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
 
 function cached(store: SettingsStore, staleIfErrorMs = STALE_MS): CachedStore {
-  return cachedStore(store, { staleIfErrorMs, logger });
+  return new SettingsCache(store, { staleIfErrorMs, logger });
 }
 
 /** The name in the settings of a key, or what is known in place of them. */

@@ -5,8 +5,8 @@ import type { ParsedOptions } from '../options/options';
 import { readAnswer } from '../upstream/read-answer';
 import type { UpstreamClient } from '../upstream/http-client';
 import { REFUSALS, isRefusal } from '../policy/refusals';
-import { stored } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
+import { stored } from '../stores/versioned-write';
 import { invalidRequest } from './api-error';
 
 /** A call (`method`, `params`) or the text of a body, as it would be sent with these headers and this secret. */

@@ -3,7 +3,7 @@ import type { AllowlistType } from '../settings/key-settings';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-manager';
 import { MemoryStore } from '../stores/memory';
-import { MAX_ATTEMPTS, isStale } from '../stores/settings-store';
+import { MAX_ATTEMPTS, isStale } from '../stores/versioned-write';
 import { addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { confirm } from './prompt';

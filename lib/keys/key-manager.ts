@@ -7,8 +7,8 @@ import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
 import { API_KEY, keyHint } from '../request/request-facts';
 import { generateApiKey, generateSecret, hashSecret } from '../settings/secret';
-import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
+import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
 
 /** A secret as it may be shown: without its hash. */
 export interface SecretView extends Omit<SecretRecord, 'hash'> {

@@ -9,8 +9,9 @@ import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
-import { assertFresh, pageOf, settingsToWrite } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
+import { pageOf } from './stored-record';
+import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
   /** Told when the file cannot be used. Default: errors to stderr. */

@@ -1,7 +1,8 @@
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { assertFresh, pageOf, settingsToWrite } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
+import { pageOf } from './stored-record';
+import { assertFresh, settingsToWrite } from './versioned-write';
 
 /** Settings in the memory of this process: for tests, and for keys that are written in code. */
 export class MemoryStore implements WritableSettingsStore {

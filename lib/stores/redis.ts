@@ -1,7 +1,8 @@
 import { RpcGuardError } from '../errors';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { MAX_ATTEMPTS, assertFresh, parseStored, readableRecord, settingsToWrite, tooBusy } from './settings-store';
 import type { WritableSettingsStore } from './settings-store';
+import { parseStored, readableRecord } from './stored-record';
+import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
 
 /** A connected client of node-redis (`redis` 5 and later). */
 export interface NodeRedisClient {

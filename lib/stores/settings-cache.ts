@@ -5,7 +5,9 @@ import type { CompiledKey } from '../settings/key-settings';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { keyHint } from '../request/request-facts';
+import { ReadLimiter } from './read-limiter';
 import type { SettingsStore } from './settings-store';
+import { StoreHealth } from './store-health';
 
 /** What is known of a key: its settings, that there is no such key, or that it cannot be told now. */
 export type Lookup = CompiledKey | 'unknown' | 'unavailable';
@@ -16,7 +18,7 @@ export interface CachedStore {
   close(): Promise<void>;
 }
 
-export interface CachedStoreOptions {
+export interface SettingsCacheOptions {
   readonly logger: Logger;
   /** Milliseconds that settings go on serving when the store is down. */
   readonly staleIfErrorMs: number;
@@ -52,176 +54,166 @@ interface Flight {
 /** A change is in force within 5 s where its message may be lost, within 1 s where there are no messages. */
 const ANNOUNCED_TTL_MS = 4000;
 const UNANNOUNCED_TTL_MS = 500;
-const PROBE_INTERVAL_MS = 1000;
 const READ_TIMEOUT_MS = 2000;
 const MAX_RETRIES = 10;
 const MAX_KEYS = 10_000;
-/** Reads of keys not seen before that may be under way at once: a flood of made-up keys must not become the store's. */
-const MAX_FIRST_READS = 100;
-const MAX_WAITING_READS = 1000;
 
 /**
  * Stands between the guard and a store: keeps what was read, compiled, for as long as it may be trusted; reads a key
  * once however many wait for it; lets a change in at once; and in an outage serves what was read before for
  * `staleIfErrorMs`, asks the store once a second, and opens nothing.
  */
-export function cachedStore(
-  store: SettingsStore,
-  {
-    logger,
-    staleIfErrorMs,
-    ttlMs = store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS,
-    negativeTtlMs = ttlMs,
-    max = MAX_KEYS,
-  }: CachedStoreOptions,
-): CachedStore {
-  const known = new LRUCache<string, Entry>({ max });
-  const unknown = new LRUCache<string, Entry>({ max });
-  const flights = new Map<string, Flight>();
-  let started: Promise<void> | undefined;
-  let unsubscribe: (() => void) | undefined;
-  let closed = false;
-  let down = false;
-  let gaps = 0;
-  let firstReads = 0;
-  const waitingReads: (() => void)[] = [];
-  let nextProbeAt = 0;
+export class SettingsCache implements CachedStore {
+  readonly #store: SettingsStore;
+  readonly #logger: Logger;
+  readonly #staleIfErrorMs: number;
+  readonly #ttlMs: number;
+  readonly #negativeTtlMs: number;
+  readonly #known: LRUCache<string, Entry>;
+  readonly #unknown: LRUCache<string, Entry>;
+  readonly #flights = new Map<string, Flight>();
+  readonly #firstReads = new ReadLimiter();
+  readonly #health: StoreHealth;
+  #started: Promise<void> | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #isClosed = false;
+  #gaps = 0;
 
-  function start(): Promise<void> {
-    started ??= (async () => {
-      await store.init?.();
-      if (!closed) unsubscribe = store.subscribe?.(forget);
-    })().catch((error: unknown) => {
-      started = undefined;
-      throw error;
+  constructor(store: SettingsStore, options: SettingsCacheOptions) {
+    const { max = MAX_KEYS } = options;
+    this.#store = store;
+    this.#logger = options.logger;
+    this.#staleIfErrorMs = options.staleIfErrorMs;
+    this.#ttlMs = options.ttlMs ?? (store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS);
+    this.#negativeTtlMs = options.negativeTtlMs ?? this.#ttlMs;
+    this.#known = new LRUCache({ max });
+    this.#unknown = new LRUCache({ max });
+    this.#health = new StoreHealth(options.logger);
+    this.#start().catch((error: unknown) => {
+      this.#health.failed(error);
     });
-    return started;
   }
 
-  function forget(apiKey?: string): void {
-    for (const [key, flight] of flights) {
+  get(apiKey: string): Lookup | Promise<Lookup> {
+    return this.#get(apiKey, 0);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#unsubscribe?.();
+    await this.#store.close?.();
+  }
+
+  #start(): Promise<void> {
+    this.#started ??= (async () => {
+      await this.#store.init?.();
+      if (this.#isClosed) return;
+      this.#unsubscribe = this.#store.subscribe?.((apiKey) => {
+        this.#forget(apiKey);
+      });
+    })().catch((error: unknown) => {
+      this.#started = undefined;
+      throw error;
+    });
+    return this.#started;
+  }
+
+  #forget(apiKey?: string): void {
+    for (const [key, flight] of this.#flights) {
       if (apiKey !== undefined && key !== apiKey) continue;
       flight.outdated = true;
-      flights.delete(key);
+      this.#flights.delete(key);
     }
     if (apiKey === undefined) {
       // What is known may be old: it serves on only while the store is down, which is to be found out at once.
-      gaps++;
-      nextProbeAt = 0;
+      this.#gaps++;
+      this.#health.probeAtOnce();
     } else {
-      known.delete(apiKey);
-      unknown.delete(apiKey);
+      this.#known.delete(apiKey);
+      this.#unknown.delete(apiKey);
     }
   }
 
-  function get(apiKey: string, retries = 0): Lookup | Promise<Lookup> {
+  #get(apiKey: string, retries: number): Lookup | Promise<Lookup> {
     const now = performance.now();
-    const entry = known.get(apiKey) ?? unknown.get(apiKey);
-    if (entry?.gap === gaps && now - entry.readAt < freshFor(entry)) return entry.value;
-    const flight = flights.get(apiKey);
+    const entry = this.#entry(apiKey);
+    if (entry !== undefined && this.#isFresh(entry, now)) return entry.value;
+    const flight = this.#flights.get(apiKey);
     // A change that came after a slow read began may not be in what it brings.
-    if (flight !== undefined && now - flight.beganAt < ttlMs) return flight.result;
-    if (entry === undefined && flights.size >= MAX_FIRST_READS + MAX_WAITING_READS) return 'unavailable';
-    const isProbe = down;
-    if (isProbe) {
-      if (now < nextProbeAt) return stale(apiKey);
-      nextProbeAt = now + PROBE_INTERVAL_MS;
-    }
-    const result = Promise.resolve().then(() => read(apiKey, started));
+    if (flight !== undefined && now - flight.beganAt < this.#ttlMs) return flight.result;
+    if (entry === undefined && this.#firstReads.isFull) return 'unavailable';
+    const isProbe = this.#health.isDown;
+    if (isProbe && !this.#health.claimProbe()) return this.#stale(apiKey);
+    const turn = entry === undefined ? this.#firstReads.turn() : undefined;
+    const result = Promise.resolve().then(() => this.#read(apiKey, started, turn));
     const started: Flight = { outdated: false, retries, isProbe, beganAt: now, result };
-    flights.set(apiKey, started);
-    return started.result;
+    this.#flights.set(apiKey, started);
+    return result;
   }
 
-  function freshFor({ value }: Entry): number {
-    return value === 'unknown' ? negativeTtlMs : ttlMs;
+  #entry(apiKey: string): Entry | undefined {
+    return this.#known.get(apiKey) ?? this.#unknown.get(apiKey);
   }
 
-  async function read(apiKey: string, flight: Flight): Promise<Lookup> {
-    const isFirst = !known.has(apiKey) && !unknown.has(apiKey);
-    if (isFirst) await turn();
+  #isFresh({ gap, readAt, value }: Entry, now: number): boolean {
+    return gap === this.#gaps && now - readAt < (value === 'unknown' ? this.#negativeTtlMs : this.#ttlMs);
+  }
+
+  async #read(apiKey: string, flight: Flight, turn: Promise<void> | undefined): Promise<Lookup> {
+    await turn;
     // It may have gone down while this one waited.
-    const lookup = down && !flight.isProbe ? stale(apiKey) : await ask(apiKey, flight);
-    if (isFirst) turnEnded();
-    if (flight.outdated) return again(apiKey, flight);
-    if (flights.get(apiKey) === flight) flights.delete(apiKey);
+    const isLeftAlone = this.#health.isDown && !flight.isProbe;
+    const lookup = isLeftAlone ? this.#stale(apiKey) : await this.#ask(apiKey, flight);
+    if (turn !== undefined) this.#firstReads.ended();
+    if (flight.outdated) return this.#again(apiKey, flight);
+    if (this.#flights.get(apiKey) === flight) this.#flights.delete(apiKey);
     return lookup;
   }
 
   /** What the store says now, which is worth nothing when the flight has become outdated. */
-  async function ask(apiKey: string, flight: Flight): Promise<Lookup> {
+  async #ask(apiKey: string, flight: Flight): Promise<Lookup> {
     const readAt = performance.now();
     try {
       const settings = await withinTime(async () => {
-        await start();
-        return store.get(apiKey);
+        await this.#start();
+        return this.#store.get(apiKey);
       });
-      recovered();
-      return flight.outdated ? 'unavailable' : keep(apiKey, { value: compile(apiKey, settings), readAt, gap: gaps });
+      this.#health.recovered();
+      if (flight.outdated) return 'unavailable';
+      return this.#keep(apiKey, { value: compile(apiKey, settings), readAt, gap: this.#gaps });
     } catch (error) {
       if (flight.outdated) return 'unavailable';
       if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') {
-        return keep(apiKey, { value: 'unavailable', problem: describeError(error, apiKey), readAt, gap: gaps });
+        const problem = describeError(error, apiKey);
+        return this.#keep(apiKey, { value: 'unavailable', problem, readAt, gap: this.#gaps });
       }
-      failed(error, apiKey);
-      return stale(apiKey);
+      this.#health.failed(error, apiKey);
+      return this.#stale(apiKey);
     }
-  }
-
-  async function turn(): Promise<void> {
-    if (firstReads < MAX_FIRST_READS) firstReads++;
-    else await new Promise<void>((resolve) => waitingReads.push(resolve));
-  }
-
-  function turnEnded(): void {
-    const next = waitingReads.shift();
-    if (next === undefined) firstReads--;
-    else next();
   }
 
   /** A key that changes faster than it can be read is not served. */
-  function again(apiKey: string, { retries }: Flight): Lookup | Promise<Lookup> {
-    return retries < MAX_RETRIES ? get(apiKey, retries + 1) : 'unavailable';
+  #again(apiKey: string, { retries }: Flight): Lookup | Promise<Lookup> {
+    return retries < MAX_RETRIES ? this.#get(apiKey, retries + 1) : 'unavailable';
   }
 
-  function keep(apiKey: string, entry: Entry): Lookup {
-    if (entry.problem !== undefined && known.peek(apiKey)?.problem !== entry.problem) {
-      logger.error({ key: keyHint(apiKey), reason: entry.problem }, 'settings do not parse; the key is refused');
+  #keep(apiKey: string, entry: Entry): Lookup {
+    if (entry.problem !== undefined && this.#known.peek(apiKey)?.problem !== entry.problem) {
+      const details = { key: keyHint(apiKey), reason: entry.problem };
+      this.#logger.error(details, 'settings do not parse; the key is refused');
     }
-    const newer = known.peek(apiKey) ?? unknown.peek(apiKey);
+    const newer = this.#known.peek(apiKey) ?? this.#unknown.peek(apiKey);
     if (newer !== undefined && newer.readAt > entry.readAt) return newer.value;
-    known.delete(apiKey);
-    unknown.delete(apiKey);
-    (entry.value === 'unknown' ? unknown : known).set(apiKey, entry);
+    this.#known.delete(apiKey);
+    this.#unknown.delete(apiKey);
+    (entry.value === 'unknown' ? this.#unknown : this.#known).set(apiKey, entry);
     return entry.value;
   }
 
-  function stale(apiKey: string): Lookup {
-    const entry = known.get(apiKey) ?? unknown.get(apiKey);
-    return entry !== undefined && performance.now() - entry.readAt < staleIfErrorMs ? entry.value : 'unavailable';
+  #stale(apiKey: string): Lookup {
+    const entry = this.#entry(apiKey);
+    return entry !== undefined && performance.now() - entry.readAt < this.#staleIfErrorMs ? entry.value : 'unavailable';
   }
-
-  function failed(error: unknown, apiKey?: string): void {
-    nextProbeAt = performance.now() + PROBE_INTERVAL_MS;
-    if (!down) logger.error({ reason: describeError(error, apiKey) }, 'the settings store is down');
-    down = true;
-  }
-
-  function recovered(): void {
-    if (down) logger.info({}, 'the settings store is back');
-    down = false;
-  }
-
-  start().catch(failed);
-
-  return {
-    get: (apiKey) => get(apiKey),
-    async close() {
-      closed = true;
-      unsubscribe?.();
-      await store.close?.();
-    },
-  };
 }
 
 function compile(apiKey: string, read: unknown): Lookup {
