@@ -17,6 +17,16 @@ export default tseslint.config(
     },
   },
   {
+    files: ['*.mjs', '.ci/*.cjs', 'bench/**/*.mjs', 'demo-app/*.mjs', '__tests__/**/*.{mjs,cjs}'],
+    extends: [js.configs.recommended],
+    languageOptions: { globals: globals.node },
+  },
+  {
+    files: ['demo-app/public/**/*.js'],
+    extends: [js.configs.recommended],
+    languageOptions: { globals: globals.browser },
+  },
+  {
     files: ['lib/admin/dashboard/**/*.mjs'],
     extends: [js.configs.recommended],
     languageOptions: { globals: globals.browser },

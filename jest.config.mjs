@@ -3,4 +3,6 @@ export default {
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json', diagnostics: false }] },
   testTimeout: 30_000,
+  collectCoverageFrom: ['lib/**/*.ts'],
+  coverageProvider: 'v8',
 };

@@ -29,10 +29,18 @@ const testWithVersion4: (name: string, run: () => Promise<void>) => void =
 
 describe('the tarball', () => {
   test('holds the build, the documents and nothing else', () => {
-    const allowed = /^(?:dist\/.+\.(?:m?js|d\.m?ts|css|html|svg|json)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    const allowed =
+      /^(?:dist\/.+\.(?:m?js|d\.m?ts|css|html|svg|json)|docs\/.+\.(?:md|png|json|yml)|[A-Z]+\.md|LICENSE|package\.json)$/;
     expect(project.packed.filter((name) => !allowed.test(name))).toEqual([]);
     expect(project.packed).toEqual(
-      expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.mjs']),
+      expect.arrayContaining([
+        'LICENSE',
+        'README.md',
+        'docs/README.md',
+        'package.json',
+        'dist/index.js',
+        'dist/index.mjs',
+      ]),
     );
   });
 

@@ -74,7 +74,7 @@ async function decisions() {
     if ('refused' in admission || checkCall(admission, call, rules) !== undefined) throw new Error('refused');
   };
   await measure('admit + checkCall, secret and four lists of 30', decide(facts));
-  const { authorization, ...open } = { ...facts, apiKey: withoutSecret.apiKey };
+  const open = { ...facts, authorization: undefined, apiKey: withoutSecret.apiKey };
   await measure('admit + checkCall, no secret, four lists of 30', decide(open));
   await measure('admit + checkCall, no lists', decide({ ...open, apiKey: OPEN_KEY }));
 
