@@ -283,12 +283,12 @@ describePostgres('PostgresStore', () => {
     });
   });
 
-  test('one of 1,000,000 keys is found by an index', async () => {
+  test('one of 100,000 keys is found by an index', async () => {
     const { store, pool, table } = await openStore();
     await pool.query(`
       INSERT INTO ${table}
       SELECT key, 1, json_build_object('apiKey', key)
-      FROM generate_series(1, 1000000) AS n, format('key-%s', lpad(n::text, 7, '0')) AS key`);
+      FROM generate_series(1, 100000) AS n, format('key-%s', lpad(n::text, 7, '0')) AS key`);
     await pool.query(`ANALYZE ${table}`);
 
     const plans: string[] = [];
@@ -302,18 +302,18 @@ describePostgres('PostgresStore', () => {
       },
     };
     const explained = new PostgresStore({ pool: explaining, table });
-    expect(await explained.get('key-0777777')).toMatchObject({ apiKey: 'key-0777777' });
+    expect(await explained.get('key-0077777')).toMatchObject({ apiKey: 'key-0077777' });
     expect(await explained.get('key-9777777')).toBeUndefined();
-    expect((await explained.list({ after: 'key-0500000', limit: 3 })).map(({ apiKey }) => apiKey)).toEqual([
-      'key-0500001',
-      'key-0500002',
-      'key-0500003',
+    expect((await explained.list({ after: 'key-0050000', limit: 3 })).map(({ apiKey }) => apiKey)).toEqual([
+      'key-0050001',
+      'key-0050002',
+      'key-0050003',
     ]);
     expect(plans).toHaveLength(3);
     for (const plan of plans) {
       expect(plan).toContain(`Index Scan using ${table}_pkey`);
       expect(plan).not.toContain('Seq Scan');
     }
-    expect(await store.set({ apiKey: 'key-0777777', name: 'changed' }, 1)).toMatchObject({ version: 2 });
+    expect(await store.set({ apiKey: 'key-0077777', name: 'changed' }, 1)).toMatchObject({ version: 2 });
   });
 });

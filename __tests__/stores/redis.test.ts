@@ -1,10 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
-import type { KeySettingsInput, SettingsStore } from '../../lib';
+import type { KeySettingsInput } from '../../lib';
 import { SettingsCache } from '../../lib/stores/settings-cache';
-import type { Lookup } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
 import { endAfterTest } from '../support/cleanup';
@@ -14,8 +11,6 @@ import { until } from '../support/until';
 import { storeContract } from './store-contract';
 
 type Client = RedisStoreOptions['client'];
-
-const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
 
 /** A client whose duplicates send what subscribes only after `before`. */
 function beginningLate(client: Client, before: () => Promise<void>): Client {
@@ -115,11 +110,11 @@ describeRedis('RedisStore', () => {
 
     test('lists more keys than one page of its own', async () => {
       const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
-      const keys = Array.from({ length: 2500 }, (_, n) => `key-${String(n).padStart(6, '0')}`);
+      const keys = Array.from({ length: 1200 }, (_, n) => `key-${String(n).padStart(6, '0')}`);
       await Promise.all(keys.map((apiKey) => store.set({ apiKey })));
       expect((await store.list()).map(({ apiKey }) => apiKey)).toEqual(keys);
-      expect((await store.list({ after: keys[10]!, limit: 1500 })).map(({ apiKey }) => apiKey)).toEqual(
-        keys.slice(11, 1511),
+      expect((await store.list({ after: keys[10]!, limit: 1100 })).map(({ apiKey }) => apiKey)).toEqual(
+        keys.slice(11, 1111),
       );
     });
 
@@ -269,68 +264,7 @@ describeRedis('RedisStore', () => {
     });
   });
 
-  describe('100,000 unknown keys', () => {
-    /** A store that counts its reads, in all and at one time. */
-    async function counted(answering: Promise<void> = Promise.resolve()) {
-      const store = new RedisStore({ client: await nodeRedis(), prefix: freshPrefix() });
-      await store.set({ apiKey: KEY });
-      const reads = { all: 0, now: 0, mostAtOnce: 0 };
-      const counting: SettingsStore = {
-        async get(apiKey) {
-          reads.all++;
-          reads.mostAtOnce = Math.max(reads.mostAtOnce, ++reads.now);
-          if (apiKey !== KEY) await answering;
-          const settings = await store.get(apiKey);
-          reads.now--;
-          return settings;
-        },
-      };
-      const cache = new SettingsCache(counting, { logger: recordingLogger(), staleIfErrorMs: 60_000, ttlMs: 60_000 });
-      endAfterTest(() => cache.close());
-      expect(await cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
-      return { cache, reads };
-    }
-    const madeUp = (n: number) => `made-up-${String(n).padStart(24, '0')}`;
-
-    test('at once are few reads, and keep no known key from being served', async () => {
-      let answer = (): void => undefined;
-      const { cache, reads } = await counted(new Promise((resolve) => (answer = resolve)));
-      const lookups: Promise<Lookup>[] = [];
-      for (let n = 0; n < 100_000; n++) {
-        lookups.push(Promise.resolve(cache.get(madeUp(n))));
-        await nextTick(); // requests come one by one
-      }
-      expect(cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
-      answer();
-      expect(new Set(await Promise.all(lookups))).toEqual(new Set(['unknown', 'unavailable']));
-      expect(reads.all).toBeLessThan(2000);
-      expect(reads.mostAtOnce).toBeLessThanOrEqual(100);
-    });
-
-    test('one after the other take no more memory than the first 20,000', async () => {
-      setFlagsFromString('--expose-gc');
-      const collectGarbage = runInNewContext('gc') as () => void;
-      const heap = (): number => {
-        collectGarbage();
-        return process.memoryUsage().heapUsed;
-      };
-      const { cache, reads } = await counted();
-      async function ask(from: number, to: number): Promise<void> {
-        for (let n = from; n < to; n += 100) {
-          await Promise.all(Array.from({ length: 100 }, (_, i) => Promise.resolve(cache.get(madeUp(n + i)))));
-        }
-      }
-      await ask(0, 20_000);
-      const before = heap();
-      await ask(20_000, 100_000);
-      // One collection does not find all that there is to collect.
-      await until(() => heap() - before < 8 * 1024 * 1024);
-      await ask(99_000, 100_000); // known to be unknown
-      expect(reads.all).toBe(100_001);
-    });
-  });
-
-  test('200 lookups of 1,000,000 keys are 200 commands', async () => {
+  test('200 lookups of 100,000 keys are 200 commands', async () => {
     const client = await nodeRedis();
     const prefix = freshPrefix();
     const load = `
@@ -339,9 +273,8 @@ describeRedis('RedisStore', () => {
         redis.call('SET', ARGV[3] .. 'key:' .. key, '{"apiKey":"' .. key .. '"}')
         redis.call('ZADD', ARGV[3] .. 'keys', 0, key)
       end`;
-    await client.configSet('appendonly', 'no');
-    for (let from = 1; from <= 1_000_000; from += 50_000) {
-      await client.eval(load, { keys: [], arguments: [String(from), String(from + 49_999), prefix] });
+    for (let from = 1; from <= 100_000; from += 20_000) {
+      await client.eval(load, { keys: [], arguments: [String(from), String(from + 19_999), prefix] });
     }
     const store = new RedisStore({ client, prefix });
     const commands = async () =>
@@ -349,19 +282,18 @@ describeRedis('RedisStore', () => {
         .filter(([, name]) => name !== 'info' && name !== 'config|resetstat')
         .map(([, name, calls]) => `${name ?? ''} ${calls ?? ''}`);
     await client.configResetStat();
-    const keys = Array.from({ length: 200 }, (_, n) => `key-${String(n * 5000 + 1).padStart(7, '0')}`);
+    const keys = Array.from({ length: 200 }, (_, n) => `key-${String(n * 500 + 1).padStart(7, '0')}`);
     const found: (KeySettingsInput | undefined)[] = await Promise.all(keys.map((apiKey) => store.get(apiKey)));
     expect(found.map((settings) => settings?.apiKey)).toEqual(keys);
     expect(await commands()).toEqual(['get 200']);
 
     await client.configResetStat();
-    expect((await store.list({ after: 'key-0500000', limit: 3 })).map(({ apiKey }) => apiKey)).toEqual([
-      'key-0500001',
-      'key-0500002',
-      'key-0500003',
+    expect((await store.list({ after: 'key-0050000', limit: 3 })).map(({ apiKey }) => apiKey)).toEqual([
+      'key-0050001',
+      'key-0050002',
+      'key-0050003',
     ]);
     expect(await commands()).toEqual(expect.arrayContaining(['zrangebylex 1', 'get 3', 'eval 1']));
     await client.flushAll();
-    await client.configSet('appendonly', 'yes');
   });
 });

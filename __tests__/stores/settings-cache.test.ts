@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MemoryStore } from '../../lib';
 import type { KeySettingsInput, SettingsStore } from '../../lib';
 import { RpcGuardError } from '../../lib/errors';
@@ -5,6 +7,7 @@ import { hashSecret } from '../../lib/settings/secret';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import type { CachedStore, Lookup } from '../../lib/stores/settings-cache';
 import { KEY, recordingLogger } from '../support/pieces';
+import { until } from '../support/until';
 
 const STALE_MS = 60_000;
 const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
@@ -727,7 +730,7 @@ describe('unknown keys', () => {
   test('are not all remembered', async () => {
     const database = new Database({ announces: true });
     const cache = cached(database);
-    await flood(cache, 100_000);
+    await flood(cache, 25_000);
     const before = database.reads.length;
     await flood(cache, 500);
     expect(database.reads.length).toBe(before + 500);
@@ -742,6 +745,67 @@ describe('unknown keys', () => {
       database.announce(apiKey);
       expect(await nameOf(cache, apiKey)).toBe('created');
     }
+  });
+});
+
+describe('100,000 unknown keys', () => {
+  /** A store that counts its reads, in all and at one time, and answers those of unknown keys when it may. */
+  class Counting extends Database {
+    now = 0;
+    mostAtOnce = 0;
+    mayAnswer: Promise<void> = Promise.resolve();
+
+    override async get(apiKey: string): Promise<KeySettingsInput | undefined> {
+      this.mostAtOnce = Math.max(this.mostAtOnce, ++this.now);
+      if (apiKey !== KEY) await this.mayAnswer;
+      const settings = await super.get(apiKey);
+      this.now--;
+      return settings;
+    }
+  }
+  const madeUp = (n: number) => `made-up-${String(n).padStart(24, '0')}`;
+
+  test('at once are few reads, and keep no known key from being served', async () => {
+    const database = new Counting();
+    const cache = new SettingsCache(database, { staleIfErrorMs: STALE_MS, logger, ttlMs: STALE_MS });
+    expect(await nameOf(cache)).toBe('first');
+    let answer = (): void => undefined;
+    database.mayAnswer = new Promise((resolve) => (answer = resolve));
+    const lookups: Promise<Lookup>[] = [];
+    for (let n = 0; n < 100_000; n++) {
+      lookups.push(Promise.resolve(cache.get(madeUp(n))));
+      await Promise.resolve(); // requests come one by one
+    }
+    expect(cache.get(KEY)).toMatchObject({ settings: { apiKey: KEY } });
+    answer();
+    expect(new Set(await Promise.all(lookups))).toEqual(new Set(['unknown', 'unavailable']));
+    expect(database.reads.length).toBeLessThan(2000);
+    expect(database.mostAtOnce).toBeLessThanOrEqual(100);
+  });
+
+  test('one after the other take no more memory than the first 20,000', async () => {
+    jest.useRealTimers();
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const heap = (): number => {
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    let reads = 0;
+    const store = { get: () => (reads++, undefined) };
+    const cache = new SettingsCache(store, { staleIfErrorMs: STALE_MS, logger, ttlMs: STALE_MS });
+    async function ask(from: number, to: number): Promise<void> {
+      for (let n = from; n < to; n += 100) {
+        await Promise.all(Array.from({ length: 100 }, (_, i) => Promise.resolve(cache.get(madeUp(n + i)))));
+      }
+    }
+    await ask(0, 20_000);
+    const before = heap();
+    await ask(20_000, 100_000);
+    // One collection does not find all that there is to collect.
+    await until(() => heap() - before < 8 * 1024 * 1024);
+    await ask(99_000, 100_000); // known to be unknown
+    expect(reads).toBe(100_000);
   });
 });
 

@@ -1,9 +1,8 @@
 /** Lets a plain Node process require the TypeScript of lib/. */
 const { readFileSync } = require('node:fs');
-const { ModuleKind, ScriptTarget, transpileModule } = require('typescript');
+const { transformSync } = require('esbuild');
 
 require.extensions['.ts'] = (module, path) => {
-  const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022, esModuleInterop: true };
-  const { outputText } = transpileModule(readFileSync(path, 'utf8'), { compilerOptions });
-  module._compile(outputText, path);
+  const options = { loader: 'ts', format: 'cjs', target: 'es2022', sourcefile: path, sourcemap: 'inline' };
+  module._compile(transformSync(readFileSync(path, 'utf8'), options).code, path);
 };
