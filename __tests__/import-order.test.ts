@@ -55,7 +55,17 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ['upstream', ['upstreams', 'http-client', 'proxy-middleware', 'read-answer', 'upstream-url']],
   [
     'policy',
-    ['evaluate-body', 'authorize', 'authenticators/basic-secret', 'check-allowlists', 'gate-method', 'refusals'],
+    [
+      'evaluate-body',
+      'authorize',
+      'authenticate',
+      'authenticators/basic-secret',
+      'authenticators/authenticator',
+      'value-or-promise',
+      'check-allowlists',
+      'gate-method',
+      'refusals',
+    ],
   ],
   ['keys', ['warnings', 'key-manager']],
   [
@@ -74,9 +84,9 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'stored-record',
     ],
   ],
-  ['settings', ['key-settings', 'secret']],
+  ['settings', ['compile', 'key-settings', 'api-key', 'secret']],
   ['allowlists', ['index', 'contract-addresses', 'methods', 'origins', 'user-agents', 'allowlist', 'address-table']],
-  ['request', ['request-facts']],
+  ['request', ['request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['call', 'strict-json']],
   ['', ['logger', 'errors', 'version']],
 ];

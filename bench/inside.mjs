@@ -7,7 +7,8 @@ const require = createRequire(import.meta.url);
 const { admit, checkCall } = require('../dist/policy/authorize.js');
 const { judgeBody, serialiseAll } = require('../dist/policy/evaluate-body.js');
 const { addressTable } = require('../dist/allowlists/address-table.js');
-const { compileKeySettings, parseKeySettings } = require('../dist/settings/key-settings.js');
+const { compileKeySettings } = require('../dist/settings/compile.js');
+const { parseKeySettings } = require('../dist/settings/key-settings.js');
 const { parseCalls, serialiseCall } = require('../dist/json-rpc/call.js');
 const { SettingsCache } = require('../dist/stores/settings-cache.js');
 const { MemoryStore } = require('../dist/index.js');
@@ -59,6 +60,7 @@ const facts = {
   authorization: `Basic ${Buffer.from(`:${SECRET}`).toString('base64')}`,
   origin: ORIGIN,
   userAgent: USER_AGENT,
+  headers: {},
   duplicateHeader: undefined,
   requestId: 'x',
 };

@@ -1,10 +1,11 @@
 import crypto from 'node:crypto';
 import { addressTable } from '../../lib/allowlists/address-table';
 import { methods } from '../../lib/allowlists/methods';
-import { admit, checkCall } from '../../lib/policy/authorize';
+import { admissionOf, admit, checkCall } from '../../lib/policy/authorize';
 import type { Admission, CallRules } from '../../lib/policy/authorize';
 import { parseCalls } from '../../lib/json-rpc/call';
-import { PASSES_ALL, compileKeySettings, parseKeySettings } from '../../lib/settings/key-settings';
+import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { KeySettingsInput } from '../../lib/settings/key-settings';
 import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/options';
 import { isRefusal } from '../../lib/policy/refusals';
@@ -271,7 +272,8 @@ describe("a secret's own lists", () => {
 });
 
 describe('a call', () => {
-  const free: Admission = { allowlists: PASSES_ALL };
+  const key = compileKeySettings(parseKeySettings({ apiKey: KEY }));
+  const free: Admission = { key, credential: undefined, allowlists: PASSES_ALL };
 
   test.each(blockedSpellings())('is refused by what the operator blocks: %s', (method) => {
     expect(checkCall(free, rpcCall(method), RULES)).toEqual({
@@ -289,7 +291,7 @@ describe('a call', () => {
     const read = parseCalls(text, 1);
     const [call] = read.ok ? read.calls : [];
     if (call === undefined) throw new Error('not read');
-    for (const admission of [free, { allowlists: compiled() }]) {
+    for (const admission of [free, listed()]) {
       const refusal = checkCall(admission, call, RULES);
       expect(refusal?.refused).toBe('INVALID_REQUEST');
       expect(refusal?.code ?? -32600).toBe(code);
@@ -298,15 +300,15 @@ describe('a call', () => {
 
   test("of an operator's own method is held against the list", () => {
     const rules = { ...RULES, addressTable: addressTable({ acme_read: (params) => params[0] as string }) };
-    const admission = { allowlists: compiled() };
+    const admission = listed();
     expect(ruling(admission, 'acme_read', [LISTED], rules)).toBe('passes');
     expect(ruling(admission, 'acme_read', [OTHER], rules)).toBe('CONTRACT_ADDRESS_NOT_ALLOWED');
     expect(ruling(admission, 'acme_read', [LISTED])).toBe('CONTRACT_ADDRESS_NOT_ALLOWED');
   });
 
-  function compiled(): Admission['allowlists'] {
-    return compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists: { contractAddresses: [LISTED] } }))
-      .allowlists;
+  function listed(): Admission {
+    const settings = parseKeySettings({ apiKey: KEY, allowlists: { contractAddresses: [LISTED] } });
+    return admissionOf(compileKeySettings(settings), undefined);
   }
 
   function blockedSpellings(): readonly string[] {

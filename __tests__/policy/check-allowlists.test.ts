@@ -1,6 +1,8 @@
 import { addressTable } from '../../lib/allowlists/address-table';
-import { PASSES_ALL, compileKeySettings, parseKeySettings } from '../../lib/settings/key-settings';
-import type { Allowlists, CompiledAllowlists } from '../../lib/settings/key-settings';
+import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import type { Allowlists } from '../../lib/settings/key-settings';
+import type { CompiledAllowlists } from '../../lib/settings/compile';
 import { checkContracts, checkHeaders } from '../../lib/policy/check-allowlists';
 import { KEY, factsOf, rpcCall } from '../support/pieces';
 

@@ -1,6 +1,7 @@
 import { methods } from '../../lib/allowlists/methods';
-import { PASSES_ALL, compileKeySettings, parseKeySettings } from '../../lib/settings/key-settings';
-import type { CompiledAllowlists } from '../../lib/settings/key-settings';
+import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import type { CompiledAllowlists } from '../../lib/settings/compile';
 import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/options';
 import { gateMethod } from '../../lib/policy/gate-method';
 import { KEY } from '../support/pieces';

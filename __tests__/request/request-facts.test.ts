@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { API_KEY, keyHint, parseKeyPath, requestFacts } from '../../lib/request/request-facts';
-import type { KeyPath, RequestFacts } from '../../lib/request/request-facts';
+import { API_KEY, keyHint } from '../../lib/settings/api-key';
+import { parseKeyPath } from '../../lib/request/key-path';
+import { requestFacts } from '../../lib/request/request-facts';
+import type { KeyPath } from '../../lib/request/key-path';
+import type { RequestFacts } from '../../lib/request/request-facts';
 
 const KEY = 'abcDEF_-0123';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { RpcGuardError } from '../../lib/errors';
-import { compileKeySettings, parseKeySettings } from '../../lib/settings/key-settings';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { KeySettings } from '../../lib/settings/key-settings';
 import { hashSecret } from '../../lib/settings/secret';
 import { KEY, factsOf, rpcCall, thrownBy } from '../support/pieces';

@@ -1,6 +1,7 @@
 import crypto from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { generateApiKey, generateSecret, hashSecret, matchSecret } from '../../lib/settings/secret';
+import { generateApiKey } from '../../lib/settings/api-key';
+import { generateSecret, hashSecret, matchSecret } from '../../lib/settings/secret';
 import type { SecretDigest } from '../../lib/settings/secret';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

@@ -12,6 +12,7 @@ export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {
     authorization: undefined,
     origin: undefined,
     userAgent: undefined,
+    headers: {},
     duplicateHeader: undefined,
     requestId: 'test',
     ...given,

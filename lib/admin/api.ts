@@ -7,7 +7,7 @@ import type { ChangeOptions, KeyChanges, KeyManager, KeyView, RotateOptions } fr
 import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { ParsedOptions } from '../options/options';
-import type { KeyPath } from '../request/request-facts';
+import type { KeyPath } from '../request/key-path';
 import { packageVersion } from '../version';
 import { ApiError, invalidRequest, toApiError } from './api-error';
 import { METHOD_GROUPS } from './method-groups';

@@ -43,6 +43,7 @@ function factsWith(header: string): RequestFacts {
     authorization: undefined,
     origin: header,
     userAgent: header,
+    headers: {},
     duplicateHeader: undefined,
     requestId: '',
   };

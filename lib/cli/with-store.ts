@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-manager';
-import { keyHint } from '../request/request-facts';
+import { keyHint } from '../settings/api-key';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { CliError, EXIT } from './exit';
 import { openStore } from './open-store';

@@ -5,19 +5,21 @@ import { queriedAddresses } from '../allowlists/address-table';
 import { judgeBody, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { readBody } from '../http/request-body';
-import { admit, heldAgainst } from '../policy/authorize';
+import { admissionOf, admit } from '../policy/authorize';
+import type { Admission } from '../policy/authorize';
 import type { RpcCall } from '../json-rpc/call';
 import { stringifyJson } from '../json-rpc/strict-json';
 import type { JsonValue } from '../json-rpc/strict-json';
-import { PASSES_ALL, compileKeySettings } from '../settings/key-settings';
-import type { AllowlistType, Allowlists, CompiledAllowlists, CompiledKey, KeySettings } from '../settings/key-settings';
+import { PASSES_ALL, compileKeySettings } from '../settings/compile';
+import type { AllowlistType, Allowlists, KeySettings } from '../settings/key-settings';
+import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../settings/compile';
 import type { ParsedOptions } from '../options/options';
 import { REFUSALS, isRefusal, refuse } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { checkContracts } from '../policy/check-allowlists';
-import { verifySecret } from '../policy/authenticators/basic-secret';
+import { authenticate } from '../policy/authenticate';
 
 export interface DryRunRequest {
   readonly apiKey: string;
@@ -77,9 +79,9 @@ export async function dryRun(
   const admission = await admit(facts, { get: () => key ?? 'unknown' });
   if (key === undefined) return refusedWhole(admission as Refusal, [{ step: 'key', ...refused(admission as Refusal) }]);
 
-  const secret = explainSecret(facts, key);
-  const { lists, compiled } = secret;
-  const judged = await judge(request, compiled, options);
+  const secret = explainSecret(await authenticate(facts, key), key);
+  const { lists, held } = secret;
+  const judged = await judge(request, held, options);
   const steps: DryRunStep[] = [
     { step: 'key', ...explainKey(facts, key) },
     { step: 'secret', ...secret.outcome },
@@ -116,12 +118,12 @@ function factsOf({ apiKey, headers }: DryRunRequest, { path }: DryRunOptions): R
 /** The body is read by the guard's own reader, which looks at the headers that speak of it. */
 async function judge(
   { headers, body }: DryRunRequest,
-  held: CompiledAllowlists,
+  held: Admission,
   options: DryRunOptions,
 ): Promise<Refusal | JudgedCalls> {
   const message = Object.assign(Readable.from([Buffer.from(body)]), { headers: byName(headers) });
   const bytes = await readBody(message as unknown as IncomingMessage, options);
-  return isRefusal(bytes) ? bytes : judgeBody(bytes, options.maxBatchSize, { allowlists: held }, options);
+  return isRefusal(bytes) ? bytes : judgeBody(bytes, options.maxBatchSize, held, options);
 }
 
 function byName(headers: DryRunRequest['headers']): IncomingHttpHeaders {
@@ -139,24 +141,23 @@ function explainKey(facts: RequestFacts, { settings }: CompiledKey): Outcome {
 interface Secret {
   readonly outcome: Outcome;
   readonly lists: Allowlists | undefined;
-  readonly compiled: CompiledAllowlists;
+  readonly held: Admission;
 }
 
-function explainSecret(facts: RequestFacts, key: CompiledKey): Secret {
+function explainSecret(secret: CompiledSecret | Refusal | undefined, key: CompiledKey): Secret {
   const { settings } = key;
-  const secret = verifySecret(facts, key);
-  const own = { lists: settings.allowlists, compiled: key.allowlists };
+  const own = { lists: settings.allowlists, held: admissionOf(key, undefined) };
   if (isRefusal(secret)) return { ...own, outcome: refused({ ...secret, why: whyNoSecret(secret) }) };
   if (secret === undefined) return { ...own, outcome: passed('none was sent, and none is required') };
 
   const { label, hint, allowlists: ownLists } = settings.secrets[key.secrets.indexOf(secret)]!;
-  const compiled = heldAgainst(key, secret);
+  const held = admissionOf(key, secret);
   const named = label === '' ? 'valid' : `"${label}" is valid`;
   if (secret.allowlists !== undefined) {
-    return { lists: ownLists, compiled, outcome: passed(`${named}; its own lists hold in place of the key's`, hint) };
+    return { lists: ownLists, held, outcome: passed(`${named}; its own lists hold in place of the key's`, hint) };
   }
-  if (compiled !== PASSES_ALL) return { ...own, outcome: passed(named, hint) };
-  return { lists: undefined, compiled, outcome: passed(`${named}, and overrides the lists`, hint) };
+  if (held.allowlists !== PASSES_ALL) return { ...own, outcome: passed(named, hint) };
+  return { lists: undefined, held, outcome: passed(`${named}, and overrides the lists`, hint) };
 }
 
 function whyNoSecret({ refused }: Refusal): string {
@@ -175,9 +176,9 @@ function explainHeader(type: 'userAgents' | 'origins', lists: Allowlists | undef
   return refused(refuse(list.refusal, { why: isSent ? 'no entry matches' : `there is no ${header} header` }));
 }
 
-function explainCall(call: RpcCall, { lists, compiled }: Secret, options: DryRunOptions): readonly DryRunStep[] {
+function explainCall(call: RpcCall, { lists, held }: Secret, options: DryRunOptions): readonly DryRunStep[] {
   return [
-    { step: 'contractAddresses', ...explainContracts(call, lists, compiled, options) },
+    { step: 'contractAddresses', ...explainContracts(call, lists, held.allowlists, options) },
     { step: 'blockedMethods', ...explainBlocked(call, options) },
     { step: 'methods', ...explainMethod(call, lists) },
   ];

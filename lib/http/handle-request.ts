@@ -10,7 +10,8 @@ import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from '../po
 import type { JudgedCalls, Replies } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
-import { keyHint, requestFacts } from '../request/request-facts';
+import { keyHint } from '../settings/api-key';
+import { requestFacts } from '../request/request-facts';
 import type { CachedStore } from '../stores/settings-cache';
 import { readAnswer } from '../upstream/read-answer';
 import type { Upstreams } from '../upstream/upstreams';

@@ -11,13 +11,6 @@ export interface Answerable {
   readonly facts: RequestFacts;
 }
 
-/** What a refusal of this status says in its headers. */
-const REFUSAL_HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
-  401: { 'WWW-Authenticate': 'Basic realm="rpc-guard", charset="UTF-8"' },
-  405: { Allow: 'POST, OPTIONS' },
-  503: { 'Retry-After': '1' },
-};
-
 /** Answers a refusal of the request as a whole. `id` is that of its only call, as JSON text. */
 export function respondRefusal(
   { req, res, facts }: Answerable,
@@ -25,8 +18,8 @@ export function respondRefusal(
   exposeReason: boolean,
   id?: string,
 ): void {
-  const { status } = REFUSALS[refusal.refused];
-  const headers = REFUSAL_HEADERS[status] ?? {};
+  const { status, headers: ofRow = {} } = REFUSALS[refusal.refused];
+  const headers = refusal.headers ?? ofRow;
   for (const name of Object.keys(headers)) res.setHeader(name, headers[name]!);
   respondJson(res, status, refusalReply(refusal, id, { requestId: facts.requestId, exposeReason }));
   if (!req.complete) dropRest(req);

@@ -5,8 +5,8 @@ import { ALLOWLIST_TYPES, MAX_SECRETS, parseKeySettings } from '../settings/key-
 import type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from '../settings/key-settings';
 import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
-import { API_KEY, keyHint } from '../request/request-facts';
-import { generateApiKey, generateSecret, hashSecret } from '../settings/secret';
+import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
+import { generateSecret, hashSecret } from '../settings/secret';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
 

@@ -1,7 +1,7 @@
 import { isRefusal } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { keyHint } from '../request/request-facts';
+import { keyHint } from '../settings/api-key';
 import type { RequestFacts } from '../request/request-facts';
 
 /** What the guard has noted of a request or a message by the time it is done with it. */

@@ -1,14 +1,16 @@
 import type { AddressTable } from '../allowlists/address-table';
 import type { InvalidCall, RpcCall } from '../json-rpc/call';
-import { PASSES_ALL } from '../settings/key-settings';
-import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../settings/key-settings';
+import { PASSES_ALL } from '../settings/compile';
+import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../settings/compile';
 import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
-import { API_KEY } from '../request/request-facts';
+import { API_KEY } from '../settings/api-key';
 import type { RequestFacts } from '../request/request-facts';
 import { checkContracts, checkHeaders } from './check-allowlists';
 import { gateMethod } from './gate-method';
-import { verifyAgainstNobody, verifySecret } from './authenticators/basic-secret';
+import { authenticate } from './authenticate';
+import { whenKnown } from './value-or-promise';
+import type { ValueOrPromise } from './value-or-promise';
 import type { CachedStore, Lookup } from '../stores/settings-cache';
 
 /** What the operator decides for all keys. */
@@ -17,43 +19,46 @@ export interface CallRules {
   readonly isBlocked: (method: string) => boolean;
 }
 
-/** The lists that an admitted request's calls are held against. */
+/** Who a request comes from, and the lists that its calls are held against. */
 export interface Admission {
+  readonly key: CompiledKey;
+  /** `undefined` where none was presented and none is needed. */
+  readonly credential: CompiledSecret | undefined;
   readonly allowlists: CompiledAllowlists;
-  /** When the secret that it rests on expires, in milliseconds since 1970. */
-  readonly expiresAtMs?: number | undefined;
 }
 
 /** Everything that is decided before a body is read: key, secret, User-Agent and Origin. */
 export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
-  if (facts.duplicateHeader !== undefined) return refuse('DUPLICATE_HEADER', { why: facts.duplicateHeader });
-  if (facts.apiKey === '') return refuse('KEY_REQUIRED');
-  return admitTo(API_KEY.test(facts.apiKey) ? await store.get(facts.apiKey) : 'unknown', facts);
+  // What can be no key, and what is refused anyway, never reaches the store.
+  const isAsked = facts.duplicateHeader === undefined && API_KEY.test(facts.apiKey);
+  return admitTo(isAsked ? await store.get(facts.apiKey) : 'unknown', facts);
 }
 
-/** What `admit` decides once it is known what the key is. */
-export function admitTo(key: Lookup, facts: RequestFacts): Admission | Refusal {
-  if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
-  if (key === 'unknown') {
-    verifyAgainstNobody(facts);
-    return refuse('KEY_UNKNOWN');
+/** What `admit` decides once it is known what the key is. Synchronous where its authenticator is. */
+export function admitTo(key: Lookup, facts: RequestFacts): ValueOrPromise<Admission | Refusal> {
+  if (facts.duplicateHeader !== undefined) {
+    return refuse('DUPLICATE_HEADER', { why: `${facts.duplicateHeader} was sent twice` });
   }
+  if (facts.apiKey === '') return refuse('KEY_REQUIRED');
+  if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
+  if (key === 'unknown') return whenKnown(authenticate(facts, undefined), () => refuse('KEY_UNKNOWN'));
   if (!key.settings.enabled) return refuse('KEY_DISABLED');
 
-  const secret = verifySecret(facts, key);
-  if (isRefusal(secret)) return secret;
-
-  const allowlists = heldAgainst(key, secret);
-  return checkHeaders(allowlists, facts) ?? { allowlists, expiresAtMs: secret?.expiresAtMs };
+  return whenKnown(authenticate(facts, key), (credential) => {
+    if (isRefusal(credential)) return credential;
+    const admission = admissionOf(key, credential);
+    return checkHeaders(admission.allowlists, facts) ?? admission;
+  });
 }
 
 /**
- * The lists that hold for a request with this secret or none. A secret's own are its permissions [001]: the switch that
- * overrides the key's does not widen them.
+ * The lists that hold for a request with this credential or none. A secret's own are its permissions [001]: the switch
+ * that overrides the key's does not widen them.
  */
-export function heldAgainst(key: CompiledKey, secret: CompiledSecret | undefined): CompiledAllowlists {
-  if (secret === undefined) return key.allowlists;
-  return secret.allowlists ?? (key.settings.overrideAllowlists ? PASSES_ALL : key.allowlists);
+export function admissionOf(key: CompiledKey, credential: CompiledSecret | undefined): Admission {
+  if (credential === undefined) return { key, credential, allowlists: key.allowlists };
+  const ofKey = key.settings.overrideAllowlists ? PASSES_ALL : key.allowlists;
+  return { key, credential, allowlists: credential.allowlists ?? ofKey };
 }
 
 /** What is decided of each call: contract addresses, then the method gate. `undefined` lets it pass. */

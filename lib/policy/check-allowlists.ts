@@ -1,6 +1,6 @@
 import type { AddressTable } from '../allowlists/address-table';
 import type { RpcCall } from '../json-rpc/call';
-import type { CompiledAllowlists } from '../settings/key-settings';
+import type { CompiledAllowlists } from '../settings/compile';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 import type { RequestFacts } from '../request/request-facts';

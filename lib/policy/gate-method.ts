@@ -1,4 +1,4 @@
-import type { CompiledAllowlists } from '../settings/key-settings';
+import type { CompiledAllowlists } from '../settings/compile';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 

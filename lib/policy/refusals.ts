@@ -4,17 +4,21 @@ interface RefusalRow {
   readonly status: number;
   readonly code: number;
   readonly message: string;
+  /** What the answer says in its headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const SETTINGS = 'rejected due to project ID settings';
 
-/** Every refusal there is: reason → HTTP status, JSON-RPC code, message. */
-export const REFUSALS = {
-  KEY_REQUIRED: { status: 401, code: -32001, message: 'project id required in the url' },
-  KEY_UNKNOWN: { status: 401, code: -32001, message: 'invalid project id' },
+const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="rpc-guard", charset="UTF-8"' };
+
+/** Reason → HTTP status, JSON-RPC code, message, headers. */
+const TABLE = {
+  KEY_REQUIRED: { status: 401, code: -32001, message: 'project id required in the url', headers: CHALLENGE },
+  KEY_UNKNOWN: { status: 401, code: -32001, message: 'invalid project id', headers: CHALLENGE },
   KEY_DISABLED: { status: 403, code: -32002, message: SETTINGS },
-  SECRET_INVALID: { status: 401, code: -32001, message: 'invalid project id or project secret' },
-  SECRET_REQUIRED: { status: 401, code: -32002, message: SETTINGS },
+  SECRET_INVALID: { status: 401, code: -32001, message: 'invalid project id or project secret', headers: CHALLENGE },
+  SECRET_REQUIRED: { status: 401, code: -32002, message: SETTINGS, headers: CHALLENGE },
   USER_AGENT_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
   ORIGIN_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
   CONTRACT_ADDRESS_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
@@ -25,18 +29,26 @@ export const REFUSALS = {
   BODY_TOO_LARGE: { status: 413, code: -32600, message: 'request body too large' },
   BATCH_TOO_LARGE: { status: 413, code: -32600, message: 'batch too large' },
   UNSUPPORTED_ENCODING: { status: 415, code: -32600, message: 'unsupported content encoding or charset' },
-  METHOD_NOT_POST: { status: 405, code: -32600, message: 'only POST is allowed' },
+  METHOD_NOT_POST: { status: 405, code: -32600, message: 'only POST is allowed', headers: { Allow: 'POST, OPTIONS' } },
   BODY_TIMEOUT: { status: 408, code: -32600, message: 'the request body took too long' },
   DUPLICATE_HEADER: { status: 400, code: -32600, message: 'a header that must be unique was sent twice' },
   TOO_MANY_SOCKETS: { status: 429, code: -32005, message: 'too many sockets are open for this project ID' },
-  SETTINGS_UNAVAILABLE: { status: 503, code: -32603, message: 'project ID settings are unavailable, try again' },
+  SETTINGS_UNAVAILABLE: {
+    status: 503,
+    code: -32603,
+    message: 'project ID settings are unavailable, try again',
+    headers: { 'Retry-After': '1' },
+  },
   UPSTREAM_UNAVAILABLE: { status: 502, code: -32603, message: 'upstream unavailable' },
   UPSTREAM_TIMEOUT: { status: 504, code: -32603, message: 'upstream timed out' },
   INTERNAL_ERROR: { status: 500, code: -32603, message: 'internal error' },
   CONFIGURATION_ERROR: { status: 500, code: -32603, message: 'rpc-guard is misconfigured' },
-} as const satisfies Record<string, RefusalRow>;
+} satisfies Record<string, RefusalRow>;
 
-export type Reason = keyof typeof REFUSALS;
+export type Reason = keyof typeof TABLE;
+
+/** Every refusal there is. */
+export const REFUSALS: Readonly<Record<Reason, RefusalRow>> = TABLE;
 
 /** An expected "no". */
 export interface Refusal {
@@ -45,6 +57,8 @@ export interface Refusal {
   readonly message?: string;
   /** The JSON-RPC code, where it differs from the table's. */
   readonly code?: number;
+  /** The headers, where they differ from the table's. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** For the log alone: it may tell what the caller must not learn. */
   readonly why?: string;
 }

@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import * as allowlists from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
-import type { Allowlist, CallAllowlist, HeaderAllowlist, MethodAllowlist } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
-import { API_KEY } from '../request/request-facts';
-import type { SecretDigest } from './secret';
+import { API_KEY } from './api-key';
 
 export type AllowlistType = keyof typeof allowlists;
 
@@ -147,66 +145,6 @@ function safeParse(settings: unknown): ReturnType<typeof keySettingsSchema.safeP
     throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'settings: cannot be read');
   }
 }
-
-/** Allowlists, prepared for matching. A type without entries is not among them. */
-export interface CompiledAllowlists {
-  readonly headers: readonly Compiled<HeaderAllowlist>[];
-  readonly calls: readonly Compiled<CallAllowlist>[];
-  readonly methods: readonly Compiled<MethodAllowlist>[];
-}
-
-interface Compiled<T extends Allowlist> {
-  readonly refusal: T['refusal'];
-  readonly matches: ReturnType<T['compile']>;
-}
-
-export interface CompiledSecret extends SecretDigest {
-  readonly allowlists: CompiledAllowlists | undefined;
-}
-
-/** Settings, prepared for requests: digests as bytes, expiries as numbers, lists as matchers. */
-export interface CompiledKey {
-  readonly settings: KeySettings;
-  readonly secrets: readonly CompiledSecret[];
-  readonly allowlists: CompiledAllowlists;
-}
-
-const compiled = new WeakMap<KeySettings, CompiledKey>();
-
-/** Compiles settings that `parseKeySettings` returned, once for as long as they live. */
-export function compileKeySettings(settings: KeySettings): CompiledKey {
-  let key = compiled.get(settings);
-  if (key === undefined) {
-    key = {
-      settings,
-      secrets: settings.secrets.map((secret) => ({
-        digest: Buffer.from(secret.hash, 'hex'),
-        expiresAtMs: secret.expiresAt === undefined ? Infinity : Date.parse(secret.expiresAt),
-        allowlists: secret.allowlists && compileAllowlists(secret.allowlists),
-      })),
-      allowlists: compileAllowlists(settings.allowlists),
-    };
-    compiled.set(settings, key);
-  }
-  return key;
-}
-
-function compileAllowlists(lists: Allowlists): CompiledAllowlists {
-  const headers: Compiled<HeaderAllowlist>[] = [];
-  const calls: Compiled<CallAllowlist>[] = [];
-  const methods: Compiled<MethodAllowlist>[] = [];
-  for (const type of ALLOWLIST_TYPES) {
-    const entries = lists[type];
-    if (entries.length === 0) continue;
-    const list: Allowlist = allowlists[type];
-    if (list.decides === 'headers') headers.push({ refusal: list.refusal, matches: list.compile(entries) });
-    else if (list.decides === 'call') calls.push({ refusal: list.refusal, matches: list.compile(entries) });
-    else methods.push({ refusal: list.refusal, matches: list.compile(entries) });
-  }
-  return { headers, calls, methods };
-}
-
-export const PASSES_ALL: CompiledAllowlists = { headers: [], calls: [], methods: [] };
 
 function describe(error: z.ZodError): string {
   return error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${describeIssue(issue)}`).join('; ');

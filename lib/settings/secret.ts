@@ -9,11 +9,6 @@ const CHECK_WIDTH = 6;
 /** A SHA-256 digest that no secret is known for: what the credentials of an unknown key are compared against. */
 const NOBODYS_DIGEST = randomBytes(32);
 
-/** A fresh API key: 32 lower-case hex digits from 16 random bytes. */
-export function generateApiKey(): string {
-  return randomBytes(16).toString('hex');
-}
-
 /**
  * A fresh API key secret: `rgs_`, 32 random bytes in base62 (43 characters), and the CRC32 of all that in base62
  * (6 characters), so that a secret scanner can tell a leaked one from noise. Store its `hashSecret()`, show it once.

@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
-import { compileKeySettings, parseKeySettings } from '../settings/key-settings';
-import type { CompiledKey } from '../settings/key-settings';
+import { compileKeySettings } from '../settings/compile';
+import { parseKeySettings } from '../settings/key-settings';
+import type { CompiledKey } from '../settings/compile';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
-import { keyHint } from '../request/request-facts';
+import { keyHint } from '../settings/api-key';
 import { ReadLimiter } from './read-limiter';
 import type { SettingsStore } from './settings-store';
 import { StoreHealth } from './store-health';

@@ -7,13 +7,15 @@ import type { JudgedCalls, Replies } from '../policy/evaluate-body';
 import { batchesUnderWay } from './pending-batches';
 import { admitTo } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
+import { whenKnown } from '../policy/value-or-promise';
+import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { Reporter } from '../observe/decision-log';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
 import type { ParsedOptions } from '../options/options';
 import { isRefusal, refusalReply } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
-import { keyHint } from '../request/request-facts';
+import { keyHint } from '../settings/api-key';
 import type { RequestFacts } from '../request/request-facts';
 import type { CachedStore, Lookup } from '../stores/settings-cache';
 import { corkForTurn } from './coalesce-writes';
@@ -71,7 +73,6 @@ export function startSession(
   let working = false;
   let ended = false;
   let batchCount = 0;
-  let lastKey: Lookup | undefined;
   let lastAdmission: Admission | undefined;
   /** What the sockets run on; the upstream's is known once it has opened. */
   const connections = new Map<WebSocket, Duplex>();
@@ -134,12 +135,12 @@ export function startSession(
         const message = waiting.shift()!;
         waitingBytes -= costOf(message);
         if (ended) continue; // what the caller sent just before it closed is still handled
-        const key = store.get(facts.apiKey);
-        if (key instanceof Promise) {
-          key.then((read) => handle(message, read)).then(workOn, fail);
+        const admission = whenKnown(store.get(facts.apiKey), admitted);
+        if (admission instanceof Promise) {
+          admission.then((known) => handle(message, known)).then(workOn, fail);
           return;
         }
-        handle(message, key);
+        handle(message, admission);
       }
     } catch {
       fail();
@@ -158,13 +159,12 @@ export function startSession(
     return waitingToBeRead <= MAX_WAITING_BYTES && batchCount < MAX_BATCHES;
   }
 
-  function handle({ data, isBinary }: Message, key: Lookup): void {
+  function handle({ data, isBinary }: Message, admission: Admission | Refusal): void {
     if (isBinary && !isUtf8(data)) {
       close(1007);
       return;
     }
     const arrivedAt = performance.now();
-    const admission = admitted(key);
     const judged = isRefusal(admission) ? admission : judgeBody(data, maxBatchSize, admission, options);
     report(judged, facts, arrivedAt);
     if (isRefusal(admission)) closeFor(admission.refused);
@@ -175,14 +175,14 @@ export function startSession(
   }
 
   /** Decided anew when the settings are others than for the last message, or the secret has expired since. */
-  function admitted(key: Lookup): Admission | Refusal {
-    if (lastAdmission !== undefined && key === lastKey && Date.now() < (lastAdmission.expiresAtMs ?? Infinity)) {
+  function admitted(key: Lookup): ValueOrPromise<Admission | Refusal> {
+    if (lastAdmission?.key === key && Date.now() < (lastAdmission.credential?.expiresAtMs ?? Infinity)) {
       return lastAdmission;
     }
-    const admission = admitTo(key, facts);
-    lastKey = key;
-    lastAdmission = isRefusal(admission) ? undefined : admission;
-    return admission;
+    return whenKnown(admitTo(key, facts), (admission) => {
+      lastAdmission = isRefusal(admission) ? undefined : admission;
+      return admission;
+    });
   }
 
   /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
@@ -229,8 +229,7 @@ export function startSession(
     to.send(bytes, { binary: isBinary });
   }
 
-  function lookAgain(key: Lookup): void {
-    const admission = admitted(key);
+  function lookAgain(admission: Admission | Refusal): void {
     if (!isRefusal(admission) || client.readyState !== WebSocket.OPEN) return;
     report(admission, facts, performance.now());
     closeFor(admission.refused);
@@ -253,7 +252,7 @@ export function startSession(
 
   return {
     recheck() {
-      Promise.resolve(store.get(facts.apiKey)).then(lookAgain).catch(fail);
+      Promise.resolve(store.get(facts.apiKey)).then(admitted).then(lookAgain).catch(fail);
     },
     ping() {
       for (const socket of [client, upstream]) {

@@ -1,29 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 import basicAuth from 'basic-auth';
-import type { CompiledKey, CompiledSecret } from '../../settings/key-settings';
+import type { CompiledSecret } from '../../settings/compile';
 import { refuse } from '../refusals';
-import type { Refusal } from '../refusals';
+import type { Authenticator } from './authenticator';
 import type { RequestFacts } from '../../request/request-facts';
 import { matchSecret } from '../../settings/secret';
 
 const BASIC_CREDENTIALS = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i;
 
 /**
- * Step 1. The secret is the password of HTTP Basic credentials whose user name is empty or the API key [000].
- * Credentials that are present are checked even where none are required.
- * @returns the secret that was presented, `undefined` where none was and none is needed, or a refusal.
+ * The secret is the password of HTTP Basic credentials whose user name is empty or the API key [000]. Takes whatever
+ * the `Authorization` header holds: credentials of another kind are no secret of the key.
  */
-export function verifySecret(facts: RequestFacts, key: CompiledKey): CompiledSecret | Refusal | undefined {
-  if (facts.authorization === undefined) {
-    return key.settings.requireSecret ? refuse('SECRET_REQUIRED') : undefined;
-  }
-  return presentedSecret(facts, key.secrets) ?? refuse('SECRET_INVALID');
-}
-
-/** Does the work of `verifySecret` for a key that does not exist, so that timing does not tell which keys do. */
-export function verifyAgainstNobody(facts: RequestFacts): void {
-  if (facts.authorization !== undefined) presentedSecret(facts, []);
-}
+export const basicSecret: Authenticator = {
+  isPresented: (facts) => facts.authorization !== undefined,
+  verify: (facts, key) => presentedSecret(facts, key?.secrets ?? []) ?? refuse('SECRET_INVALID'),
+};
 
 function presentedSecret(facts: RequestFacts, secrets: readonly CompiledSecret[]): CompiledSecret | undefined {
   const credentials = parseCredentials(facts.authorization ?? '');

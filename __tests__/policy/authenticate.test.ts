@@ -1,10 +1,12 @@
 import crypto from 'node:crypto';
-import { compileKeySettings, parseKeySettings } from '../../../lib/settings/key-settings';
-import type { CompiledKey, KeySettingsInput } from '../../../lib/settings/key-settings';
-import { isRefusal } from '../../../lib/policy/refusals';
-import { hashSecret } from '../../../lib/settings/secret';
-import { verifyAgainstNobody, verifySecret } from '../../../lib/policy/authenticators/basic-secret';
-import { KEY, basicHeader, factsOf } from '../../support/pieces';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import type { CompiledKey } from '../../lib/settings/compile';
+import type { KeySettingsInput } from '../../lib/settings/key-settings';
+import { isRefusal } from '../../lib/policy/refusals';
+import { hashSecret } from '../../lib/settings/secret';
+import { authenticate } from '../../lib/policy/authenticate';
+import { KEY, basicHeader, factsOf } from '../support/pieces';
 
 const SECRET = 'rgs_the-first-secret-of-this-key-000001';
 const SECOND = 'rgs_the-second-secret-of-this-key-000002';
@@ -21,7 +23,7 @@ const twoSecrets = keyWith({
 
 /** 'none' when no secret came and none is needed, 'valid' when a right one came, or the reason of the refusal. */
 function verdict(authorization: string | undefined, key = oneSecret, apiKey = KEY): string {
-  const secret = verifySecret(factsOf({ authorization, apiKey }), key);
+  const secret = authenticate(factsOf({ authorization, apiKey }), key);
   if (secret === undefined) return 'none';
   return isRefusal(secret) ? secret.refused : 'valid';
 }
@@ -40,8 +42,8 @@ describe('credentials of a valid secret pass', () => {
   });
 
   test('of each of several active secrets', () => {
-    expect(verifySecret(factsOf({ authorization: basicHeader(SECRET) }), twoSecrets)).toBe(twoSecrets.secrets[0]);
-    expect(verifySecret(factsOf({ authorization: basicHeader(SECOND) }), twoSecrets)).toBe(twoSecrets.secrets[1]);
+    expect(authenticate(factsOf({ authorization: basicHeader(SECRET) }), twoSecrets)).toBe(twoSecrets.secrets[0]);
+    expect(authenticate(factsOf({ authorization: basicHeader(SECOND) }), twoSecrets)).toBe(twoSecrets.secrets[1]);
   });
 
   test.each([
@@ -233,14 +235,14 @@ describe('an unknown key costs the work of a known one', () => {
     ['an empty header', ''],
   ])('for %s', (_, authorization) => {
     const facts = factsOf({ authorization });
-    const known = work(() => verifySecret(facts, oneSecret));
+    const known = work(() => authenticate(facts, oneSecret));
     expect(known).toEqual([1, 1]);
-    expect(work(() => verifyAgainstNobody(facts))).toEqual(known);
-    expect(work(() => verifySecret(facts, keyWith({})))).toEqual(known);
+    expect(work(() => authenticate(facts, undefined))).toEqual(known);
+    expect(work(() => authenticate(facts, keyWith({})))).toEqual(known);
   });
 
   test('and for none', () => {
-    expect(work(() => verifySecret(factsOf(), oneSecret))).toEqual([0, 0]);
-    expect(work(() => verifyAgainstNobody(factsOf()))).toEqual([0, 0]);
+    expect(work(() => authenticate(factsOf(), oneSecret))).toEqual([0, 0]);
+    expect(work(() => authenticate(factsOf(), undefined))).toEqual([0, 0]);
   });
 });

@@ -1,0 +1,26 @@
+/** A path pattern, taken apart once. */
+export interface KeyPath {
+  readonly before: string;
+  readonly after: string;
+}
+
+const PARAMETER = ':apiKey';
+const PATTERN = /^(?:\/[A-Za-z0-9._~-]+)*\/:apiKey(?:\/[A-Za-z0-9._~-]+)*$/;
+
+/** Takes a pattern such as `/v3/:apiKey` apart; `undefined` when it is none. */
+export function parseKeyPath(pattern: string): KeyPath | undefined {
+  if (!PATTERN.test(pattern)) return undefined;
+  const at = pattern.indexOf(PARAMETER);
+  return { before: pattern.slice(0, at), after: pattern.slice(at + PARAMETER.length) };
+}
+
+/** The key as it stands in a raw path, `''` where it is missing; `undefined` on any other path. The query means nothing. */
+export function keyInPath(url: string, { before, after }: KeyPath): string | undefined {
+  const query = url.indexOf('?');
+  let path = query === -1 ? url : url.slice(0, query);
+  if (after === '' && path === before.slice(0, -1)) return '';
+  if (path.endsWith('/') && path.length > before.length) path = path.slice(0, -1);
+  if (!path.startsWith(before) || !path.endsWith(after)) return undefined;
+  const apiKey = path.slice(before.length, path.length - after.length);
+  return apiKey.includes('/') ? undefined : apiKey;
+}
