@@ -29,12 +29,14 @@ const page = new URL('lib/admin/dashboard/', root);
 const served = new URL('admin/public/', dist);
 buildSync({
   absWorkingDir: fileURLToPath(page),
-  entryPoints: ['app.mjs', 'app.css'],
+  entryPoints: ['app.tsx', 'app.css'],
   outdir: fileURLToPath(served),
   bundle: true,
   minify: true,
   format: 'esm',
   target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -5,9 +5,14 @@ import tseslint from 'typescript-eslint';
 export default tseslint.config(
   { ignores: ['dist/', 'bench/node_modules/', 'coverage/', 'demo-app/public/vendor/'] },
   {
-    files: ['lib/**/*.ts', '__tests__/**/*.ts'],
+    files: ['lib/**/*.{ts,tsx}', '__tests__/**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['./tsconfig.json', './lib/admin/dashboard/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/dot-notation': 'off',
@@ -25,11 +30,5 @@ export default tseslint.config(
     files: ['demo-app/public/**/*.js'],
     extends: [js.configs.recommended],
     languageOptions: { globals: globals.browser },
-  },
-  {
-    files: ['lib/admin/dashboard/**/*.mjs'],
-    extends: [js.configs.recommended],
-    languageOptions: { globals: globals.browser },
-    rules: { 'no-unused-vars': ['error', { varsIgnorePattern: '^_' }] },
   },
 );

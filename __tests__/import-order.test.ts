@@ -2,6 +2,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 const LIB = join(__dirname, '..', 'lib');
+/** Runs in the browser, and is bundled: of the rest of lib it imports types alone. */
+const PAGE = 'admin/dashboard/';
 
 /**
  * The house, from the front to the ground: a folder imports only folders that stand below it, a file only files that
@@ -108,13 +110,17 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 
 const PLACES = ORDER.flatMap(([folder, files]) => files.map((file) => (folder === '' ? file : `${folder}/${file}`)));
 
-const files = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => file.replace(/\.ts$/, ''));
+const sources = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((file) => /\.tsx?$/.test(file));
+const files = sources.filter((file) => !file.startsWith(PAGE)).map((file) => file.replace(/\.ts$/, ''));
+const pageFiles = sources.filter((file) => file.startsWith(PAGE));
+
+function importsIn(source: string, kind = '(?:import|export)'): string[] {
+  const statements = new RegExp(`^${kind}\\b[^;]*?\\bfrom '([^']+)';`, 'gms');
+  return [...readFileSync(join(LIB, source), 'utf8').matchAll(statements)].map(([, from]) => from!);
+}
 
 function importsOf(file: string): string[] {
-  const source = readFileSync(join(LIB, `${file}.ts`), 'utf8');
-  return [...source.matchAll(/^(?:import|export)\b[^;]*?\bfrom '([^']+)';/gms)].map(([, from]) => from!);
+  return importsIn(`${file}.ts`);
 }
 
 function isLocal(from: string): boolean {
@@ -146,4 +152,9 @@ test('a package has one owner', () => {
       .map((from) => `${file} imports ${from}`),
   );
   expect(strays).toEqual([]);
+});
+
+test.each(pageFiles)('%s imports only types from outside of the dashboard, and Preact', (file) => {
+  const outside = importsIn(file, '(?:import|export)(?! type\\b)').filter((from) => !/^\.\/[\w-]+$/.test(from));
+  expect(outside.filter((from) => !['preact', 'preact/hooks'].includes(from))).toEqual([]);
 });

@@ -24,6 +24,31 @@ export interface ApiContext {
   readonly actorOf: (req: Request) => string;
 }
 
+/** A key as the API shows it. */
+export interface ShownKey extends KeyView {
+  readonly warnings: readonly Warning[];
+}
+
+/** `GET /meta`: what the page has to know before it shows a key. */
+export interface Meta {
+  /** With `YOUR-API-KEY` where the key stands. */
+  readonly httpUrl: string;
+  readonly wsUrl: string;
+  /** Whether a tested request can be sent to the upstream. */
+  readonly canSend: boolean;
+  readonly user: string;
+  readonly maxEntries: number;
+  readonly maxSecrets: number;
+  readonly methodGroups: typeof METHOD_GROUPS;
+  readonly version: string;
+}
+
+/** `GET /keys` */
+export interface KeysAnswer {
+  readonly keys: readonly ShownKey[];
+  readonly next: string | null;
+}
+
 /** The JSON API of the dashboard. Who calls it, and from where, has been decided before. */
 export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiContext): Router {
   const version = packageVersion();
@@ -40,7 +65,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
     api[method](path, answer(status, work));
   }
 
-  on('get', '/meta', 200, (req) => {
+  on('get', '/meta', 200, (req): Meta => {
     const base = publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`;
     return {
       httpUrl: base + urlPath(options.path),
@@ -54,7 +79,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
     };
   });
 
-  on('get', '/keys', 200, async (req) => {
+  on('get', '/keys', 200, async (req): Promise<KeysAnswer> => {
     const { search, state, after, limit = '50' } = query(req);
     if (state !== undefined && state !== 'enabled' && state !== 'disabled') {
       throw invalidRequest('state: it takes enabled or disabled');
@@ -141,7 +166,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
   return api;
 }
 
-function shown(key: KeyView): KeyView & { readonly warnings: readonly Warning[] } {
+function shown(key: KeyView): ShownKey {
   return { ...key, warnings: warningsOf(key) };
 }
 

@@ -1,0 +1,23 @@
+import { Allowlist } from './allowlist';
+import { LISTS } from './list-words';
+import { Notice } from './notice';
+import type { PanelProps } from './panel-props';
+
+export function AllowlistsTab({ settings, setSettings, meta }: PanelProps) {
+  return (
+    <>
+      <p class="hint">
+        An empty list lets everything pass. A request has to pass every list that has entries, and matches a list by any
+        one of its entries. Changes are in force at once.
+      </p>
+      {settings.overrideAllowlists && (
+        <Notice>
+          <p>“Override allowlists” is on: requests with a valid secret pass all lists.</p>
+        </Notice>
+      )}
+      {LISTS.map((list) => (
+        <Allowlist key={list.type} list={list} settings={settings} setSettings={setSettings} meta={meta} />
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,99 @@
+import type { ShownKey } from '../api';
+import { Dialog } from './dialog';
+import { differences } from './fields';
+import type { Difference, FieldChanges } from './fields';
+import { Problem } from './problem';
+import { Time } from './time';
+
+interface ConflictProps {
+  readonly before: ShownKey;
+  readonly theirs: ShownKey;
+  /** What is unsaved here; `undefined` where the key was to be deleted. */
+  readonly changes: FieldChanges | undefined;
+  readonly isBusy: boolean;
+  readonly error: Error | undefined;
+  readonly onTheirs: () => void;
+  readonly onMine: () => void;
+  readonly onClose: () => void;
+}
+
+/** What somebody else changed and what is unsaved here, part by part, with the choice. */
+export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onMine, onClose }: ConflictProps) {
+  const isDeleting = changes === undefined;
+  return (
+    <Dialog title="Somebody else changed this key" wide alert onClose={onClose}>
+      <p>
+        It was changed at <Time at={theirs.updatedAt} />;{' '}
+        {isDeleting ? 'it has not been deleted.' : 'nothing of yours has been saved yet.'}
+      </p>
+      <Differences parts={differences(before, theirs, changes ?? {})} showsYours={!isDeleting} />
+      <Problem error={error} />
+      {!isDeleting && (
+        <p class="hint">“Apply mine” changes only what you changed, and leaves the rest as they have it.</p>
+      )}
+      {isDeleting ? (
+        <footer>
+          <button type="button" class="quiet" data-first onClick={onTheirs}>
+            Keep the key
+          </button>
+          <button type="button" class="danger" aria-busy={isBusy} onClick={onMine}>
+            Delete it anyway
+          </button>
+        </footer>
+      ) : (
+        <footer>
+          <button type="button" class="quiet" data-first onClick={onClose}>
+            Go on editing
+          </button>
+          <button type="button" class="quiet" onClick={onTheirs}>
+            Keep theirs
+          </button>
+          <button type="button" aria-busy={isBusy} onClick={onMine}>
+            Apply mine
+          </button>
+        </footer>
+      )}
+    </Dialog>
+  );
+}
+
+interface DifferencesProps {
+  readonly parts: readonly Difference[];
+  readonly showsYours: boolean;
+}
+
+function Differences({ parts, showsYours }: DifferencesProps) {
+  return (
+    <table class="conflict" role="table">
+      <thead role="rowgroup">
+        <tr role="row">
+          {['Setting', 'Before', 'Theirs', ...(showsYours ? ['Yours'] : [])].map((title) => (
+            <th key={title} role="columnheader" scope="col">
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {parts.map(({ name, label, before, theirs, isTheirs, yours }) => (
+          <tr role="row" key={name}>
+            <th role="rowheader" scope="row">
+              {label}
+            </th>
+            <td role="cell" data-label="Before">
+              {before}
+            </td>
+            <td role="cell" data-label="Theirs">
+              {isTheirs ? <strong>{theirs}</strong> : theirs}
+            </td>
+            {showsYours && (
+              <td role="cell" data-label="Yours">
+                {yours === undefined ? <span class="quiet-text">not changed</span> : <strong>{yours}</strong>}
+              </td>
+            )}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,76 @@
+import type { ShownKey } from '../api';
+import { LISTS } from './list-words';
+import { count } from './words';
+
+/** The members that are saved together. */
+export type Field = 'name' | 'enabled' | 'requireSecret' | 'overrideAllowlists';
+export type FieldChanges = Partial<Pick<ShownKey, Field>>;
+
+/** A part of a key, and how its value is told. */
+interface Part {
+  readonly name: string;
+  readonly label: string;
+  readonly of: (key: ShownKey) => unknown;
+  readonly tell: (key: ShownKey) => string;
+}
+
+export interface Difference {
+  readonly name: string;
+  readonly label: string;
+  readonly before: string;
+  readonly theirs: string;
+  readonly isTheirs: boolean;
+  readonly yours: string | undefined;
+}
+
+export const FIELDS: readonly Field[] = ['name', 'enabled', 'requireSecret', 'overrideAllowlists'];
+
+const LABELS: Readonly<Record<Field, string>> = {
+  name: 'Name',
+  enabled: 'Enabled',
+  requireSecret: 'Require secret',
+  overrideAllowlists: 'Override allowlists',
+};
+
+const PARTS: readonly Part[] = [
+  ...FIELDS.map((name) => ({
+    name,
+    label: LABELS[name],
+    of: (key: ShownKey) => key[name],
+    tell: (key: ShownKey) => tellField(key[name]),
+  })),
+  {
+    name: 'secrets',
+    label: 'Secrets',
+    of: ({ secrets }) => secrets,
+    tell: ({ secrets }) => count(secrets.length, 'secret'),
+  },
+  ...LISTS.map(({ type, title }) => ({
+    name: type,
+    label: title,
+    of: ({ allowlists }: ShownKey) => allowlists[type],
+    tell: ({ allowlists }: ShownKey) => allowlists[type].join(', ') || '(none)',
+  })),
+];
+
+function tellField(value: string | boolean): string {
+  if (typeof value === 'string') return value === '' ? '(none)' : value;
+  return value ? 'on' : 'off';
+}
+
+/** The parts in which two states of a key differ, or that `changes` is about, each told in words. */
+export function differences(before: ShownKey, theirs: ShownKey, changes: FieldChanges): readonly Difference[] {
+  const yours: ShownKey = { ...before, ...changes };
+  return PARTS.map(({ name, label, of, tell }) => ({
+    name,
+    label,
+    before: tell(before),
+    theirs: tell(theirs),
+    isTheirs: isDifferent(of(before), of(theirs)),
+    yours: name in changes ? tell(yours) : undefined,
+  })).filter((part) => part.isTheirs || part.yours !== undefined);
+}
+
+function isDifferent(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) !== JSON.stringify(other);
+}

@@ -1,0 +1,31 @@
+import type { ComponentChild } from 'preact';
+
+type Icon = () => ComponentChild;
+
+function stroke(path: string): Icon {
+  return function Stroke() {
+    return (
+      <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+        <path d={path} />
+      </svg>
+    );
+  };
+}
+
+export const Copy = stroke('M9 9h11v11H9zM5 15H4V4h11v1');
+export const Check = stroke('M5 13l4 4L19 7');
+export const Cross = stroke('M6 6l12 12M18 6L6 18');
+export const Dash = stroke('M6 12h12');
+export const Plus = stroke('M12 5v14M5 12h14');
+export const Warning = stroke('M12 4L2.5 20h19zM12 10v4M12 17v.5');
+export const Info = stroke('M12 3a9 9 0 100 18 9 9 0 000-18zM12 11v5M12 7.5v.5');
+export const Back = stroke('M14 6l-6 6 6 6');
+
+export function Logo() {
+  return (
+    <svg class="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+      <path class="shield" d="M16 2 27 6v9c0 7-4.5 12-11 15C9.5 27 5 22 5 15V6Z" />
+      <path class="tick" d="m10.5 15.5 4 4 7-8" />
+    </svg>
+  );
+}

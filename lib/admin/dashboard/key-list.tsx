@@ -1,0 +1,225 @@
+import { Fragment } from 'preact';
+import { useRef, useState } from 'preact/hooks';
+import type { ShownKey } from '../api';
+import { CopyButton } from './copy';
+import { Plus } from './icons';
+import { LISTS } from './list-words';
+import { NewKey } from './new-key';
+import type { OnSecret } from './panel-props';
+import { Problem } from './problem';
+import { followLink, keyRoute } from './route';
+import { State } from './state';
+import { Time } from './time';
+import { NO_FILTER, useKeyPages } from './use-key-pages';
+import type { KeyPages, ListFilter } from './use-key-pages';
+import { useHeading, useTitle } from './use-view';
+import { count, nameOf, shorten } from './words';
+
+const STATES = [
+  { value: '', label: 'All' },
+  { value: 'enabled', label: 'Enabled' },
+  { value: 'disabled', label: 'Disabled' },
+];
+const COLUMNS = ['Name', 'Key', 'State', 'Secrets', 'Allowlists', 'Updated'];
+
+export function KeyList({ onSecret }: { readonly onSecret: OnSecret }) {
+  const [isCreating, setIsCreating] = useState(false);
+  const list = useKeyPages();
+  const heading = useHeading();
+  useTitle('API keys');
+
+  return (
+    <>
+      <div class="heading">
+        <h1 ref={heading} tabindex={-1}>
+          API keys
+        </h1>
+        <button type="button" onClick={() => setIsCreating(true)}>
+          <Plus /> New key
+        </button>
+      </div>
+      <Filter filter={list.filter} onChange={list.change} />
+      <Problem error={list.error} retry={list.retry} />
+      <Found list={list} />
+      {isCreating && <NewKey onClose={() => setIsCreating(false)} onSecret={onSecret} />}
+    </>
+  );
+}
+
+interface FilterProps {
+  readonly filter: ListFilter;
+  readonly onChange: (members: Partial<ListFilter>) => void;
+}
+
+function Filter({ filter, onChange }: FilterProps) {
+  return (
+    <div class="filter" role="search">
+      <label class="sr-only" for="search">
+        Search by name or beginning of key
+      </label>
+      <input
+        id="search"
+        type="search"
+        placeholder="Name or beginning of key"
+        autocomplete="off"
+        value={filter.search}
+        onInput={(event) => onChange({ search: event.currentTarget.value })}
+      />
+      <fieldset class="segments">
+        <legend class="sr-only">State</legend>
+        {STATES.map(({ value, label }) => (
+          <label key={value}>
+            <input
+              type="radio"
+              name="state"
+              value={value}
+              checked={filter.state === value}
+              onChange={() => onChange({ state: value })}
+            />
+            <span>{label}</span>
+          </label>
+        ))}
+      </fieldset>
+    </div>
+  );
+}
+
+/** The rows, or why there are none. */
+function Found({ list }: { readonly list: KeyPages }) {
+  const { keys, hasMore, filter, isBusy } = list;
+  const rows = useRef<HTMLElement>(null);
+  const isFiltered = filter.search.trim() !== '' || filter.state !== '';
+
+  async function loadMore() {
+    const shown = keys?.length ?? 0;
+    await list.more();
+    rows.current?.querySelectorAll<HTMLElement>('tbody a')[shown]?.focus();
+  }
+
+  if (!keys) {
+    if (!isBusy) return null;
+    return (
+      <p class="empty" aria-busy="true">
+        Loading the keys
+      </p>
+    );
+  }
+  return (
+    <>
+      <p class="sr-only" role="status">
+        {!isBusy && `${count(keys.length, 'key')} shown${hasMore ? ', there are more' : ''}`}
+      </p>
+      {keys.length === 0 ? (
+        <Nothing isFiltered={isFiltered} onClear={() => list.change(NO_FILTER)} />
+      ) : (
+        <section class="card flush" ref={rows}>
+          <Rows keys={keys} />
+        </section>
+      )}
+      {hasMore && (
+        <p class="more">
+          <button type="button" class="quiet" aria-busy={isBusy} onClick={() => void loadMore()}>
+            Load more
+          </button>
+        </p>
+      )}
+    </>
+  );
+}
+
+function Nothing({ isFiltered, onClear }: { readonly isFiltered: boolean; readonly onClear: () => void }) {
+  if (!isFiltered) {
+    return (
+      <div class="nothing">
+        <h2>No keys yet</h2>
+        <p>An API key lets an application in. Make one with “New key”, then decide what it may do.</p>
+      </div>
+    );
+  }
+  return (
+    <div class="nothing">
+      <h2>No key matches</h2>
+      <p>Search looks at names, and at the beginning of keys.</p>
+      <button type="button" class="quiet" onClick={onClear}>
+        Show all keys
+      </button>
+    </div>
+  );
+}
+
+// The roles are those of the elements: browsers drop them from a table that narrow screens show as blocks.
+function Rows({ keys }: { readonly keys: readonly ShownKey[] }) {
+  return (
+    <table class="keys" role="table" aria-label="API keys">
+      <thead role="rowgroup">
+        <tr role="row">
+          {COLUMNS.map((title) => (
+            <th key={title} role="columnheader" scope="col">
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {keys.map((key) => (
+          <Row key={key.apiKey} settings={key} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Row({ settings }: { readonly settings: ShownKey }) {
+  const { apiKey, enabled, updatedAt } = settings;
+  return (
+    <tr role="row">
+      <th role="rowheader" scope="row">
+        <a href={keyRoute(apiKey)} onClick={followLink}>
+          {nameOf(settings)}
+        </a>
+      </th>
+      <td role="cell" data-label="Key">
+        <span class="key-cell">
+          <code title={apiKey}>{shorten(apiKey)}</code>
+          <CopyButton text={apiKey} what={`the key of ${nameOf(settings)}`} />
+        </span>
+      </td>
+      <td role="cell" data-label="State">
+        <State of={enabled ? 'enabled' : 'disabled'} />
+      </td>
+      <td role="cell" data-label="Secrets">
+        <SecretsOf settings={settings} />
+      </td>
+      <td role="cell" data-label="Allowlists">
+        <ListsOf settings={settings} />
+      </td>
+      <td role="cell" data-label="Updated">
+        <Time at={updatedAt} />
+      </td>
+    </tr>
+  );
+}
+
+function SecretsOf({ settings: { secrets, requireSecret } }: { readonly settings: ShownKey }) {
+  const active = secrets.filter(({ state }) => state === 'active').length;
+  if (active === 0) return requireSecret ? <strong class="bad">none active</strong> : <>none</>;
+  return (
+    <>
+      {active} active{requireSecret && ', required'}
+    </>
+  );
+}
+
+function ListsOf({ settings: { allowlists } }: { readonly settings: ShownKey }) {
+  const inForce = LISTS.filter(({ type }) => allowlists[type].length > 0);
+  if (inForce.length === 0) return <span class="quiet-text">none</span>;
+  return (
+    <>
+      {inForce.map(({ type, one, many }) => (
+        <Fragment key={type}>
+          <span class="chip">{count(allowlists[type].length, one, many)}</span>{' '}
+        </Fragment>
+      ))}
+    </>
+  );
+}

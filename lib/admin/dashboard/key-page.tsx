@@ -1,0 +1,160 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Meta, ShownKey } from '../api';
+import { AllowlistsTab } from './allowlists-tab';
+import { api } from './api';
+import { CopyButton } from './copy';
+import { Dialog } from './dialog';
+import { Back } from './icons';
+import { Notice } from './notice';
+import type { OnSecret, PanelProps } from './panel-props';
+import { Problem, codeOf } from './problem';
+import { LIST, followLink, go, keyRoute } from './route';
+import type { KeyTab } from './route';
+import { SettingsTab } from './settings-tab';
+import { SnippetTabs } from './snippet-tabs';
+import { State } from './state';
+import { Tabs, panelProps } from './tabs';
+import { TestTab } from './test-tab';
+import { Time } from './time';
+import { useAction } from './use-action';
+import type { Action } from './use-action';
+import { useHeading, useTitle } from './use-view';
+import { nameOf } from './words';
+
+const TABS = {
+  settings: { label: 'Settings', Panel: SettingsTab },
+  allowlists: { label: 'Allowlists', Panel: AllowlistsTab },
+  test: { label: 'Test a request', Panel: TestTab },
+};
+const ORDER: readonly KeyTab[] = ['settings', 'allowlists', 'test'];
+
+interface KeyPageProps {
+  readonly apiKey: string;
+  readonly tab: KeyTab;
+  /** `undefined` until the server has told it. */
+  readonly meta: Meta | undefined;
+  readonly onSecret: OnSecret;
+}
+
+export function KeyPage({ apiKey, tab, meta, onSecret }: KeyPageProps) {
+  const [settings, setSettings] = useState<ShownKey>();
+  const loading = useAction(async () => setSettings((await api.getKey(apiKey)).key));
+
+  useEffect(() => void loading.run(), []);
+
+  return (
+    <>
+      <nav aria-label="Breadcrumb" class="breadcrumb">
+        <a href={LIST} onClick={followLink}>
+          <Back /> API keys
+        </a>
+      </nav>
+      {settings && meta ? (
+        <Key settings={settings} setSettings={setSettings} tab={tab} meta={meta} onSecret={onSecret} />
+      ) : (
+        <Missing loading={loading} />
+      )}
+    </>
+  );
+}
+
+function Missing({ loading }: { readonly loading: Action<[]> }) {
+  useTitle('API key');
+  if (!loading.error) {
+    return (
+      <p class="empty" aria-busy="true">
+        Loading the key
+      </p>
+    );
+  }
+  const isGone = codeOf(loading.error) === 'KEY_UNKNOWN';
+  return (
+    <>
+      <h1>{isGone ? 'No such key' : 'API key'}</h1>
+      <Problem error={loading.error} retry={isGone ? undefined : () => void loading.run()} />
+    </>
+  );
+}
+
+function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
+  const { settings } = panel;
+  const { label, Panel } = TABS[tab];
+  useTitle(`${label} · ${nameOf(settings)}`);
+
+  return (
+    <>
+      <KeyHeading settings={settings} meta={panel.meta} />
+      <Tabs
+        name="key"
+        label="Parts of the key"
+        tabs={ORDER.map((id) => ({ id, label: TABS[id].label, note: noteOn(settings, id) }))}
+        selected={tab}
+        onSelect={(id) => go(keyRoute(settings.apiKey, id))}
+      />
+      <div class="panel" {...panelProps('key', tab)}>
+        <Panel key={tab} {...panel} />
+      </div>
+    </>
+  );
+}
+
+function noteOn({ warnings }: ShownKey, tab: KeyTab): string | undefined {
+  const tabOf = (at: string) => (['settings', 'secrets'].includes(at) ? 'settings' : 'allowlists');
+  return warnings.some(({ at }) => tabOf(at) === tab) ? 'has a warning' : undefined;
+}
+
+interface KeyHeadingProps {
+  readonly settings: ShownKey;
+  readonly meta: Meta;
+}
+
+function KeyHeading({ settings, meta }: KeyHeadingProps) {
+  const [isUsing, setIsUsing] = useState(false);
+  const heading = useHeading();
+  return (
+    <div class="heading key-heading">
+      <div>
+        <h1 ref={heading} tabindex={-1}>
+          {nameOf(settings)} <State of={settings.enabled ? 'enabled' : 'disabled'} />
+        </h1>
+        <p class="key-line">
+          <code>{settings.apiKey}</code>
+          <CopyButton text={settings.apiKey} what="the API key" />
+        </p>
+        <p class="hint">
+          Created <Time at={settings.createdAt} />, updated <Time at={settings.updatedAt} />, version {settings.version}
+        </p>
+      </div>
+      <button type="button" class="quiet" onClick={() => setIsUsing(true)}>
+        Use this key
+      </button>
+      {isUsing && <UseThisKey settings={settings} meta={meta} onClose={() => setIsUsing(false)} />}
+    </div>
+  );
+}
+
+function UseThisKey({ settings, meta, onClose }: KeyHeadingProps & { readonly onClose: () => void }) {
+  const { requireSecret } = settings;
+  return (
+    <Dialog title="Use this key" wide onClose={onClose}>
+      {requireSecret ? (
+        <p>
+          This key requires a secret. Put yours in place of <code>YOUR-API-KEY-SECRET</code>.
+        </p>
+      ) : (
+        <p>This key is used without a secret. Whoever sees it can use it: set its allowlists.</p>
+      )}
+      {!settings.enabled && (
+        <Notice warn>
+          <p>The key is disabled: every request with it is refused.</p>
+        </Notice>
+      )}
+      <SnippetTabs meta={meta} settings={settings} secret={requireSecret ? 'YOUR-API-KEY-SECRET' : undefined} />
+      <footer>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </footer>
+    </Dialog>
+  );
+}

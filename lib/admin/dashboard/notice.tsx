@@ -1,0 +1,34 @@
+import type { ComponentChildren } from 'preact';
+import type { ShownKey } from '../api';
+import type { Warning as KeyWarning } from '../../keys/warnings';
+import { Info, Warning } from './icons';
+
+interface NoticeProps {
+  readonly warn?: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** Something to know before going on. */
+export function Notice({ warn = false, children }: NoticeProps) {
+  return (
+    <div class={warn ? 'notice warn' : 'notice'}>
+      {warn ? <Warning /> : <Info />}
+      <div>{children}</div>
+    </div>
+  );
+}
+
+/** What the server finds odd about a key, in the place it is about. */
+export function Warnings({ settings, at }: { readonly settings: ShownKey; readonly at: KeyWarning['at'] }) {
+  return (
+    <>
+      {settings.warnings
+        .filter((warning) => warning.at === at)
+        .map(({ code, message }) => (
+          <Notice key={code} warn>
+            <p>{message}</p>
+          </Notice>
+        ))}
+    </>
+  );
+}

@@ -1,0 +1,14 @@
+import { DeleteKey } from './delete-key';
+import { General } from './general';
+import type { PanelProps } from './panel-props';
+import { Secrets } from './secrets';
+
+export function SettingsTab(props: PanelProps) {
+  return (
+    <>
+      <General {...props} />
+      <Secrets {...props} />
+      <DeleteKey {...props} />
+    </>
+  );
+}

@@ -1,0 +1,116 @@
+import type { DryRunCall, DryRunStep } from '../../explain/dry-run';
+import type { TestResult } from '../request-tester';
+import { Check, Cross, Dash } from './icons';
+import { LISTS } from './list-words';
+
+const STEPS: Readonly<Record<string, string>> = {
+  key: 'API key',
+  secret: 'API key secret',
+  body: 'Body',
+  blockedMethods: 'Methods blocked for every key',
+  ...Object.fromEntries(LISTS.map(({ type, title }) => [type, title])),
+};
+const OUTCOMES = {
+  pass: { Icon: Check, word: 'passes', tone: 'good' },
+  refuse: { Icon: Cross, word: 'refuses', tone: 'bad' },
+  skip: { Icon: Dash, word: 'not asked', tone: 'off' },
+};
+
+/** What the guard decided and which entry of which step did. */
+export function Verdict({ verdict }: { readonly verdict: TestResult }) {
+  const { steps, calls, answer } = verdict;
+  const [only] = calls.length === 1 ? calls : [];
+  return (
+    <>
+      <Summary verdict={verdict} />
+      <Steps steps={[...steps, ...(only?.steps ?? [])]} />
+      {calls.length > 1 && calls.map((call, index) => <Call key={index} call={call} />)}
+      {answer && (
+        <>
+          <h3>Answer of the upstream</h3>
+          <p class="hint">HTTP {answer.status}</p>
+          <pre tabindex={0} aria-label="Answer of the upstream">
+            <code>{pretty(answer.body)}</code>
+          </pre>
+        </>
+      )}
+    </>
+  );
+}
+
+function Summary({ verdict: { allowed, reason, status, message, calls } }: { readonly verdict: TestResult }) {
+  const refused = calls.filter((call) => !call.allowed).length;
+  const isBatch = calls.length > 1;
+  const isPart = isBatch && refused > 0 && refused < calls.length;
+  const whole = allowed
+    ? { Icon: Check, word: 'Allowed', tone: 'good' }
+    : { Icon: Cross, word: 'Refused', tone: 'bad' };
+  const { Icon, word, tone } = isPart ? { Icon: Dash, word: 'Allowed in part', tone: 'wait' } : whole;
+  return (
+    <div class={`verdict ${tone}`}>
+      <Icon />
+      <div>
+        <p class="word">{word}</p>
+        <p>
+          {reason && (
+            <>
+              <code>{reason}</code> ·{' '}
+            </>
+          )}
+          {isBatch && refused > 0 && `${refused} of ${calls.length} calls are refused. `}
+          {allowed && refused === 0
+            ? 'The upstream would receive it.'
+            : `HTTP ${status}${message ? `: ${message}` : ''}`}
+        </p>
+      </div>
+    </div>
+  );
+}
+
+function Call({ call: { method, id, allowed, reason, steps } }: { readonly call: DryRunCall }) {
+  return (
+    <details class="call" open={!allowed}>
+      <summary>
+        <span class={allowed ? 'state good' : 'state bad'}>{allowed ? 'allowed' : 'refused'}</span>{' '}
+        <code>{method ?? 'not a call'}</code>
+        {id !== null && <span class="quiet-text"> id {id}</span>} {reason && <code class="quiet-text">{reason}</code>}
+      </summary>
+      <Steps steps={steps} />
+    </details>
+  );
+}
+
+function Steps({ steps }: { readonly steps: readonly DryRunStep[] }) {
+  return (
+    <ol class="steps">
+      {steps.map(({ step, outcome, entry, why }, index) => {
+        const { Icon, word, tone } = OUTCOMES[outcome];
+        return (
+          <li key={index} class={tone}>
+            <Icon />
+            <div>
+              <p>
+                <strong>{STEPS[step] ?? step}</strong> <span class="outcome">{word}</span>
+              </p>
+              {(why || entry) && (
+                <p class="why">
+                  {why} {entry && <code>{entry}</code>}
+                </p>
+              )}
+            </div>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+/** Indented, unless that would change it: numbers beyond a double stay as they came. */
+function pretty(body: string): string {
+  try {
+    const value: unknown = JSON.parse(body);
+    return JSON.stringify(value) === body.replace(/\s+$/, '') ? JSON.stringify(value, null, 2) : body;
+  } catch {
+    return body;
+  }
+}

@@ -1,0 +1,18 @@
+import type { ShownKey } from '../api';
+
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+export function shorten(apiKey: string): string {
+  return apiKey.length > 16 ? `${apiKey.slice(0, 8)}…${apiKey.slice(-4)}` : apiKey;
+}
+
+/** How a key is called where its name alone would be too little. */
+export function nameOf({ name, apiKey }: Pick<ShownKey, 'name' | 'apiKey'>): string {
+  return name === '' ? `Key ${apiKey.slice(0, 8)}…` : name;
+}
+
+export function hasActiveSecret(secrets: ShownKey['secrets']): boolean {
+  return secrets.some(({ state }) => state === 'active');
+}
