@@ -51,10 +51,13 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ['', ['rpc-guard']],
   ['explain', ['dry-run']],
   ['websocket', ['upgrade', 'session', 'pending-batches', 'coalesce-writes']],
-  ['http', ['handle-request', 'request-body', 'respond', 'relay-answer', 'cors', 'client-connection']],
+  ['http', ['handle-request', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
   ['observe', ['decision-log', 'request-event']],
   ['options', ['options']],
-  ['upstream', ['upstreams', 'http-client', 'proxy-middleware', 'read-answer', 'upstream-url']],
+  [
+    'upstream',
+    ['upstreams', 'http-client', 'proxy-middleware', 'read-answer', 'hide-upstream', 'upstream-health', 'upstream-url'],
+  ],
   [
     'policy',
     [

@@ -516,7 +516,7 @@ describe('a batch of which nothing is refused', () => {
     for (const text of answers) {
       const app = await appWith((res) => res.writeHead(200, { 'Content-Type': 'text/plain' }).end(text));
       const answer = await post(app.rpcUrl, [allowed(1), allowed(2)]);
-      expect([answer.status, answer.text, answer.headers.get('content-type')]).toEqual([200, text, 'text/plain']);
+      expect([answer.status, answer.text, answer.headers.get('content-type')]).toEqual([200, text, 'application/json']);
       expect(forwarded(app)).toEqual([[allowed(1), allowed(2)]]);
     }
   });

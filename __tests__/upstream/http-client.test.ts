@@ -385,60 +385,164 @@ describe('an upstream that redirects', () => {
 });
 
 describe("the upstream's answer", () => {
-  test('passes with its status, type and bytes', async () => {
+  test('of a status below 400 passes with its status and bytes, as application/json and nosniff', async () => {
     const bytes = Buffer.concat([Buffer.from('{"x":'), randomBytes(1000)]);
-    for (const status of [200, 201, 400, 403, 404, 413, 500, 503, 599]) {
-      const app = await appBefore((res) => res.writeHead(status, { 'Content-Type': 'text/odd' }).end(bytes));
-      const answer = await send(app);
-      expect([answer.status, answer.headers.get('content-type'), answer.bytes.equals(bytes)]).toEqual([
-        status,
-        'text/odd',
-        true,
-      ]);
+    const types = ['text/odd', 'application/xhtml+xml', 'image/svg+xml', 'application/json; charset=latin1', undefined];
+    for (const status of [200, 201, 299]) {
+      for (const type of types) {
+        const app = await appBefore((res) => {
+          res.writeHead(status, type === undefined ? {} : { 'Content-Type': type }).end(bytes);
+        });
+        const { headers, ...answer } = await send(app);
+        expect([answer.status, answer.bytes.equals(bytes)]).toEqual([status, true]);
+        expect(headers.get('content-type')).toBe('application/json');
+        expect(headers.get('x-content-type-options')).toBe('nosniff');
+      }
     }
   });
 
-  test('of 429 passes with its Retry-After', async () => {
+  test('of a status from 400 passes when it is JSON, however it is packed', async () => {
+    const text = '{"jsonrpc":"2.0","id":17e2,"error":{"code":-32000,"message":"é"}}';
+    for (const status of [400, 404, 413, 500, 502, 503, 599]) {
+      const plain = await appBefore((res) => res.writeHead(status).end(text));
+      const packed = await appBefore((res) => {
+        res.writeHead(status, { 'Content-Encoding': 'gzip', 'Content-Type': 'text/plain' }).end(gzipSync(text));
+      });
+      for (const app of [plain, packed]) {
+        const { headers, ...answer } = await send(app);
+        expect([answer.status, answer.text]).toEqual([status, text]);
+        expect(headers.get('content-type')).toBe('application/json');
+        expect(headers.has('content-encoding')).toBe(false);
+      }
+    }
+  });
+
+  test('that is about the credentials of the guard, is HTML, or an error without JSON is UPSTREAM_UNAVAILABLE', async () => {
+    const json = '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"hidden"}}';
+    for (const [status, type, body] of [
+      [401, 'application/json', json],
+      [403, 'application/json', json],
+      [407, 'application/json', json],
+      [200, 'text/html', '<script>hidden</script>'],
+      [200, 'Text/HTML; charset=utf-8', '<script>hidden</script>'],
+      [200, 'text/html', json],
+      [404, 'text/html', json],
+      [404, 'text/plain', 'Cannot POST /hidden'],
+      [404, 'application/json', 'Cannot POST /hidden'],
+      [500, 'application/json', ''],
+      [500, 'application/json', `${json}x`],
+      [503, 'application/json', json.slice(1)],
+    ] as const) {
+      const app = await appBefore((res) => res.writeHead(status, { 'Content-Type': type }).end(body));
+      for (const accepts of [[], ['Accept-Encoding: gzip']]) {
+        const answer = await send(app, ...accepts);
+        expectRefusal(answer, 'UPSTREAM_UNAVAILABLE', { id: 1 });
+        expect(answer.text).not.toContain('hidden');
+      }
+    }
+  });
+
+  test('of a status from 400 that is longer than 1 MiB or never ends is no answer', async () => {
+    const long = await appBefore((res) => res.writeHead(500).end(JSON.stringify('x'.repeat(1024 * 1024))));
+    expectRefusal(await send(long), 'UPSTREAM_UNAVAILABLE', { id: 1 });
+    const endless = await appBefore((res) => res.writeHead(500).write('{'), { upstreamTimeoutMs: 100 });
+    expectRefusal(await send(endless), 'UPSTREAM_TIMEOUT', { id: 1 });
+  });
+
+  test('of 429 passes with its Retry-After, in seconds with a leading zero', async () => {
     const app = await appBefore((res) => {
       res.writeHead(429, { 'Retry-After': '17', 'X-RateLimit-Remaining': '0', 'Content-Type': 'application/json' });
       res.end('{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}');
     });
     const answer = await send(app);
-    expect([answer.status, answer.headers.get('retry-after'), answer.json.error.code]).toEqual([429, '17', -32005]);
+    expect([answer.status, answer.headers.get('retry-after'), answer.json.error.code]).toEqual([429, '017', -32005]);
     expect(answer.headers.get('x-ratelimit-remaining')).toBe('0');
     expect(answer.headers.get('access-control-expose-headers')).toMatch(/Retry-After/i);
   });
 
-  test('keeps its CORS headers, cookies and words on its own host to itself', async () => {
+  test('of 429 without JSON keeps its status and Retry-After, for a call and for a batch', async () => {
+    for (const [type, sent, told] of [
+      ['text/html', '9', '09'],
+      ['text/plain', 'Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+    ] as const) {
+      const app = await appBefore((res) => {
+        res.writeHead(429, { 'Content-Type': type, 'Retry-After': sent }).end('<p>slow down, hidden');
+      });
+      const one = await send(app);
+      const batch = await post(app.rpcUrl, [call('eth_a', [], 'a'), call('eth_b', [], 'b')]);
+      for (const answer of [one, batch]) {
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, told]);
+        expect(answer.text).not.toContain('hidden');
+      }
+      expect(one.json).toMatchObject({ id: 1, error: { code: -32603 } });
+      expect(batch.json).toMatchObject([
+        { id: 'a', error: { code: -32603 } },
+        { id: 'b', error: { code: -32603 } },
+      ]);
+    }
+  });
+
+  test("of a status from 400 does not quote the upstream's own path, query and credentials", async () => {
+    const upstream = await recordingUpstream((req, res) => {
+      const { url = '', headers } = req;
+      const { authorization = '' } = headers;
+      const said = [url, url.replaceAll('/', '\\/'), encodeURIComponent(url), authorization, 'pa$$word', 'chain 1'];
+      res.writeHead(404).end(`{"jsonrpc":"2.0","id":1.50,"error":{"message":"${said.join(' ')}"}}`);
+    });
+    const url = `http://user:pa$$word@127.0.0.1:${upstream.port}/v3/UPSTREAM-KEY?token=hidden-token&chain=1`;
+    const app = await guardedApp({ options: { upstream: url } });
+    const answer = await send(app);
+    expect(answer.status).toBe(404);
+    expect(answer.text).toBe('{"jsonrpc":"2.0","id":1.50,"error":{"message":"… … … … … chain 1"}}');
+  });
+
+  test('brings no header but those that are allowed, whatever its status', async () => {
+    const passing = {
+      'Cache-Control': 'no-store',
+      'Retry-After': '017',
+      RateLimit: '"second";r=1;t=1',
+      'RateLimit-Policy': '"second";q=1;w=1',
+      'X-RateLimit-Limit': '7',
+      'Server-Timing': 'db',
+      traceresponse: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    };
     const withheld = {
       'Access-Control-Allow-Origin': 'https://evil.example',
       'Access-Control-Allow-Credentials': 'true',
       'Access-Control-Expose-Headers': 'X-Evil',
-      'Access-Control-Allow-Headers': 'X-Evil',
-      'Access-Control-Max-Age': '9',
       'Access-Control-Allow-Private-Network': 'true',
       'Set-Cookie': ['a=b; Path=/', 'c=d'],
       'WWW-Authenticate': 'Basic realm="upstream"',
       'Proxy-Authenticate': 'Basic realm="upstream"',
-      'Keep-Alive': 'timeout=77',
+      'X-Accel-Redirect': '/internal/secrets',
+      'X-Sendfile': '/etc/passwd',
+      'X-Lighttpd-Send-File': '/etc/passwd',
+      'X-Reproxy-URL': 'http://hidden.internal/',
+      Refresh: '0; url=http://hidden.internal/',
+      Link: '<http://hidden.internal/>; rel=preload',
+      'Content-Disposition': 'attachment; filename=evil.html',
+      'Content-Location': '/hidden',
+      'Content-Security-Policy': "default-src 'none'",
+      'Service-Worker-Allowed': '/',
+      SourceMap: '/hidden',
       Location: 'http://hidden.internal/',
       Trailer: 'X-T',
+      ETag: '"x"',
+      'X-Any': 'x',
     };
-    for (const [status, cors] of [
-      [200, true],
-      [401, true],
-      [200, false],
-      [407, false],
-    ] as const) {
-      const app = await appBefore((res) => res.writeHead(status, withheld).end('{}'), { cors });
-      const { headers, status: got } = await send(app, 'Origin: https://dapp.example');
-      expect(got).toBe(status);
-      expect(headers.get('access-control-allow-origin')).toBe(cors ? '*' : undefined);
-      expect(headers.get('access-control-expose-headers') ?? '').not.toContain('X-Evil');
-      const gone = Object.keys(withheld).map((name) => name.toLowerCase());
-      const expected = ['access-control-allow-origin', 'access-control-expose-headers', 'keep-alive'];
-      expect(gone.filter((name) => headers.has(name) && !expected.includes(name))).toEqual([]);
-      expect(headers.get('keep-alive') ?? '').not.toContain('77');
+    for (const status of [200, 400, 429]) {
+      for (const cors of [true, false]) {
+        const headers = { ...passing, ...withheld, 'Keep-Alive': 'timeout=77' };
+        const app = await appBefore((res) => res.writeHead(status, headers).end('{}'), { cors });
+        const got = (await send(app, 'Origin: https://dapp.example')).headers;
+        for (const [name, value] of Object.entries(passing)) expect(got.get(name.toLowerCase())).toBe(value);
+        expect(got.get('access-control-allow-origin')).toBe(cors ? '*' : undefined);
+        expect(got.get('access-control-expose-headers') ?? '').not.toContain('X-Evil');
+        const ours = ['access-control-allow-origin', 'access-control-expose-headers'];
+        const names = Object.keys(withheld).map((name) => name.toLowerCase());
+        expect(names.filter((name) => got.has(name) && !ours.includes(name))).toEqual([]);
+        expect(got.get('keep-alive') ?? '').not.toContain('77');
+      }
     }
   });
 
@@ -493,14 +597,14 @@ describe("the upstream's answer", () => {
   test('sends its status and headers on before its first byte', async () => {
     const speaking = deferred<ServerResponse>();
     const app = await appBefore((res) => {
-      res.writeHead(200, { 'X-Early': 'yes' }).flushHeaders();
+      res.writeHead(200, { 'Server-Timing': 'early' }).flushHeaders();
       speaking.resolve(res);
     });
     const wire = await openWire(app.port);
     wire.write(requestBytes({ target: TARGET, body: TEXT }));
     const upstream = await speaking.promise;
     upstream.write(' ');
-    await wire.receives('x-early: yes');
+    await wire.receives('server-timing: early');
     upstream.end('{}');
     expect((await wire.answer()).text).toBe(' {}');
   });

@@ -57,7 +57,7 @@ export function createRequestTester(
     if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
     const bytes = await readAnswer(answer, options.upstreamTimeoutMs, MAX_ANSWER_BYTES);
     if (isRefusal(bytes)) return { status: 502, body: bytes.why ?? '' };
-    return { status: answer.statusCode ?? 502, body: bytes.toString() };
+    return { status: answer.status, body: bytes.toString() };
   }
 
   return {

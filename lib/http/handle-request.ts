@@ -14,12 +14,13 @@ import { keyHint } from '../settings/api-key';
 import { requestFacts } from '../request/request-facts';
 import type { CachedStore } from '../stores/settings-cache';
 import { readAnswer } from '../upstream/read-answer';
+import type { UpstreamAnswer } from '../upstream/read-answer';
 import type { Upstreams } from '../upstream/upstreams';
 import { hasGone, whenGone } from './client-connection';
 import type { CorsHandler } from './cors';
 import { relayAnswer } from './relay-answer';
 import { discardBody, readBody } from './request-body';
-import { respondJson, respondRefusal } from './respond';
+import { respondJson, respondRefusal, setRefusalHeaders } from './respond';
 import type { Answerable } from './respond';
 
 /** The parts that the route uses. */
@@ -125,8 +126,13 @@ async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls)
 
   const answer = await askUpstream(guard, call, calls.admission, serialiseAll(judged), call.req.headers);
   if (!isRefusal(answer)) return relayAnswer(answer, call.res, upstreamTimeoutMs);
-  if (judged.batch) respondMerged(guard, call, judged, new Map(judged.allowed.map((allowed) => [allowed, answer])));
-  else respondRefusal(call, answer, exposeReason, first?.call.id);
+  if (!judged.batch) {
+    respondRefusal(call, answer, exposeReason, first?.call.id);
+    return;
+  }
+  // A 429 of the upstream holds for the batch as a whole, so that clients back off.
+  const status = answer.status === undefined ? 200 : setRefusalHeaders(call.res, answer);
+  respondMerged(guard, call, judged, new Map(judged.allowed.map((allowed) => [allowed, answer])), status);
 }
 
 /** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
@@ -144,9 +150,15 @@ async function answerMixed(guard: Guard, call: IncomingCall, { admission, judged
   respondMerged(guard, call, judged, replies);
 }
 
-function respondMerged({ options }: Guard, { res, facts }: IncomingCall, judged: JudgedCalls, replies: Replies): void {
+function respondMerged(
+  { options }: Guard,
+  { res, facts }: IncomingCall,
+  judged: JudgedCalls,
+  replies: Replies,
+  status = 200,
+): void {
   const { exposeReason } = options;
-  respondJson(res, 200, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
+  respondJson(res, status, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
 }
 
 /** Sends checked calls to the upstream. A caller that goes away ends it. */
@@ -156,7 +168,7 @@ async function askUpstream(
   admission: Admission,
   body: string,
   headers: IncomingHttpHeaders,
-): Promise<IncomingMessage | Refusal> {
+): Promise<UpstreamAnswer | Refusal> {
   const { req, facts } = call;
   if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
   const sentAt = performance.now();
@@ -164,8 +176,8 @@ async function askUpstream(
   const stopListening = whenGone(req, exchange.abort);
   const answer = await exchange.answer;
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
-  if (isRefusal(answer) || answer.complete) stopListening();
-  else answer.on('close', stopListening);
+  if (isRefusal(answer) || Buffer.isBuffer(answer.body) || answer.body.complete) stopListening();
+  else answer.body.on('close', stopListening);
   if (!isRefusal(answer)) return answer;
   call.failure = answer.refused;
   if (!hasGone(req)) {

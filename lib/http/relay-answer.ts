@@ -1,36 +1,49 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { endWhenSilent } from '../upstream/read-answer';
+import type { UpstreamAnswer } from '../upstream/read-answer';
+import { retryAfter } from './respond';
 
-/** Of the upstream's headers these stay here: hop-by-hop, CORS, and what speaks of the upstream's own host. */
-const WITHHELD_HEADERS =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|access-control-.*|set-cookie2?|www-authenticate|location|alt-svc|server|via|x-powered-by|strict-transport-security|clear-site-data|nel|report-to|x-request-id)$/;
-/** Set by the upstream even where the application has set them. None of them is withheld. */
-const ANSWERS_OWN_HEADERS: ReadonlySet<string> = new Set(['content-type', 'content-length', 'content-encoding']);
+/**
+ * Of the upstream's headers only these pass. A list of what is withheld would have to know every header that steers a
+ * server in front (`X-Accel-Redirect`) or a browser (`Refresh`).
+ */
+const PASSING_HEADERS =
+  /^(?:content-length|content-encoding|cache-control|retry-after|ratelimit.*|x-ratelimit-.*|server-timing|traceresponse)$/;
+/** Set by the upstream even where the application has set them: they tell how its bytes are to be read. */
+const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content-encoding']);
 
 /**
  * Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. Where it
  * has not come whole with its headers, the promise settles when the upstream is done with it.
  */
-export function relayAnswer(answer: IncomingMessage, res: ServerResponse, idleMs: number): Promise<void> | undefined {
-  res.statusCode = answer.statusCode ?? 502;
-  const { headers } = answer;
+export function relayAnswer(answer: UpstreamAnswer, res: ServerResponse, idleMs: number): Promise<void> | undefined {
+  const { status, headers, body } = answer;
+  res.statusCode = status;
   for (const name of Object.keys(headers)) {
-    if (ANSWERS_OWN_HEADERS.has(name) || !(WITHHELD_HEADERS.test(name) || res.hasHeader(name))) {
-      res.setHeader(name, headers[name]!);
-    }
+    const value = headers[name];
+    if (value === undefined || !PASSING_HEADERS.test(name)) continue;
+    if (res.hasHeader(name) && !FRAMING_HEADERS.has(name)) continue;
+    res.setHeader(name, name === 'retry-after' ? retryAfter(String(value)) : value);
   }
-  if (answer.complete && !answer.destroyed) {
-    res.end(answer.read() as Buffer | null);
+  res.setHeader('Content-Type', 'application/json');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  if (Buffer.isBuffer(body)) {
+    res.setHeader('Content-Length', body.length);
+    res.end(body);
+    return undefined;
+  }
+  if (body.complete && !body.destroyed) {
+    res.end(body.read() as Buffer | null);
     return undefined;
   }
   return new Promise((resolve) => {
     // While the caller takes nothing, nothing is read: that is not the upstream's silence.
-    const heard = endWhenSilent(answer, idleMs, () => res.writableNeedDrain);
-    answer.on('data', heard);
-    answer.on('close', () => {
-      if (!answer.complete) res.destroy();
+    const heard = endWhenSilent(body, idleMs, () => res.writableNeedDrain);
+    body.on('data', heard);
+    body.on('close', () => {
+      if (!body.complete) res.destroy();
       resolve();
     });
-    answer.pipe(res);
+    body.pipe(res);
   });
 }

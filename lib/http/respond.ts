@@ -18,14 +18,31 @@ export function respondRefusal(
   exposeReason: boolean,
   id?: string,
 ): void {
-  const { status, headers: ofRow = {} } = REFUSALS[refusal.refused];
-  const headers = refusal.headers ?? ofRow;
-  for (const name of Object.keys(headers)) res.setHeader(name, headers[name]!);
+  const status = setRefusalHeaders(res, refusal);
   respondJson(res, status, refusalReply(refusal, id, { requestId: facts.requestId, exposeReason }));
   if (!req.complete) dropRest(req);
 }
 
+/** Sets the headers that a refusal carries, and returns its status. */
+export function setRefusalHeaders(res: ServerResponse, refusal: Refusal): number {
+  const row = REFUSALS[refusal.refused];
+  const { status = row.status, headers = row.headers ?? {} } = refusal;
+  for (const [name, value] of Object.entries(headers)) {
+    res.setHeader(name, name === 'Retry-After' ? retryAfter(value) : value);
+  }
+  return status;
+}
+
+/** Seconds with a leading zero: ethers takes a number without one for milliseconds, and comes back at once. */
+export function retryAfter(value: string): string {
+  return /^[1-9][0-9]*$/.test(value) ? `0${value}` : value;
+}
+
 export function respondJson(res: ServerResponse, status: number, body: string): void {
-  res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) });
+  res.writeHead(status, {
+    'Content-Type': 'application/json',
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Length': Buffer.byteLength(body),
+  });
   res.end(body);
 }

@@ -37,7 +37,7 @@ const TABLE = {
     status: 503,
     code: -32603,
     message: 'project ID settings are unavailable, try again',
-    headers: { 'Retry-After': '1' },
+    headers: { 'Retry-After': '01' },
   },
   UPSTREAM_UNAVAILABLE: { status: 502, code: -32603, message: 'upstream unavailable' },
   UPSTREAM_TIMEOUT: { status: 504, code: -32603, message: 'upstream timed out' },
@@ -57,6 +57,8 @@ export interface Refusal {
   readonly message?: string;
   /** The JSON-RPC code, where it differs from the table's. */
   readonly code?: number;
+  /** The HTTP status, where it differs from the table's. */
+  readonly status?: number;
   /** The headers, where they differ from the table's. */
   readonly headers?: Readonly<Record<string, string>>;
   /** For the log alone: it may tell what the caller must not learn. */

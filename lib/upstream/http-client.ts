@@ -1,22 +1,29 @@
 import { Agent as HttpAgent } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { refuse } from '../policy/refusals';
+import type { Logger } from '../logger';
+import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import { hideUpstream } from './hide-upstream';
 import { createProxy } from './proxy-middleware';
 import type { CreateProxyMiddleware, Proxy } from './proxy-middleware';
+import { headProblem, readError } from './read-answer';
+import type { UpstreamAnswer } from './read-answer';
+import { createUpstreamHealth } from './upstream-health';
+import type { UpstreamHealth } from './upstream-health';
 import type { Upstream } from './upstream-url';
 
 export interface UpstreamClientOptions {
   readonly upstream: Upstream;
   readonly upstreamTimeoutMs: number;
   readonly createProxyMiddleware: CreateProxyMiddleware;
+  readonly logger: Logger;
 }
 
 /** One request to the upstream, under way. */
 export interface Exchange {
   /** The upstream's answer, from its headers on, or a refusal in its place. Never rejects. */
-  readonly answer: Promise<IncomingMessage | Refusal>;
+  readonly answer: Promise<UpstreamAnswer | Refusal>;
   /** Ends the exchange, also while the answer is being read. */
   readonly abort: () => void;
 }
@@ -38,21 +45,34 @@ const LONG_BODY = 16 * 1024;
 
 /** A client of one upstream, over kept-alive connections of its own. */
 export function createUpstreamClient(options: UpstreamClientOptions): UpstreamClient {
-  const { upstream, upstreamTimeoutMs, createProxyMiddleware } = options;
+  const { upstream, upstreamTimeoutMs, createProxyMiddleware, logger } = options;
   const Agent = upstream.origin.startsWith('https:') ? HttpsAgent : HttpAgent;
   const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
-  const proxy = createProxy(createProxyMiddleware, upstream.origin, agent);
+  const wire: Wire = {
+    proxy: createProxy(createProxyMiddleware, upstream.origin, agent),
+    timeoutMs: upstreamTimeoutMs,
+    health: createUpstreamHealth(upstream.host, logger),
+    hide: hideUpstream(upstream),
+  };
   const headersFor = requestHeaders(upstream);
   return {
     send(body, client, requestId) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
       const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
-      return exchange(proxy, { path: upstream.path, headers, body: bytes }, upstreamTimeoutMs);
+      return exchange(wire, { path: upstream.path, headers, body: bytes });
     },
     close() {
       agent.destroy();
     },
   };
+}
+
+/** What every exchange with one upstream shares. */
+interface Wire {
+  readonly proxy: Proxy;
+  readonly timeoutMs: number;
+  readonly health: UpstreamHealth;
+  readonly hide: (json: string) => string;
 }
 
 interface Content {
@@ -61,34 +81,59 @@ interface Content {
   readonly body: string | Buffer;
 }
 
-function exchange(proxy: Proxy, content: Content, timeoutMs: number): Exchange {
-  let resolve: (outcome: IncomingMessage | Refusal) => void = () => undefined;
-  const answer = new Promise<IncomingMessage | Refusal>((resolver) => {
+function exchange({ proxy, timeoutMs, health, hide }: Wire, content: Content): Exchange {
+  let resolve: (outcome: UpstreamAnswer | Refusal) => void = () => undefined;
+  let isOver = false;
+  let isAnswered = false;
+  const answer = new Promise<UpstreamAnswer | Refusal>((resolver) => {
     resolve = resolver;
   });
   const timer = setTimeout(() => {
     settle(refuse('UPSTREAM_TIMEOUT'));
-    abort();
+    end();
   }, timeoutMs);
 
-  function settle(outcome: IncomingMessage | Refusal): void {
+  function settle(outcome: UpstreamAnswer | Refusal): void {
+    if (isOver) return;
+    isOver = true;
     clearTimeout(timer);
     resolve(outcome);
   }
   function onFailure(why: string): void {
-    settle(unavailable(why));
+    if (isOver || isAnswered) return;
+    health.failed(why);
+    settle(refuse('UPSTREAM_UNAVAILABLE', { why }));
   }
   function onAnswer(message: IncomingMessage): void {
-    if (isAnswer(message)) return settle(message);
-    message.destroy();
-    settle(unavailable(`status ${String(message.statusCode)}`));
+    if (isOver) return;
+    const { statusCode: status = 0, headers } = message;
+    const problem = headProblem(message);
+    isAnswered = problem === undefined || status === 429;
+    if (status === 429 || (problem === undefined && status >= 400)) {
+      health.answered();
+      void readError(message, timeoutMs, hide).then((error) => {
+        settle(status === 429 && isRefusal(error) ? rateLimited(message, error) : error);
+      });
+    } else if (problem === undefined) {
+      health.answered();
+      settle({ status, headers, body: message });
+    } else {
+      message.destroy();
+      onFailure(problem);
+    }
   }
   function abort(): void {
-    onFailure('the caller went away');
+    settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
     end();
   }
   const end = proxy({ ...content, onAnswer, onFailure });
   return { answer, abort };
+}
+
+/** A 429 whose body is not for the caller still tells clients to back off. */
+function rateLimited({ headers }: IncomingMessage, refusal: Refusal): Refusal {
+  const retryAfter = headers['retry-after'];
+  return { ...refusal, status: 429, headers: retryAfter === undefined ? {} : { 'Retry-After': retryAfter } };
 }
 
 /** The same in every request, and what the caller says where the upstream's own headers do not. */
@@ -105,13 +150,4 @@ function requestHeaders(upstream: Upstream): HeadersFor {
     }
     return headers;
   };
-}
-
-/** No redirect, whose target is the upstream's to know, and no status that HTTP does not have. */
-function isAnswer({ statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 200 && statusCode <= 599 && Math.floor(statusCode / 100) !== 3;
-}
-
-function unavailable(why: string): Refusal {
-  return refuse('UPSTREAM_UNAVAILABLE', { why });
 }

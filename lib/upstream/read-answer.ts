@@ -1,12 +1,80 @@
-import type { IncomingMessage } from 'node:http';
-import { refuse } from '../policy/refusals';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import type { ZlibOptions } from 'node:zlib';
+import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+
+/** What the upstream answered to a call: a stream of what still comes, or bytes that were read and looked into. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: IncomingMessage | Buffer;
+}
 
 /** How long a caller may take nothing of its answer. */
 const CALLER_IDLE_MS = 120_000;
+const MAX_ERROR_BYTES = 1024 * 1024;
 
-/** The whole of the upstream's answer, or a refusal where it is cut off or more than `maxBytes`. */
-export async function readAnswer(answer: IncomingMessage, idleMs: number, maxBytes: number): Promise<Buffer | Refusal> {
+type Decoder = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
+const DECODERS: ReadonlyMap<string, Decoder> = new Map([
+  ['gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
+  ['x-gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
+  ['deflate', promisify<Buffer, ZlibOptions, Buffer>(inflate)],
+  ['br', promisify<Buffer, ZlibOptions, Buffer>(brotliDecompress)],
+]);
+
+/**
+ * Why an answer with this head is none to a call: its body is not for the caller. A 401, 403 or 407 is about the
+ * guard's own credentials, a redirect's target is the upstream's to know, and HTML would run on the application's
+ * origin.
+ */
+export function headProblem({ statusCode = 0, headers }: IncomingMessage): string | undefined {
+  if (statusCode >= 300 && statusCode <= 399) return `status ${statusCode}: it redirects`;
+  if ([401, 403, 407].includes(statusCode)) return `status ${statusCode}: it refuses the credentials of the guard`;
+  if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
+  return /^\s*text\/html/i.test(headers['content-type'] ?? '') ? 'HTML in place of JSON-RPC' : undefined;
+}
+
+/** An error of the upstream for the caller, with the upstream's own path and credentials taken out by `hide`. */
+export async function readError(
+  answer: IncomingMessage,
+  idleMs: number,
+  hide: (json: string) => string,
+): Promise<UpstreamAnswer | Refusal> {
+  const { statusCode: status = 502, headers } = answer;
+  const bytes = await readAnswer({ status, headers, body: answer }, idleMs, MAX_ERROR_BYTES);
+  if (isRefusal(bytes)) return bytes;
+  const text = bytes.toString();
+  try {
+    JSON.parse(text);
+  } catch {
+    return unavailable(`status ${status} without JSON`);
+  }
+  const plain = { ...headers, 'content-encoding': undefined, 'content-length': undefined };
+  return { status, headers: plain, body: Buffer.from(hide(text)) };
+}
+
+/** The whole of the upstream's answer, decoded, or a refusal where it is cut off or more than `maxBytes`. */
+export async function readAnswer(
+  { headers, body }: UpstreamAnswer,
+  idleMs: number,
+  maxBytes: number,
+): Promise<Buffer | Refusal> {
+  const bytes = Buffer.isBuffer(body) ? body : await readStream(body, idleMs, maxBytes);
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (isRefusal(bytes) || encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes;
+  const decode = DECODERS.get(encoding);
+  if (decode === undefined) return unavailable(`its answer is encoded as ${encoding}`);
+  try {
+    return await decode(bytes, { maxOutputLength: maxBytes });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return unavailable(code === 'ERR_BUFFER_TOO_LARGE' ? 'its answer is too large' : `its answer is not ${encoding}`);
+  }
+}
+
+async function readStream(answer: IncomingMessage, idleMs: number, maxBytes: number): Promise<Buffer | Refusal> {
   const heard = endWhenSilent(answer, idleMs, () => false);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -14,12 +82,12 @@ export async function readAnswer(answer: IncomingMessage, idleMs: number, maxByt
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       heard();
       size += chunk.length;
-      if (size > maxBytes) return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' });
+      if (size > maxBytes) return unavailable('its answer is too large');
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);
   } catch {
-    return refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer was cut off' });
+    return unavailable('its answer was cut off');
   }
 }
 
@@ -38,4 +106,8 @@ export function endWhenSilent(answer: IncomingMessage, idleMs: number, isHeldUp:
     heardAt = performance.now();
     timer.refresh();
   };
+}
+
+function unavailable(why: string): Refusal {
+  return refuse('UPSTREAM_UNAVAILABLE', { why });
 }

@@ -1,0 +1,51 @@
+import type { Logger } from '../logger';
+
+/** Says once when the upstream goes away and once when it is back. */
+export interface UpstreamHealth {
+  /** It could not be reached, or what answered is no JSON-RPC server. */
+  failed(why: string): void;
+  answered(): void;
+}
+
+/** An upstream that comes and goes must not flood the log. */
+const SILENT_MS = 10_000;
+
+/** What the operator can do about an error code of Node. */
+const HINTS: readonly (readonly [code: RegExp, hint: string])[] = [
+  [/^ECONNREFUSED$/, 'nothing listens there'],
+  [/^(?:ENOTFOUND|EAI_AGAIN)$/, 'its name does not resolve'],
+  [/^(?:EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/, 'there is no way to it'],
+  [/CERT|SIGNATURE|^ERR_TLS/, 'its certificate is not trusted'],
+  [/^(?:EPROTO|ERR_SSL)/, 'it does not speak TLS; is it http:?'],
+  [/^HPE_INVALID_CONSTANT$/, 'it does not speak HTTP/1.1; is it https:?'],
+  [/^HPE_/, 'its answer breaks HTTP/1.1'],
+  [/^ECONNRESET$/, 'it closed the connection'],
+];
+
+export function createUpstreamHealth(host: string, logger: Logger): UpstreamHealth {
+  let isAway = false;
+  let isTold = false;
+  let toldAt = -Infinity;
+  return {
+    failed(why) {
+      isAway = true;
+      if (isTold || performance.now() - toldAt < SILENT_MS) return;
+      isTold = true;
+      toldAt = performance.now();
+      logger.error({ upstream: host, why: explain(why) }, 'the upstream is away');
+    },
+    answered() {
+      if (!isAway) return;
+      isAway = false;
+      if (!isTold) return;
+      isTold = false;
+      // As an error, so that whoever has read that it is away reads this too.
+      logger.error({ upstream: host }, 'the upstream is back');
+    },
+  };
+}
+
+function explain(why: string): string {
+  const hint = HINTS.find(([code]) => code.test(why))?.[1];
+  return hint === undefined ? why : `${why}: ${hint}`;
+}
