@@ -81,6 +81,8 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'store-health',
       'memory',
       'file',
+      'durable-file',
+      'file-lock',
       'redis',
       'postgres',
       'store-contract',
@@ -105,8 +107,6 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   cors: ['http/cors', 'options/options'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
   'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin'],
-  'proper-lockfile': ['stores/file'],
-  'write-file-atomic': ['stores/file'],
   ws: ['websocket/upgrade', 'websocket/session'],
   zod: ['settings/key-settings'],
 };

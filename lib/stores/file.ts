@@ -1,14 +1,15 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { lock } from 'proper-lockfile';
-import writeFileAtomic from 'write-file-atomic';
 import { RpcGuardError } from '../errors';
 import { parseJson } from '../json-rpc/strict-json';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { describeError, quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
+import { writeDurably } from './durable-file';
+import { lockFile } from './file-lock';
+import type { FileLock } from './file-lock';
 import type { WritableSettingsStore } from './settings-store';
 import { pageOf } from './stored-record';
 import { assertFresh, settingsToWrite } from './versioned-write';
@@ -29,9 +30,10 @@ interface Entry {
   readonly settings: KeySettings | RpcGuardError;
 }
 
+/** What a write makes of a key's settings; `undefined` for none. It throws to write nothing. */
+type Change = (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined;
+
 const POLL_MS = 200;
-const LOCK_STALE_MS = 10_000;
-const LOCK_RETRIES = { retries: 100, minTimeout: 20, maxTimeout: 100 };
 /** A file younger than this may be written again without its time of change moving on. */
 const UNSETTLED_MS = 2000;
 
@@ -39,7 +41,8 @@ const UNSETTLED_MS = 2000;
  * Settings in a JSON file that people and programs may edit: `{ "keys": [settings, …] }`. It is held in memory and read
  * again when it changes, within a quarter of a second. A file that is not there has no keys. One that does not parse,
  * or goes away, leaves the last good settings in force and says so in the log. Settings that do not parse refuse their
- * key alone. Writes are atomic, mode 0600, and locked against other processes (`<file>.lock`).
+ * key alone. A write leaves the old file or the whole new one, keeps its mode and owner (0600 for a new one), and is locked
+ * against other processes (`<file>.lock`).
  */
 export class FileStore implements WritableSettingsStore {
   readonly #path: string;
@@ -53,6 +56,8 @@ export class FileStore implements WritableSettingsStore {
   #polling = false;
   /** Grows with each content that is taken over: what was read before the last is old. */
   #generation = 0;
+  /** The last write of this process; the next one begins after it. */
+  #lastWrite: Promise<unknown> = Promise.resolve();
   #complaint = { text: '', logged: false };
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file. */
@@ -160,13 +165,16 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
+  #write(apiKey: string, change: Change): Promise<KeySettings | undefined> {
+    const written = this.#lastWrite.then(() => this.#writeLocked(apiKey, change));
+    this.#lastWrite = written.catch(() => undefined);
+    return written;
+  }
+
   /** Replaces one key in what the file holds now, whoever wrote it, and leaves the rest as it stands there. */
-  async #write(
-    apiKey: string,
-    change: (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined,
-  ): Promise<KeySettings | undefined> {
+  async #writeLocked(apiKey: string, change: Change): Promise<KeySettings | undefined> {
     const path = realPath(this.#path);
-    const unlock = await this.#lock(path);
+    const lock = await lockFile(path);
     try {
       const before = readIfThere(path);
       if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
@@ -178,30 +186,26 @@ export class FileStore implements WritableSettingsStore {
       const keys = document.keys.filter((raw) => apiKeyOf(raw) !== apiKey);
       if (written !== undefined) keys.splice(found === -1 ? keys.length : found, 0, written);
       const text = `${JSON.stringify({ ...document, keys }, null, 2)}\n`;
-      await writeFileAtomic(path, text, { mode: 0o600 });
+      await this.#replaceFile(path, text, lock);
       this.#adopt(text);
       return written;
     } finally {
-      await unlock();
+      await lock.release();
     }
   }
 
-  async #lock(path: string): Promise<() => Promise<void>> {
+  async #replaceFile(path: string, text: string, lock: FileLock): Promise<void> {
+    let keepsReaders: boolean;
     try {
-      return await lock(path, {
-        realpath: false,
-        stale: LOCK_STALE_MS,
-        retries: LOCK_RETRIES,
-        onCompromised: (error) => {
-          this.#logger.error(
-            { file: this.#path, reason: describeError(error) },
-            'the lock of the settings file was lost',
-          );
-        },
-      });
-    } catch (cause) {
-      throw storeError(`${path} cannot be locked for writing; nothing was written`, cause);
+      keepsReaders = await writeDurably(path, [Buffer.from(text)], () => lock.assertHeld());
+    } catch (error) {
+      if (error instanceof RpcGuardError) throw error;
+      const reason = (error as NodeJS.ErrnoException).code ?? describeError(error);
+      throw storeError(`${path} cannot be written: ${reason}; the file is as it was`, error);
     }
+    if (keepsReaders) return;
+    const problem = 'the settings file could be read by its group, and cannot any more: its group is not ours to give';
+    this.#logger.warn({ file: path }, problem);
   }
 }
 
