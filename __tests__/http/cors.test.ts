@@ -30,6 +30,7 @@ function send(app: GuardedApp, target = TARGET, ...headers: readonly string[]): 
   return exchange(app.port, requestBytes({ target, headers, body: call('eth_a') }));
 }
 
+const EXPOSED = ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'];
 const listOf = (answer: WireAnswer, name: string) =>
   (answer.headers.get(name) ?? '').split(',').map((item) => item.trim().toLowerCase());
 const corsOf = ({ headers }: WireAnswer) => [...headers].filter(([name]) => name.startsWith('access-control-'));
@@ -105,13 +106,13 @@ describe('cors: true', () => {
     expect(app.upstream.seen).toEqual([]);
   });
 
-  test('lets any origin read answers and refusals, and the two headers that tell it what to do', async () => {
+  test('lets any origin read answers and refusals, and the headers that tell it what to do', async () => {
     const app = await guardedApp();
     for (const origin of ORIGINS) {
       for (const target of [TARGET, '/v3', `/v3/${KEY}x`]) {
         const answer = await send(app, target, `Origin: ${origin}`);
         expect(answer.headers.get('access-control-allow-origin')).toBe('*');
-        expect(listOf(answer, 'access-control-expose-headers').sort()).toEqual(['retry-after', 'x-request-id']);
+        expect(listOf(answer, 'access-control-expose-headers').sort()).toEqual(EXPOSED);
         // With credentials a browser would send cookies of the application.
         expect(answer.headers.has('access-control-allow-credentials')).toBe(false);
       }
@@ -152,6 +153,77 @@ describe('cors: true', () => {
       const answer = await preflight(app, target);
       expect([target, corsOf(answer)]).toEqual([target, []]);
     }
+  });
+
+  test('answers a preflight with the names that the browser asks for', async () => {
+    const asked = 'baggage, sentry-trace,traceparent,x-datadog-trace-id , X-Custom!#$%&*+.^_`|~1';
+    for (const cors of [true, { origin: 'https://dapp.example' }]) {
+      const app = await guardedApp({ options: { cors } });
+      const request = requestBytes({
+        method: 'OPTIONS',
+        target: TARGET,
+        headers: ['Origin: https://dapp.example', `Access-Control-Request-Headers: ${asked}`],
+      });
+      const answer = await exchange(app.port, request, 'OPTIONS');
+      const allowed = listOf(answer, 'access-control-allow-headers');
+      const names = asked.split(',').map((name) => name.trim().toLowerCase());
+      expect(allowed).toEqual(['content-type', 'authorization', 'x-request-id', ...names]);
+    }
+  });
+
+  test('answers a preflight with no more than 50 names, 2 KB and what a header name may hold', async () => {
+    const app = await guardedApp();
+    const usual = ['content-type', 'authorization', 'x-request-id'];
+    for (const [asked, more] of [
+      [Array.from({ length: 50 }, (_, n) => `x-${n}`).join(','), Array.from({ length: 50 }, (_, n) => `x-${n}`)],
+      [Array.from({ length: 51 }, (_, n) => `x-${n}`).join(','), []],
+      ['x'.repeat(2049), []],
+      ['a b,<script>,x:y,é,good,"q",(c),', ['good']],
+    ] as const) {
+      const headers = ['Origin: https://dapp.example', `Access-Control-Request-Headers: ${asked}`];
+      const request = requestBytes({ method: 'OPTIONS', target: TARGET, headers });
+      const answer = await exchange(app.port, request, 'OPTIONS');
+      expect(listOf(answer, 'access-control-allow-headers')).toEqual([...usual, ...more]);
+    }
+  });
+
+  describe("behind the application's own cors()", () => {
+    const before = [cors({ origin: ['https://dapp.example'], credentials: true, exposedHeaders: ['X-Theirs'] })];
+
+    test("leaves the application's headers as they are, on answers and refusals", async () => {
+      for (const option of [true, { origin: '*' }]) {
+        const app = await guardedApp({ before, options: { cors: option } });
+        for (const target of [TARGET, '/v3']) {
+          expect(corsOf(await send(app, target, 'Origin: https://dapp.example')).sort()).toEqual([
+            ['access-control-allow-credentials', 'true'],
+            ['access-control-allow-origin', 'https://dapp.example'],
+            ['access-control-expose-headers', 'X-Theirs'],
+          ]);
+        }
+      }
+    });
+
+    test('does not open to an origin that the application does not allow', async () => {
+      const narrow = cors({ origin: ['https://dapp.example'] });
+      for (const middleware of [...before, narrow]) {
+        const app = await guardedApp({ before: [middleware] });
+        const { headers } = await send(app, TARGET, 'Origin: https://evil.example');
+        expect(headers.has('access-control-allow-origin')).toBe(false);
+      }
+    });
+
+    test('answers a preflight that the application leaves to it, with the headers it has set', async () => {
+      const middleware: express.RequestHandler = (_req, res, next) => {
+        res.setHeader('Access-Control-Allow-Origin', 'https://dapp.example');
+        next();
+      };
+      const app = await guardedApp({ before: [middleware] });
+      const answer = await preflight(app, TARGET, 'X-Any: x');
+      expect(answer.status).toBe(204);
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://dapp.example');
+      expect(listOf(answer, 'access-control-allow-headers')).toContain('authorization');
+      expect(app.upstream.seen).toEqual([]);
+    });
   });
 });
 
@@ -224,7 +296,7 @@ describe('cors: { … }', () => {
     expect(listOf(answer, 'access-control-allow-headers')).toEqual(
       expect.arrayContaining(['content-type', 'authorization', 'x-request-id']),
     );
-    expect(listOf(await send(app), 'access-control-expose-headers').sort()).toEqual(['retry-after', 'x-request-id']);
+    expect(listOf(await send(app), 'access-control-expose-headers').sort()).toEqual(EXPOSED);
   });
 
   test('decides on preflights by its own words, and none is forwarded', async () => {

@@ -30,6 +30,8 @@ describe('beside other middleware', () => {
     ['express.text() and text/plain', [express.text()], 'text/plain'],
     ['express.raw()', [express.raw(anything)], 'application/json'],
     ['express.raw() that skips JSON', [express.raw()], 'application/json'],
+    ['express.raw() that takes the form type', [express.raw(anything)], 'application/x-www-form-urlencoded'],
+    ['express.text() that takes the form type', [express.text(anything)], 'application/x-www-form-urlencoded'],
     ['express.urlencoded()', [express.urlencoded({ extended: true })], 'application/json'],
     ['express.json() and express.urlencoded()', [express.json(), express.urlencoded()], 'application/json'],
     ["Express 4's express.json()", [express4.json()], 'application/json'],

@@ -123,17 +123,23 @@ function parsedBody(
   const { body } = req;
   if (body === undefined) return consumed('without leaving it in req.body');
   if (FORM_TYPE.test(req.headers['content-type'] ?? '') && isFormFields(body)) return consumed('as a form');
-  const raw = Buffer.isBuffer(body) || typeof body === 'string' ? body : stringify(body);
+  const raw = isBytes(body) ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : textOf(body);
   if (isRefusal(raw)) return raw;
   return Buffer.byteLength(raw) > maxBodyBytes ? tooLarge(maxBodyBytes) : raw;
 }
 
-/** A parser of JSON may have taken the form type, which curl sends of itself. */
-function isFormFields(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && !Array.isArray(body) && !Object.hasOwn(body, 'jsonrpc');
+function isBytes(body: unknown): body is Uint8Array {
+  return body instanceof Uint8Array;
 }
 
-function stringify(body: unknown): string | Refusal {
+/** A parser of JSON may have taken the form type, which curl sends of itself. */
+function isFormFields(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || isBytes(body)) return false;
+  return !Object.hasOwn(body, 'jsonrpc');
+}
+
+function textOf(body: unknown): string | Refusal {
+  if (typeof body === 'string') return body;
   let rounded = false as boolean;
   try {
     const text = JSON.stringify(body, (_name, value: unknown) => {
