@@ -55,7 +55,7 @@ describe('snippets', () => {
     expect([...problemsOf(whole), ...fragments.flatMap(syntaxProblems)]).toEqual([]);
   });
 
-  test.each(snippets.filter(({ language }) => language === 'json').map((snippet) => [`${at(snippet)}`, snippet.code]))(
+  test.each(snippets.filter(({ language }) => language === 'json').map((snippet) => [at(snippet), snippet.code]))(
     'in JSON parse: %s',
     (_at, code) => {
       expect(() => JSON.parse(code) as unknown).not.toThrow();
@@ -139,12 +139,12 @@ function problemsOf(scripts: readonly Snippet[]): readonly string[] {
     paths: packagePaths(),
   };
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (path) => files.has(path) || fileExists(path);
-  host.readFile = (path) => files.get(path)?.code ?? readFile(path);
+  const onDisk = { ...host };
+  host.fileExists = (path) => files.has(path) || onDisk.fileExists(path);
+  host.readFile = (path) => files.get(path)?.code ?? onDisk.readFile(path);
   host.getSourceFile = (path, ...rest) => {
     const snippet = files.get(path);
-    if (snippet === undefined) return getSourceFile(path, ...rest);
+    if (snippet === undefined) return onDisk.getSourceFile(path, ...rest);
     return ts.createSourceFile(path, snippet.code, {
       languageVersion: ts.ScriptTarget.ES2023,
       impliedNodeFormat: ts.ModuleKind.ESNext,
