@@ -50,7 +50,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['', ['rpc-guard']],
   ['explain', ['dry-run']],
-  ['websocket', ['upgrade', 'session', 'pending-batches', 'coalesce-writes']],
+  [
+    'websocket',
+    ['upgrade', 'open-sessions', 'session', 'message-queue', 'heartbeat', 'pending-batches', 'coalesce-writes'],
+  ],
   ['http', ['handle-request', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
   ['observe', ['decision-log', 'request-event']],
   ['options', ['options']],
@@ -61,6 +64,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   [
     'policy',
     [
+      'batch-exchanges',
       'evaluate-body',
       'authorize',
       'authenticate',
@@ -107,7 +111,13 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   cors: ['http/cors', 'options/options'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
   'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin'],
-  ws: ['websocket/upgrade', 'websocket/session'],
+  ws: [
+    'websocket/upgrade',
+    'websocket/session',
+    'websocket/heartbeat',
+    'websocket/message-queue',
+    'websocket/open-sessions',
+  ],
   zod: ['settings/key-settings'],
 };
 

@@ -9,7 +9,7 @@ import { parseOptions } from './options/options';
 import type { RpcGuardOptions } from './options/options';
 import { SettingsCache } from './stores/settings-cache';
 import { createUpstreams } from './upstream/upstreams';
-import { createWebSocketGuard } from './websocket/upgrade';
+import { WebSocketGuard } from './websocket/upgrade';
 import type { Upgrade } from './websocket/upgrade';
 
 /** Express middleware, for Express 4 and 5. */
@@ -40,18 +40,16 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     beforeHandOff: (calls) => calls,
     observe: createDecisionLog(parsed),
   };
-  const webSockets = createWebSocketGuard(
-    parsed,
-    guard.store,
-    messageReporter(guard.observe),
-    (req, res, facts, refusal) => {
-      res.setHeader('X-Request-Id', facts.requestId);
-      const done = () => respondRefusal({ req, res, facts }, refusal, parsed.exposeReason);
-      if (req.method === 'OPTIONS')
-        done(); // no preflight: that asks for no upgrade
-      else guard.applyCors(req, res, done);
-    },
-  );
+  const parts = { options: parsed, store: guard.store, report: messageReporter(guard.observe) };
+  const webSockets = new WebSocketGuard(parts, (req, res, facts, refusal) => {
+    res.setHeader('X-Request-Id', facts.requestId);
+    const done = () => {
+      respondRefusal({ req, res, facts }, refusal, parsed.exposeReason);
+    };
+    // No preflight: that asks for no upgrade.
+    if (req.method === 'OPTIONS') done();
+    else guard.applyCors(req, res, done);
+  });
 
   function rpcGuardMiddleware(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void {
     handleRequest(guard, req, res, next);

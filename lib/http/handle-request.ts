@@ -1,15 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { serialiseBatch } from '../json-rpc/call';
+import type { RpcCall } from '../json-rpc/call';
 import { describeError } from '../logger';
 import type { Observe } from '../observe/decision-log';
 import type { Occurrence } from '../observe/request-event';
 import type { ParsedOptions } from '../options/options';
 import { admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from '../policy/evaluate-body';
-import type { JudgedCalls, Replies } from '../policy/evaluate-body';
+import { exchangeMixed, refuseAllowed } from '../policy/batch-exchanges';
+import type { SendBatch } from '../policy/batch-exchanges';
+import { judgeBody, serialiseAll } from '../policy/evaluate-body';
+import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
-import type { Reason, Refusal } from '../policy/refusals';
+import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 import { requestFacts } from '../request/request-facts';
 import type { CachedStore } from '../stores/settings-cache';
@@ -132,33 +135,33 @@ async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls)
   }
   // A 429 of the upstream holds for the batch as a whole, so that clients back off.
   const status = answer.status === undefined ? 200 : setRefusalHeaders(call.res, answer);
-  respondMerged(guard, call, judged, new Map(judged.allowed.map((allowed) => [allowed, answer])), status);
+  respondJson(call.res, status, refuseAllowed(judged, answer, replyOptions(guard, call)));
 }
 
 /** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
-async function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
-  const replies: Replies = new Map();
+function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
+  const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
   let bytesLeft = MAX_MERGED_BYTES;
-  for (const run of runsOf(judged.allowed)) {
-    const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
-    const answer = await askUpstream(guard, call, admission, serialiseBatch(run), headers);
+
+  async function askWhole(calls: readonly RpcCall[]): Promise<Buffer | Refusal> {
+    const answer = await askUpstream(guard, call, admission, serialiseBatch(calls), headers);
     const body = isRefusal(answer) ? answer : await readAnswer(answer, guard.options.upstreamTimeoutMs, bytesLeft);
-    addReplies(replies, isRefusal(body) ? judged.allowed : run, body);
-    if (isRefusal(body)) break;
-    bytesLeft -= body.length;
+    if (!isRefusal(body)) bytesLeft -= body.length;
+    return body;
   }
-  respondMerged(guard, call, judged, replies);
+  return new Promise((resolve, reject) => {
+    const send: SendBatch = (calls, done) => {
+      askWhole(calls).then(done).catch(reject);
+    };
+    exchangeMixed(judged, send, replyOptions(guard, call), (answer) => {
+      respondJson(call.res, 200, answer);
+      resolve();
+    });
+  });
 }
 
-function respondMerged(
-  { options }: Guard,
-  { res, facts }: IncomingCall,
-  judged: JudgedCalls,
-  replies: Replies,
-  status = 200,
-): void {
-  const { exposeReason } = options;
-  respondJson(res, status, mergeAnswers(judged, replies, { requestId: facts.requestId, exposeReason }));
+function replyOptions({ options }: Guard, { facts }: IncomingCall): ReplyOptions {
+  return { requestId: facts.requestId, exposeReason: options.exposeReason };
 }
 
 /** Sends checked calls to the upstream. A caller that goes away ends it. */

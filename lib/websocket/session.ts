@@ -1,41 +1,35 @@
 import { isUtf8 } from 'node:buffer';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
-import { addReplies, judgeBody, mergeAnswers, runsOf, serialiseAll } from '../policy/evaluate-body';
-import type { JudgedCalls, Replies } from '../policy/evaluate-body';
-import { batchesUnderWay } from './pending-batches';
-import { admitTo } from '../policy/authorize';
-import type { Admission } from '../policy/authorize';
-import { whenKnown } from '../policy/value-or-promise';
-import type { ValueOrPromise } from '../policy/value-or-promise';
-import type { Reporter } from '../observe/decision-log';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
+import type { Reporter } from '../observe/decision-log';
 import type { ParsedOptions } from '../options/options';
+import { admitTo } from '../policy/authorize';
+import type { Admission } from '../policy/authorize';
+import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
+import { judgeBody, serialiseAll } from '../policy/evaluate-body';
+import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refusalReply } from '../policy/refusals';
-import type { Reason, Refusal } from '../policy/refusals';
-import { keyHint } from '../settings/api-key';
+import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
+import { whenKnown } from '../policy/value-or-promise';
+import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { RequestFacts } from '../request/request-facts';
-import type { CachedStore, Lookup } from '../stores/settings-cache';
+import { keyHint } from '../settings/api-key';
+import type { Lookup, SettingsCache } from '../stores/settings-cache';
 import { corkForTurn } from './coalesce-writes';
+import { Heartbeat } from './heartbeat';
+import { MAX_WAITING_BYTES, MessageQueue } from './message-queue';
+import type { Message } from './message-queue';
+import { PendingBatches } from './pending-batches';
 
-/** A caller's socket and the upstream's, one for one. */
-export interface Session {
-  /** Closes the sockets when the key's settings have come to refuse them. */
-  recheck(): void;
-  /** Closes them when one has been silent since the last ping. */
-  ping(): void;
-  close(code: number): void;
+/** What every session of a guard works with. */
+export interface SessionParts {
+  readonly options: ParsedOptions;
+  readonly store: Pick<SettingsCache, 'get'>;
+  readonly report: Reporter;
 }
 
-interface Message {
-  readonly data: Buffer;
-  readonly isBinary: boolean;
-}
-
-/** Bytes that may wait in one direction before its sender is read from no more. */
-const MAX_WAITING_BYTES = 1024 * 1024;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Batches of one socket that may wait for their answers at once. */
 const MAX_BATCHES = 16;
@@ -48,228 +42,213 @@ const ABNORMAL = 1006;
 /** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
 export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
 
-/** Passes messages both ways: the caller's when they are allowed, the upstream's as they come. */
-export function startSession(
-  client: WebSocket,
-  connection: Duplex,
-  facts: RequestFacts,
-  options: ParsedOptions,
-  store: CachedStore,
-  report: Reporter,
-): Session {
-  const { exposeReason, logger, maxBatchSize, upstreamTimeoutMs } = options;
-  const replyOptions = { requestId: facts.requestId, exposeReason };
-  const upstream = new WebSocket(options.upstream.wsUrl, {
-    headers: options.upstream.wsHeaders,
-    ...SOCKET_OPTIONS,
-    handshakeTimeout: upstreamTimeoutMs,
-    maxPayload: MAX_ANSWER_BYTES,
-  });
-  const batches = batchesUnderWay(upstreamTimeoutMs, () => {
-    closeFor('UPSTREAM_TIMEOUT', 1011);
-  });
-  const waiting: Message[] = [];
-  let waitingBytes = 0;
-  let working = false;
-  let ended = false;
-  let batchCount = 0;
-  let lastAdmission: Admission | undefined;
-  /** What the sockets run on; the upstream's is known once it has opened. */
-  const connections = new Map<WebSocket, Duplex>();
-  /** Sockets not heard of since their last ping, with the bytes they had taken by then if others were still waiting. */
-  const silent = new Map<WebSocket, number>();
+/**
+ * A caller's socket and the upstream's, one for one: passes messages both ways, the caller's when they are allowed, the
+ * upstream's as they come.
+ */
+export class Session {
+  private readonly upstream: WebSocket;
+  private readonly batches: PendingBatches;
+  private readonly heartbeat = new Heartbeat();
+  private readonly messages: MessageQueue;
+  private readonly replyOptions: ReplyOptions;
+  /** The upstream's is known once it has opened. */
+  private readonly connections = new Map<WebSocket, Duplex>();
+  private batchCount = 0;
+  private hasEnded = false;
+  private admission: Admission | undefined;
 
-  client.on('message', (data: Buffer, isBinary) => {
-    silent.delete(client);
-    const message = { data, isBinary };
-    waiting.push(message);
-    waitingBytes += costOf(message);
-    if (waitingBytes > MAX_WAITING_BYTES) client.pause();
-    work();
-  });
-  upstream.on('message', (data: Buffer, isBinary) => {
-    silent.delete(upstream);
-    if (isArray(data) && batches.take(data)) return;
-    send(client, data, isBinary);
-    if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
-  });
-  connect(client, connection);
-  upstream.on('upgrade', ({ socket }) => {
-    connect(upstream, socket);
-  });
-  upstream.on('open', work);
-
-  for (const socket of [client, upstream]) {
-    socket.on('pong', () => silent.delete(socket));
-    socket.on('close', batches.close);
+  constructor(
+    private readonly parts: SessionParts,
+    private readonly facts: RequestFacts,
+    private readonly client: WebSocket,
+    connection: Duplex,
+  ) {
+    const { upstream, upstreamTimeoutMs, exposeReason } = parts.options;
+    this.replyOptions = { requestId: facts.requestId, exposeReason };
+    this.upstream = new WebSocket(upstream.wsUrl, {
+      headers: upstream.wsHeaders,
+      ...SOCKET_OPTIONS,
+      handshakeTimeout: upstreamTimeoutMs,
+      maxPayload: MAX_ANSWER_BYTES,
+    });
+    this.batches = new PendingBatches(upstreamTimeoutMs, () => {
+      this.closeFor('UPSTREAM_TIMEOUT', 1011);
+    });
+    this.messages = new MessageQueue(client, {
+      mayTake: () => this.hasRoom(),
+      take: (message) => this.take(message),
+      fail: this.fail,
+    });
+    this.listen();
+    this.connect(client, connection);
   }
-  client.on('error', () => undefined);
-  upstream.on('error', (error: NodeJS.ErrnoException) => {
-    if (client.readyState !== WebSocket.OPEN) return;
-    const { apiKey, requestId } = facts;
-    logger.warn({ key: keyHint(apiKey), requestId, why: error.code ?? error.name }, 'the upstream socket failed');
-  });
-  client.on('close', (code, reason) => {
-    if (code === ABNORMAL) closeSocket(upstream, 1001);
-    else closeSocket(upstream, code, reason);
-  });
-  upstream.on('close', (code, reason) => {
-    if (code === ABNORMAL) closeFor('UPSTREAM_UNAVAILABLE', 1011);
-    else closeSocket(client, code, reason);
-  });
 
-  function connect(socket: WebSocket, to: Duplex): void {
-    connections.set(socket, to);
-    to.on('drain', () => {
-      if (socket === client && upstream.isPaused) upstream.resume();
-      work();
+  /** Closes the sockets when the key's settings have come to refuse them. */
+  recheck(): void {
+    Promise.resolve(this.parts.store.get(this.facts.apiKey))
+      .then((key) => this.admitted(key))
+      .then((admission) => {
+        if (!isRefusal(admission) || this.client.readyState !== WebSocket.OPEN) return;
+        this.parts.report(admission, this.facts, performance.now());
+        this.closeFor(admission.refused);
+      })
+      .catch(this.fail);
+  }
+
+  /** Cuts a socket off that has been silent since the last beat. */
+  beat(): void {
+    this.heartbeat.beat();
+  }
+
+  close(code: number, reason = ''): void {
+    this.hasEnded = true;
+    closeSocket(this.client, code, reason);
+    closeSocket(this.upstream, 1001);
+  }
+
+  private listen(): void {
+    const { client, upstream } = this;
+    client.on('message', (data: Buffer, isBinary) => {
+      this.heartbeat.heard(client);
+      this.messages.push({ data, isBinary });
+    });
+    upstream.on('message', (data: Buffer, isBinary) => {
+      this.heartbeat.heard(upstream);
+      if (isArray(data) && this.batches.take(data)) return;
+      this.send(client, data, isBinary);
+      if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
+    });
+    upstream.on('upgrade', ({ socket }) => {
+      this.connect(upstream, socket);
+    });
+    upstream.on('open', () => {
+      this.messages.work();
+    });
+    client.on('error', () => undefined);
+    upstream.on('error', (error: NodeJS.ErrnoException) => {
+      if (client.readyState !== WebSocket.OPEN) return;
+      const { apiKey, requestId } = this.facts;
+      const fields = { key: keyHint(apiKey), requestId, why: error.code ?? error.name };
+      this.parts.options.logger.warn(fields, 'the upstream socket failed');
+    });
+    client.on('close', (code, reason) => {
+      this.batches.close();
+      if (code === ABNORMAL) closeSocket(upstream, 1001);
+      else closeSocket(upstream, code, reason);
+    });
+    upstream.on('close', (code, reason) => {
+      this.batches.close();
+      if (code === ABNORMAL) this.closeFor('UPSTREAM_UNAVAILABLE', 1011);
+      else closeSocket(client, code, reason);
     });
   }
 
-  /** Takes the caller's messages one at a time and in order, because looking up the key may take a while. */
-  function work(): void {
-    if (working || upstream.readyState !== WebSocket.OPEN) return;
-    working = true;
-    try {
-      while (waiting.length > 0 && hasRoom()) {
-        const message = waiting.shift()!;
-        waitingBytes -= costOf(message);
-        if (ended) continue; // what the caller sent just before it closed is still handled
-        const admission = whenKnown(store.get(facts.apiKey), admitted);
-        if (admission instanceof Promise) {
-          admission.then((known) => handle(message, known)).then(workOn, fail);
-          return;
-        }
-        handle(message, admission);
-      }
-    } catch {
-      fail();
-    }
-    working = false;
-    if (client.isPaused && waitingBytes <= MAX_WAITING_BYTES) client.resume();
+  private connect(socket: WebSocket, to: Duplex): void {
+    this.connections.set(socket, to);
+    this.heartbeat.watch(socket, to);
+    to.on('drain', () => {
+      if (socket === this.client && this.upstream.isPaused) this.upstream.resume();
+      this.messages.work();
+    });
   }
 
-  function workOn(): void {
-    working = false;
-    work();
-  }
-
-  function hasRoom(): boolean {
+  private hasRoom(): boolean {
+    const { client, upstream } = this;
+    if (upstream.readyState !== WebSocket.OPEN) return false;
     const waitingToBeRead = Math.max(client.bufferedAmount, upstream.bufferedAmount);
-    return waitingToBeRead <= MAX_WAITING_BYTES && batchCount < MAX_BATCHES;
+    return waitingToBeRead <= MAX_WAITING_BYTES && this.batchCount < MAX_BATCHES;
   }
 
-  function handle({ data, isBinary }: Message, admission: Admission | Refusal): void {
+  private take(message: Message): ValueOrPromise<void> {
+    if (this.hasEnded) return undefined; // what the caller sent just before it closed is still handed out
+    const admission = whenKnown(this.parts.store.get(this.facts.apiKey), (key) => this.admitted(key));
+    return whenKnown(admission, (known) => {
+      this.handle(message, known);
+    });
+  }
+
+  private handle({ data, isBinary }: Message, admission: Admission | Refusal): void {
     if (isBinary && !isUtf8(data)) {
-      close(1007);
+      this.close(1007);
       return;
     }
+    const { options, report } = this.parts;
     const arrivedAt = performance.now();
-    const judged = isRefusal(admission) ? admission : judgeBody(data, maxBatchSize, admission, options);
-    report(judged, facts, arrivedAt);
-    if (isRefusal(admission)) closeFor(admission.refused);
-    else if (isRefusal(judged)) send(client, refusalReply(judged, undefined, replyOptions));
-    else if (judged.batch) passBatch(judged);
-    else if (judged.allowed.length > 0) send(upstream, serialiseAll(judged));
-    else send(client, mergeAnswers(judged, new Map(), replyOptions));
+    const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
+    report(judged, this.facts, arrivedAt);
+    if (isRefusal(admission)) this.closeFor(admission.refused);
+    else if (isRefusal(judged)) this.send(this.client, refusalReply(judged, undefined, this.replyOptions));
+    else if (judged.batch) this.passBatch(judged);
+    else if (judged.allowed.length > 0) this.send(this.upstream, serialiseAll(judged));
+    else this.send(this.client, refuseEach(judged, this.replyOptions));
   }
 
   /** Decided anew when the settings are others than for the last message, or the secret has expired since. */
-  function admitted(key: Lookup): ValueOrPromise<Admission | Refusal> {
-    if (lastAdmission?.key === key && Date.now() < (lastAdmission.credential?.expiresAtMs ?? Infinity)) {
-      return lastAdmission;
-    }
-    return whenKnown(admitTo(key, facts), (admission) => {
-      lastAdmission = isRefusal(admission) ? undefined : admission;
+  private admitted(key: Lookup): ValueOrPromise<Admission | Refusal> {
+    const last = this.admission;
+    if (last?.key === key && Date.now() < (last.credential?.expiresAtMs ?? Infinity)) return last;
+    return whenKnown(admitTo(key, this.facts), (admission) => {
+      this.admission = isRefusal(admission) ? undefined : admission;
       return admission;
     });
   }
 
   /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
-  function passBatch(judged: JudgedCalls): void {
-    const isWhole = judged.allowed.length === judged.calls.length;
-    const runs = isWhole ? [judged.allowed] : runsOf(judged.allowed);
-    const replies: Replies = new Map();
-    batchCount++;
-
-    function next(index: number): void {
-      const run = runs[index];
-      if (run !== undefined) {
-        exchange(run, (answer) => {
-          if (isWhole && !isRefusal(answer)) send(client, answer);
-          else addReplies(replies, isRefusal(answer) ? judged.allowed : run, answer);
-          next(isRefusal(answer) ? runs.length : index + 1);
-        });
-        return;
-      }
-      if (!isWhole || replies.size > 0) send(client, mergeAnswers(judged, replies, replyOptions));
-      batchCount--;
-      work();
+  private passBatch(judged: JudgedCalls): void {
+    const done = (answer: Buffer | string): void => {
+      this.send(this.client, answer);
+      this.batchCount--;
+      this.messages.work();
+    };
+    this.batchCount++;
+    if (judged.allowed.length < judged.calls.length) {
+      exchangeMixed(
+        judged,
+        (calls, answered) => {
+          this.exchange(calls, answered);
+        },
+        this.replyOptions,
+        done,
+      );
+      return;
     }
-    next(0);
+    this.exchange(judged.allowed, (answer) => {
+      done(isRefusal(answer) ? refuseAllowed(judged, answer, this.replyOptions) : answer);
+    });
   }
 
   /** Sends a batch to the upstream. Where only notifications are in it no answer is waited for. */
-  function exchange(calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void): void {
+  private exchange(calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void): void {
     const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
     const body = serialiseBatch(calls);
+    const send = (): void => {
+      this.send(this.upstream, body);
+    };
     if (ids.size > 0) {
-      batches.exchange(ids, () => send(upstream, body), done);
+      this.batches.exchange(ids, send, done);
       return;
     }
-    send(upstream, body);
+    send();
     done(Buffer.alloc(0));
   }
 
-  function send(to: WebSocket, data: Buffer | string, isBinary = false): void {
+  private send(to: WebSocket, data: Buffer | string, isBinary = false): void {
     if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
     // Text would go to the upstream in two pieces, its frame's head and what it masks; bytes go in one.
-    const bytes = to === upstream && typeof data === 'string' ? Buffer.from(data) : data;
-    corkForTurn(connections.get(to)!);
+    const bytes = to === this.upstream && typeof data === 'string' ? Buffer.from(data) : data;
+    corkForTurn(this.connections.get(to)!);
     to.send(bytes, { binary: isBinary });
   }
 
-  function lookAgain(admission: Admission | Refusal): void {
-    if (!isRefusal(admission) || client.readyState !== WebSocket.OPEN) return;
-    report(admission, facts, performance.now());
-    closeFor(admission.refused);
-  }
-
-  /** What should not happen must not leave a socket open. */
-  function fail(): void {
-    close(1011);
-  }
-
-  function closeFor(reason: Reason, code = reason === 'SETTINGS_UNAVAILABLE' ? 1013 : 1008): void {
-    close(code, exposeReason ? reason : '');
-  }
-
-  function close(code: number, reason = ''): void {
-    ended = true;
-    closeSocket(client, code, reason);
-    closeSocket(upstream, 1001);
-  }
-
-  return {
-    recheck() {
-      Promise.resolve(store.get(facts.apiKey)).then(admitted).then(lookAgain).catch(fail);
-    },
-    ping() {
-      for (const socket of [client, upstream]) {
-        if (socket.readyState !== WebSocket.OPEN) continue;
-        const taken = bytesTaken(connections.get(socket));
-        // A pong has to wait behind what is still to be taken: then that some of it has been is sign enough. And of a
-        // socket that is not read from nothing can be heard.
-        if (taken <= (silent.get(socket) ?? -1) && !socket.isPaused) {
-          socket.terminate();
-          continue;
-        }
-        silent.set(socket, socket.bufferedAmount > 0 ? taken : Infinity);
-        socket.ping();
-      }
-    },
-    close,
+  /** An unexpected error must not leave a socket open. */
+  private readonly fail = (): void => {
+    this.close(1011);
   };
+
+  private closeFor(reason: Reason, code = reason === 'SETTINGS_UNAVAILABLE' ? 1013 : 1008): void {
+    this.close(code, this.parts.options.exposeReason ? reason : '');
+  }
 }
 
 function closeSocket(socket: WebSocket, code: number, reason: Buffer | string = ''): void {
@@ -277,15 +256,6 @@ function closeSocket(socket: WebSocket, code: number, reason: Buffer | string = 
   if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
   else if (code === NO_STATUS) socket.close();
   else socket.close(code, reason);
-}
-
-function bytesTaken(connection: Duplex | undefined): number {
-  return connection instanceof Socket ? connection.bytesWritten - connection.writableLength : 0;
-}
-
-/** Bytes that a message takes while it waits, what holds it included: many empty ones are not free. */
-function costOf({ data }: Message): number {
-  return data.length + 100;
 }
 
 /** Whether a message is an array: nothing else answers a batch. */

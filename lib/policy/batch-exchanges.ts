@@ -1,0 +1,101 @@
+import { splitAnswers } from '../json-rpc/call';
+import type { InvalidCall, RpcCall } from '../json-rpc/call';
+import type { JudgedCalls } from './evaluate-body';
+import { isRefusal, refusalReply, refuse } from './refusals';
+import type { Refusal, ReplyOptions } from './refusals';
+
+/**
+ * Sends calls to the upstream as one batch, and calls `done` once with its answer (empty where none is owed), or with
+ * a refusal in its place.
+ */
+export type SendBatch = (calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void) => void;
+
+/**
+ * Sends the allowed calls of a batch of which something is refused, and calls `done` with the answer that the upstream
+ * cannot give alone. Nothing is deferred: where `send` answers at once, so does this. A WebSocket needs that, because
+ * an answer has to precede what the upstream sends after it.
+ */
+export function exchangeMixed(
+  judged: JudgedCalls,
+  send: SendBatch,
+  options: ReplyOptions,
+  done: (answer: string) => void,
+): void {
+  const runs = runsOf(judged.allowed);
+  const replies: Replies = new Map();
+
+  function next(index: number): void {
+    const run = runs[index];
+    if (run === undefined) {
+      done(mergeAnswers(judged, replies, options));
+      return;
+    }
+    send(run, (answer) => {
+      addReplies(replies, isRefusal(answer) ? judged.allowed : run, answer);
+      next(isRefusal(answer) ? runs.length : index + 1);
+    });
+  }
+  next(0);
+}
+
+/** The answer where the upstream gave none to a batch: the refusal for each call that is owed one. */
+export function refuseAllowed(judged: JudgedCalls, refusal: Refusal, options: ReplyOptions): string {
+  return mergeAnswers(judged, new Map(judged.allowed.map((call) => [call, refusal])), options);
+}
+
+/** The answer to a body of which everything is refused. Empty when none is owed. */
+export function refuseEach(judged: JudgedCalls, options: ReplyOptions): string {
+  return mergeAnswers(judged, new Map(), options);
+}
+
+/**
+ * The allowed calls of a batch of which something is refused, in batches to send one after the other. It is one, unless
+ * an id repeats: an answer is taken for a call by its id alone, so no two calls with one id may be under way at once.
+ */
+function runsOf(allowed: readonly RpcCall[]): readonly (readonly RpcCall[])[] {
+  const runs: RpcCall[][] = [];
+  let ids = new Set<string>();
+  for (const call of allowed) {
+    const run = runs.at(-1);
+    if (run === undefined || (call.id !== undefined && ids.has(call.id))) {
+      runs.push([call]);
+      ids = new Set();
+    } else run.push(call);
+    if (call.id !== undefined) ids.add(call.id);
+  }
+  return runs;
+}
+
+/** What came for a call: its response as the upstream wrote it, or why there is none. */
+type Replies = Map<RpcCall, string | Refusal>;
+
+/** Adds what `answer` holds for calls that have no reply yet. None, or several for one call, are no answer to it. */
+function addReplies(replies: Replies, run: readonly RpcCall[], answer: Buffer | Refusal): void {
+  const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
+  for (const call of run) {
+    const [found, ...others] = answers?.get(call.id ?? '') ?? [];
+    if (found !== undefined && others.length === 0) replies.set(call, found);
+    else if (isRefusal(answer) && !replies.has(call)) replies.set(call, answer);
+  }
+}
+
+/**
+ * The answer that the upstream cannot give alone: one response for each call that is owed one, in the order of the
+ * request, in an array if it was a batch.
+ * @returns JSON text, empty when no response is owed.
+ */
+function mergeAnswers(judged: JudgedCalls, replies: Replies, options: ReplyOptions): string {
+  const merged = judged.calls.flatMap(({ call, refusal }) => {
+    if (refusal !== undefined) return isOwed(call) ? [refusalReply(refusal, call.id, options)] : [];
+    if (call.id === undefined) return [];
+    const reply = replies.get(call as RpcCall) ?? refuse('UPSTREAM_UNAVAILABLE');
+    return typeof reply === 'string' ? [reply] : [refusalReply(reply, call.id, options)];
+  });
+  if (!judged.batch) return merged[0] ?? '';
+  return merged.length === 0 ? '' : `[${merged.join(',')}]`;
+}
+
+/** A notification is owed nothing; what is no call at all is answered with a null id (JSON-RPC 2.0, section 7). */
+function isOwed(call: RpcCall | InvalidCall): boolean {
+  return call.id !== undefined || ('invalid' in call && call.invalid === 'request');
+}

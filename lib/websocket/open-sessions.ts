@@ -1,0 +1,63 @@
+import type { WebSocket } from 'ws';
+import type { Session } from './session';
+
+/** How often a key is looked at while its sockets are idle: a revoked one ends them too. */
+const RECHECK_MS = 400;
+const PING_MS = 30_000;
+
+/** The sessions that are open, counted by key, with the timers that look after them. */
+export class OpenSessions {
+  private readonly sessions = new Set<Session>();
+  private readonly countByKey = new Map<string, number>();
+  private timers: readonly NodeJS.Timeout[] = [];
+  private closing: Promise<void> | undefined;
+  private onLastClosed = (): void => undefined;
+
+  get isClosing(): boolean {
+    return this.closing !== undefined;
+  }
+
+  countOf(apiKey: string): number {
+    return this.countByKey.get(apiKey) ?? 0;
+  }
+
+  /** Looks after a session until its caller's socket has closed. */
+  add(apiKey: string, session: Session, client: WebSocket): void {
+    this.sessions.add(session);
+    this.countByKey.set(apiKey, this.countOf(apiKey) + 1);
+    if (this.sessions.size === 1) this.startTimers();
+    client.on('close', () => {
+      this.remove(apiKey, session);
+    });
+  }
+
+  /** Closes every session with 1001, and waits for that: two seconds at most. */
+  close(): Promise<void> {
+    this.closing ??= new Promise((resolve) => {
+      this.onLastClosed = resolve;
+      for (const session of this.sessions) session.close(1001);
+      if (this.sessions.size === 0) resolve();
+    });
+    return this.closing;
+  }
+
+  private remove(apiKey: string, session: Session): void {
+    this.sessions.delete(session);
+    const left = this.countOf(apiKey) - 1;
+    if (left > 0) this.countByKey.set(apiKey, left);
+    else this.countByKey.delete(apiKey);
+    if (this.sessions.size > 0) return;
+    this.timers.forEach(clearInterval);
+    this.onLastClosed();
+  }
+
+  private startTimers(): void {
+    const recheck = () => {
+      for (const session of this.sessions) session.recheck();
+    };
+    const beat = () => {
+      for (const session of this.sessions) session.beat();
+    };
+    this.timers = [setInterval(recheck, RECHECK_MS).unref(), setInterval(beat, PING_MS).unref()];
+  }
+}
