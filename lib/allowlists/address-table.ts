@@ -291,3 +291,11 @@ function eachOf(value: JsonValue | undefined, name: string, read: Kind): readonl
   if (!isJsonObject(value) || hasFoldedTwin(value, [name])) return undefined;
   return each(value[name], read);
 }
+
+/** Whatever sends, signs, or makes, reads or ends a filter: a second time is not the same as the first. */
+const CHANGES_SOMETHING = /send|sign|submit|fill|filter|subscri/i;
+
+/** Whether a call of this method may be sent twice. Of a method that is not in the table nobody knows. */
+export function isReadOnly(method: string): boolean {
+  return ADDRESS_TABLE.has(method) && !CHANGES_SOMETHING.test(method);
+}

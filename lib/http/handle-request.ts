@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { isReadOnly } from '../allowlists/address-table';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
 import { describeError } from '../logger';
@@ -175,7 +176,8 @@ async function askUpstream(
   const { req, facts } = call;
   if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
   const sentAt = performance.now();
-  const exchange = upstreams.resolveUpstream(facts, admission).send(body, headers, facts.requestId);
+  const client = upstreams.resolveUpstream(facts, admission);
+  const exchange = client.send(body, headers, facts.requestId, () => onlyReads(call));
   const stopListening = whenGone(req, exchange.abort);
   const answer = await exchange.answer;
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
@@ -189,6 +191,12 @@ async function askUpstream(
     options.logger.warn(fields, 'no answer from the upstream');
   }
   return answer;
+}
+
+/** Whether sending it again can do nothing twice. */
+function onlyReads({ judged }: IncomingCall): boolean {
+  if (judged === undefined || isRefusal(judged)) return false;
+  return judged.allowed.every(({ method }) => isReadOnly(method));
 }
 
 /** Unexpected errors are answered as INTERNAL_ERROR. */

@@ -29,8 +29,11 @@ export interface Exchange {
 }
 
 export interface UpstreamClient {
-  /** Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. */
-  send(body: string, client: IncomingHttpHeaders, requestId: string): Exchange;
+  /**
+   * Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. What `isRepeatable` is sent
+   * once more when it met a kept connection that the upstream had just closed.
+   */
+  send(body: string, client: IncomingHttpHeaders, requestId: string, isRepeatable?: () => boolean): Exchange;
   close(): void;
 }
 
@@ -50,16 +53,17 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
   const wire: Wire = {
     proxy: createProxy(createProxyMiddleware, upstream.origin, agent),
+    freshProxy: createProxy(createProxyMiddleware, upstream.origin, new Agent()),
     timeoutMs: upstreamTimeoutMs,
     health: createUpstreamHealth(upstream.host, logger),
     hide: hideUpstream(upstream),
   };
   const headersFor = requestHeaders(upstream);
   return {
-    send(body, client, requestId) {
+    send(body, client, requestId, isRepeatable = () => false) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
       const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
-      return exchange(wire, { path: upstream.path, headers, body: bytes });
+      return exchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
     },
     close() {
       agent.destroy();
@@ -70,6 +74,8 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
 /** What every exchange with one upstream shares. */
 interface Wire {
   readonly proxy: Proxy;
+  /** Over a connection of its own for each request. */
+  readonly freshProxy: Proxy;
   readonly timeoutMs: number;
   readonly health: UpstreamHealth;
   readonly hide: (json: string) => string;
@@ -81,7 +87,8 @@ interface Content {
   readonly body: string | Buffer;
 }
 
-function exchange({ proxy, timeoutMs, health, hide }: Wire, content: Content): Exchange {
+function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Exchange {
+  const { timeoutMs, health, hide } = wire;
   let resolve: (outcome: UpstreamAnswer | Refusal) => void = () => undefined;
   let isOver = false;
   let isAnswered = false;
@@ -126,7 +133,21 @@ function exchange({ proxy, timeoutMs, health, hide }: Wire, content: Content): E
     settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
     end();
   }
-  const end = proxy({ ...content, onAnswer, onFailure });
+  /** Each attempt tells its end twice or more: by its answer or error, and as it closes. */
+  function attempt(proxy: Proxy): () => void {
+    let isDone = false;
+    return proxy({
+      ...content,
+      onAnswer,
+      onFailure(why, isStale) {
+        if (isDone || isOver) return;
+        isDone = true;
+        if (isStale && proxy === wire.proxy && isRepeatable()) end = attempt(wire.freshProxy);
+        else onFailure(why);
+      },
+    });
+  }
+  let end = attempt(wire.proxy);
   return { answer, abort };
 }
 

@@ -15,12 +15,15 @@ export interface ProxyRequest {
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body: string | Buffer;
   readonly onAnswer: (answer: IncomingMessage) => void;
-  readonly onFailure: (why: string) => void;
+  /** `isStale` when the connection was an old one and closed before a byte of the answer came over it. */
+  readonly onFailure: (why: string, isStale: boolean) => void;
 }
 
 /** Sends a request. The function that it returns aborts it. */
 export type Proxy = (request: ProxyRequest) => () => void;
 
+/** What Node says of a connection that the other side has closed. */
+const CLOSED = ['ECONNRESET', 'EPIPE'];
 const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
 
 /**
@@ -35,6 +38,8 @@ class RequestHalf extends EventEmitter {
   readonly headers: Readonly<Record<string, string | number>>;
   /** Looked at for its state on errors; it must not lead to the caller's server. */
   readonly socket = OPEN_SOCKET;
+  /** Whether the connection is a kept one on which nothing has come yet. */
+  isStale = (): boolean => false;
 
   constructor(readonly request: ProxyRequest) {
     super();
@@ -86,15 +91,19 @@ export function createProxy(create: CreateProxyMiddleware, origin: string, agent
 }
 
 function listen(proxy: EventEmitter): void {
-  proxy.on('proxyReq', (outgoing: ClientRequest, { request }: RequestHalf) => {
+  proxy.on('proxyReq', (outgoing: ClientRequest, half: RequestHalf) => {
+    const { socket, reusedSocket } = outgoing;
+    const before = socket?.bytesRead;
+    if (reusedSocket) half.isStale = () => socket?.bytesRead === before;
     // A switch of protocols ends in nothing else.
-    outgoing.on('close', () => request.onFailure('no answer'));
+    outgoing.on('close', () => half.request.onFailure('no answer', false));
   });
   proxy.on('proxyRes', (answer: IncomingMessage, { request }: RequestHalf) => {
     request.onAnswer(answer);
   });
-  proxy.on('error', (error: NodeJS.ErrnoException, { request }: RequestHalf) => {
-    request.onFailure(error.code ?? error.name);
+  proxy.on('error', (error: NodeJS.ErrnoException, half: RequestHalf) => {
+    const { code = error.name } = error;
+    half.request.onFailure(code, CLOSED.includes(code) && half.isStale());
   });
 }
 
