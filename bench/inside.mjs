@@ -6,7 +6,7 @@ import { medianOf } from './statistics.mjs';
 const require = createRequire(import.meta.url);
 const { admit, checkCall } = require('../dist/policy/authorize.js');
 const { judgeBody, serialiseAll } = require('../dist/policy/evaluate-body.js');
-const { addressTable } = require('../dist/allowlists/address-table.js');
+const { addressTable, queriedAddresses } = require('../dist/allowlists/address-table.js');
 const { compileKeySettings } = require('../dist/settings/compile.js');
 const { parseKeySettings } = require('../dist/settings/key-settings.js');
 const { parseCalls, serialiseCall } = require('../dist/json-rpc/call.js');
@@ -46,7 +46,11 @@ async function cpuOf(work, count) {
   return user + system;
 }
 
-const rules = { addressTable: addressTable({}), isBlocked: (method) => method.startsWith('admin_') };
+const rules = {
+  addressTable: addressTable({}),
+  isBlocked: (method) => method.startsWith('admin_'),
+  blockedMethods: [],
+};
 const callTo = (to, data, id = 1) => ({
   jsonrpc: '2.0',
   id,
@@ -132,12 +136,13 @@ function hostileParams(bytes) {
 async function entries() {
   for (const size of [1, 30]) {
     const { allowlists } = compileKeySettings(parseKeySettings({ apiKey: OPEN_KEY, allowlists: listsOf(size) }));
-    const [userAgents, origins] = allowlists.headers;
     const of = size === 1 ? '1 entry' : `${size} entries`;
-    await measure(`match a user agent, ${of}`, () => userAgents.matches(facts));
-    await measure(`match an origin, ${of}`, () => origins.matches(facts));
-    await measure(`match a contract address, ${of}`, () => allowlists.calls[0].matches(call, rules.addressTable));
-    await measure(`match a method, ${of}`, () => allowlists.methods[0].matches('eth_call'));
+    await measure(`match a user agent, ${of}`, () => allowlists.userAgents.matches(facts.userAgent));
+    await measure(`match an origin, ${of}`, () => allowlists.origins.matches(facts.origin));
+    await measure(`match a contract address, ${of}`, () =>
+      queriedAddresses(call, rules.addressTable).every((it) => allowlists.contractAddresses.matches(it)),
+    );
+    await measure(`match a method, ${of}`, () => allowlists.methods.matches('eth_call'));
   }
 }
 

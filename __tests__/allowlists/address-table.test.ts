@@ -1,8 +1,7 @@
 import { addressTable, queriedAddresses } from '../../lib/allowlists/address-table';
 import type { AddressParams } from '../../lib/allowlists/address-table';
-import { contractAddresses } from '../../lib/allowlists/contract-addresses';
 import { serialiseCall } from '../../lib/json-rpc/call';
-import { rpcCall } from '../support/pieces';
+import { refusalUnder, rpcCall } from '../support/pieces';
 
 const A = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const B = '0x00000000000000000000000000000000000000bb';
@@ -17,7 +16,7 @@ function addressesOf(method: string, params: readonly unknown[] | string = []): 
 
 /** Whether the call passes a list of `A` and `B`. */
 function passes(method: string, params: readonly unknown[] | string = [], rows = table): boolean {
-  return contractAddresses.compile([A, B])(rpcCall(method, params), rows);
+  return refusalUnder({ contractAddresses: [A, B] }, rpcCall(method, params), rows) === undefined;
 }
 
 type Params = readonly unknown[];
@@ -623,7 +622,7 @@ describe('addressParams', () => {
       mutable[0] = OTHER;
       return first as string;
     });
-    contractAddresses.compile([A])(call, meddling);
+    refusalUnder({ contractAddresses: [A] }, call, meddling);
     expect(serialiseCall(call)).toBe(before);
   });
 

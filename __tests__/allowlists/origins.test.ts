@@ -5,7 +5,8 @@ import { factsOf } from '../support/pieces';
 function matches(entry: string | readonly string[], origin: string | undefined): boolean {
   const entries = typeof entry === 'string' ? [entry] : entry;
   for (const it of entries) expect(origins.problem(it)).toBeUndefined();
-  return origins.compile(entries)(factsOf({ origin }));
+  const value = origins.reads(factsOf({ origin }));
+  return value !== undefined && origins.compile(entries)(value);
 }
 
 describe('an entry with a wildcard', () => {
@@ -322,7 +323,7 @@ describe('a header that is not an origin matches nothing', () => {
     const matcher = origins.compile(['https://', 'http://']);
     fc.assert(
       fc.property(header, (origin) => {
-        if (!matcher(factsOf({ origin }))) return;
+        if (!matcher(origin)) return;
         const url = new URL(origin);
         const withPort = url.port === '' ? `${url.origin}:${url.protocol === 'https:' ? '443' : '80'}` : url.origin;
         expect([url.origin, withPort]).toContain(origin.toLowerCase());

@@ -2,7 +2,8 @@ import crypto from 'node:crypto';
 import { addressTable } from '../../lib/allowlists/address-table';
 import { methods } from '../../lib/allowlists/methods';
 import { admissionOf, admit, checkCall } from '../../lib/policy/authorize';
-import type { Admission, CallRules } from '../../lib/policy/authorize';
+import type { Admission } from '../../lib/policy/authorize';
+import type { CallRules } from '../../lib/policy/check';
 import { parseCalls } from '../../lib/json-rpc/call';
 import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
@@ -19,7 +20,11 @@ const LIMITED = 'rgs_a-secret-with-lists-of-its-own-00002';
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER = '0x1111111111111111111111111111111111111111';
 
-const RULES: CallRules = { addressTable: addressTable({}), isBlocked: methods.compile(DEFAULT_BLOCKED_METHODS) };
+const RULES: CallRules = {
+  addressTable: addressTable({}),
+  isBlocked: methods.compile(DEFAULT_BLOCKED_METHODS),
+  blockedMethods: DEFAULT_BLOCKED_METHODS,
+};
 
 interface AskedStore extends CachedStore {
   readonly asked: string[];

@@ -3,7 +3,12 @@ import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { Allowlists } from '../../lib/settings/key-settings';
 import type { CompiledAllowlists } from '../../lib/settings/compile';
-import { checkContracts, checkHeaders } from '../../lib/policy/check-allowlists';
+import type { AddressTable } from '../../lib/allowlists/address-table';
+import type { RpcCall } from '../../lib/json-rpc/call';
+import { runChecks } from '../../lib/policy/check';
+import { CALL_LIST_CHECKS, REQUEST_LIST_CHECKS } from '../../lib/policy/check-allowlists';
+import type { Refusal } from '../../lib/policy/refusals';
+import type { RequestFacts } from '../../lib/request/request-facts';
 import { KEY, factsOf, rpcCall } from '../support/pieces';
 
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
@@ -12,6 +17,16 @@ const table = addressTable({});
 
 function lists(allowlists: Partial<Allowlists>): CompiledAllowlists {
   return compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists })).allowlists;
+}
+
+function checkHeaders(held: CompiledAllowlists, facts: RequestFacts): Refusal | undefined {
+  return runChecks(REQUEST_LIST_CHECKS, held, facts);
+}
+
+function checkContracts(held: CompiledAllowlists, call: RpcCall, addresses: AddressTable): Refusal | undefined {
+  const rules = { addressTable: addresses, isBlocked: () => false, blockedMethods: [] };
+  const checks = CALL_LIST_CHECKS.filter(({ type }) => type === 'contractAddresses').map(({ check }) => check);
+  return runChecks(checks, held, { call, rules });
 }
 
 describe('User-Agent and Origin', () => {
@@ -97,5 +112,18 @@ describe('contract addresses', () => {
     expect(checkContracts(listed, rpcCall('acme_read', [OTHER, LISTED]), rows)).toBeUndefined();
     expect(checkContracts(listed, rpcCall('acme_read', [LISTED, OTHER]), rows)).toBeDefined();
     expect(checkContracts(listed, rpcCall('acme_read', [LISTED, LISTED]), table)).toBeDefined();
+  });
+});
+
+describe('a list that only reports', () => {
+  const origins = { entries: ['https://a.example'], matches: () => false, mode: 'report' } as const;
+  const reporting: CompiledAllowlists = { ...PASSES_ALL, origins };
+
+  test('lets pass what it would refuse, and says so when asked', () => {
+    const facts = factsOf({ origin: 'https://b.example' });
+    expect(checkHeaders(reporting, facts)).toBeUndefined();
+    const steps: unknown[] = [];
+    expect(runChecks(REQUEST_LIST_CHECKS, reporting, facts, (step) => steps.push(step))).toBeUndefined();
+    expect(steps).toContainEqual(expect.objectContaining({ step: 'origins', reason: 'ORIGIN_NOT_ALLOWED' }));
   });
 });

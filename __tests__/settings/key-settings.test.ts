@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { RpcGuardError } from '../../lib/errors';
-import { compileKeySettings } from '../../lib/settings/compile';
+import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { KeySettings } from '../../lib/settings/key-settings';
 import { hashSecret } from '../../lib/settings/secret';
-import { KEY, factsOf, rpcCall, thrownBy } from '../support/pieces';
+import { KEY, thrownBy } from '../support/pieces';
 
 const SECRET = 'rgs_a-secret-that-must-not-be-shown-anywhere-0123456789';
 const HASH = hashSecret(SECRET);
@@ -48,7 +48,8 @@ describe('settings of a key alone', () => {
 
   test('let everything pass', () => {
     const { allowlists, secrets } = compileKeySettings(settings);
-    expect([...allowlists.headers, ...allowlists.calls, ...allowlists.methods, ...secrets]).toEqual([]);
+    expect(allowlists).toEqual(PASSES_ALL);
+    expect(secrets).toEqual([]);
   });
 });
 
@@ -144,7 +145,7 @@ describe('an allowlist', () => {
 
   test.each(Object.keys(entries))('of %s is no list when it is []', (type) => {
     const { allowlists } = compileKeySettings(parseKeySettings(withLists({ [type]: [] })));
-    expect([...allowlists.headers, ...allowlists.calls, ...allowlists.methods]).toEqual([]);
+    expect(allowlists).toEqual(PASSES_ALL);
   });
 
   test.each([
@@ -197,12 +198,11 @@ describe('an allowlist', () => {
         }),
       ),
     );
-    expect(allowlists.headers.map(({ refusal }) => refusal)).toEqual(['USER_AGENT_NOT_ALLOWED', 'ORIGIN_NOT_ALLOWED']);
-    expect(allowlists.headers.every(({ matches }) => matches(factsOf()))).toBe(false);
-    expect(allowlists.methods[0]?.matches('eth_call')).toBe(true);
-    expect(allowlists.methods[0]?.matches('net_version')).toBe(false);
-    const { matches } = allowlists.calls[0] ?? {};
-    expect(matches?.(rpcCall('eth_getCode', [ADDRESS, 'latest']), new Map())).toBe(false);
+    expect(allowlists.userAgents?.matches('Android 14')).toBe(true);
+    expect(allowlists.origins?.matches('https://b.example')).toBe(false);
+    expect(allowlists.methods?.matches('eth_call')).toBe(true);
+    expect(allowlists.methods?.matches('net_version')).toBe(false);
+    expect(allowlists.contractAddresses?.matches(ADDRESS)).toBe(true);
   });
 });
 

@@ -1,7 +1,13 @@
 import { parseCalls } from '../../lib/json-rpc/call';
 import type { RpcCall } from '../../lib/json-rpc/call';
 import type { Logger } from '../../lib/logger';
+import { admissionOf, checkCall } from '../../lib/policy/authorize';
+import { addressTable } from '../../lib/allowlists/address-table';
+import type { AddressTable } from '../../lib/allowlists/address-table';
 import type { RequestFacts } from '../../lib/request/request-facts';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import type { Allowlists } from '../../lib/settings/key-settings';
 
 export const KEY = '0123456789abcdef0123456789abcdef';
 
@@ -26,6 +32,17 @@ export function rpcCall(method: string, params: readonly unknown[] | string = []
   const call = read.ok ? read.calls[0] : undefined;
   if (call === undefined || 'invalid' in call) throw new Error(`no call: ${method} ${json}`);
   return call;
+}
+
+/** Why the guard refuses a call to a key with these lists, where nothing is blocked; `undefined` lets it pass. */
+export function refusalUnder(
+  allowlists: Partial<Allowlists>,
+  call: RpcCall,
+  table: AddressTable = addressTable({}),
+): string | undefined {
+  const key = compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists }));
+  const rules = { addressTable: table, isBlocked: () => false, blockedMethods: [] };
+  return checkCall(admissionOf(key, undefined), call, rules)?.refused;
 }
 
 /** The header that `curl --user user:secret` sends. */

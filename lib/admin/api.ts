@@ -137,7 +137,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
       readonly entries?: unknown;
       readonly samples?: unknown;
     };
-    return preview(typeOf(req), texts(entries, 'entries'), texts(samples, 'samples'), options.addressTable);
+    return preview(typeOf(req), texts(entries, 'entries'), texts(samples, 'samples'));
   });
 
   on('post', '/keys/:apiKey/test', 200, (req) => tester.test(apiKeyOf(req), body(req, TEST_MEMBERS)));

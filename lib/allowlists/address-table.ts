@@ -132,7 +132,7 @@ const TRACERS = ['callTracer', 'flatCallTracer', 'prestateTracer', '4byteTracer'
 const SUBSCRIPTIONS = ['newHeads', 'newPendingTransactions', 'syncing'];
 
 /** The addresses that a call queries, or `undefined` where it must be refused. */
-export function queriedAddresses(call: RpcCall, table: AddressTable): readonly unknown[] | undefined {
+export function queriedAddresses(call: RpcCall, table: AddressTable): readonly JsonValue[] | undefined {
   const params = call.params ?? [];
   const read = table.get(call.method);
   if (read !== undefined) return read(params);

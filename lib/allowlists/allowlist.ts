@@ -1,36 +1,56 @@
 import type { RpcCall } from '../json-rpc/call';
+import type { JsonValue } from '../json-rpc/strict-json';
 import type { RequestFacts } from '../request/request-facts';
 import type { AddressTable } from './address-table';
 
-/** How entries of one type are checked and matched. A type is one file that exports one of these. */
-interface AllowlistOf<Matcher> {
+/** Everything about one type of list. A type is one file that exports one of these, and its row in the registry. */
+interface AllowlistOf<Refusal extends string> {
+  readonly title: string;
+  /** What one entry is called, and several. */
+  readonly one: string;
+  readonly many: string;
+  /** What the list does, and what comes into force with its first entry. */
+  readonly help: string;
+  readonly first: string;
+  readonly examples: readonly [string, ...string[]];
+  /** What the preview holds against entries. */
+  readonly sample: { readonly label: string; readonly example: string };
+  /** The command line's option for one entry, and names it takes for the list besides that of the type. */
+  readonly flag: `--${string} <${string}>`;
+  readonly aliases: readonly string[];
+  /** The code of its refusals in the contract. */
+  readonly refusal: Refusal;
   /** Whether entries that differ in case alone are the same entry. */
   readonly ignoresCase: boolean;
   /** What is wrong with an entry and how to write it right; `undefined` for a good one. */
   readonly problem: (entry: string) => string | undefined;
   /** Prepares good entries once, so that a match only looks up and compares. */
-  readonly compile: (entries: readonly string[]) => Matcher;
+  readonly compile: (entries: readonly string[]) => (value: string) => boolean;
 }
 
 /** Decides on what is known before a body is read. */
-export interface HeaderAllowlist extends AllowlistOf<(facts: RequestFacts) => boolean> {
-  readonly decides: 'headers';
-  readonly refusal: 'USER_AGENT_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED';
+export interface RequestAllowlist<Refusal extends string = string> extends AllowlistOf<Refusal> {
+  readonly phase: 'request';
+  /** What is held against the entries. A request without it is refused. */
+  readonly reads: (facts: RequestFacts) => string | undefined;
+  /** The name of what it reads, as in "there is no Origin header". */
+  readonly subject: string;
 }
 
-/** Decides on what a call queries. */
-export interface CallAllowlist extends AllowlistOf<(call: RpcCall, table: AddressTable) => boolean> {
-  readonly decides: 'call';
-  readonly refusal: 'CONTRACT_ADDRESS_NOT_ALLOWED';
+/** Decides on each call. */
+export interface CallAllowlist<Refusal extends string = string> extends AllowlistOf<Refusal> {
+  readonly phase: 'call';
+  /** What is held against the entries: every value must match one. A call of which it cannot be told is refused. */
+  readonly reads: (call: RpcCall, table: AddressTable) => readonly JsonValue[] | undefined;
+  /** Why a call passes, is refused for one of its values, or cannot be read: for the dry run. */
+  readonly explain: {
+    readonly passed: (values: readonly JsonValue[]) => string;
+    readonly unmatched: (value: JsonValue) => string;
+    readonly unread: (call: RpcCall, table: AddressTable) => string;
+  };
 }
 
-/** Decides on a call's method name: the method gate. */
-export interface MethodAllowlist extends AllowlistOf<(method: string) => boolean> {
-  readonly decides: 'method';
-  readonly refusal: 'METHOD_NOT_ALLOWED';
-}
-
-export type Allowlist = HeaderAllowlist | CallAllowlist | MethodAllowlist;
+export type Allowlist = RequestAllowlist | CallAllowlist;
 
 /** Entries that one type may have [002]. */
 export const MAX_ENTRIES = 30;

@@ -1,11 +1,24 @@
+import { stringifyJson } from '../json-rpc/strict-json';
 import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+const MAX_SHOWN = 100;
 
 /** An entry is `0x` and 40 hex digits, compared case-insensitively. Every address that a call queries must be listed. */
-export const contractAddresses: CallAllowlist = {
-  decides: 'call',
+export const contractAddresses: CallAllowlist<'CONTRACT_ADDRESS_NOT_ALLOWED'> = {
+  phase: 'call',
+  title: 'Contract addresses',
+  one: 'address',
+  many: 'addresses',
+  help: 'Calls may query these contracts and accounts only.',
+  first:
+    'From then on a call is refused if it queries another address, needs one and does not say it, or is of a method ' +
+    'whose addresses the guard does not know. To send transactions, list the sender’s account too.',
+  examples: ['0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b'],
+  sample: { label: 'An address that a call queries', example: '0x…' },
+  flag: '--contract <address>',
+  aliases: ['contract', 'contracts', 'contract-address'],
   refusal: 'CONTRACT_ADDRESS_NOT_ALLOWED',
   ignoresCase: true,
 
@@ -16,8 +29,16 @@ export const contractAddresses: CallAllowlist = {
 
   compile(entries) {
     const listed = new Set(entries.map((entry) => entry.toLowerCase()));
-    const isListed = (address: unknown) =>
-      typeof address === 'string' && ADDRESS.test(address) && listed.has(address.toLowerCase());
-    return (call, table) => queriedAddresses(call, table)?.every(isListed) ?? false;
+    return (address) => ADDRESS.test(address) && listed.has(address.toLowerCase());
+  },
+
+  reads: queriedAddresses,
+
+  explain: {
+    passed: (addresses) => (addresses.length === 0 ? 'the method takes no address' : 'every address is listed'),
+    unmatched: (address) =>
+      `not listed: ${(typeof address === 'string' ? address : stringifyJson(address)).slice(0, MAX_SHOWN)}`,
+    unread: ({ method }, table) =>
+      table.has(method) ? 'it does not say plainly which addresses it queries' : 'the method is not in the table',
   },
 };

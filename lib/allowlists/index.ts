@@ -1,4 +1,15 @@
-export { contractAddresses } from './contract-addresses';
-export { userAgents } from './user-agents';
-export { origins } from './origins';
-export { methods } from './methods';
+import type { Allowlist } from './allowlist';
+import { contractAddresses } from './contract-addresses';
+import { methods } from './methods';
+import { origins } from './origins';
+import { userAgents } from './user-agents';
+
+/**
+ * Every type of list, in the order in which they are shown and, within a phase, checked. Guard, dry run, settings
+ * schema, command line, API and dashboard are drawn from these rows: a new type is its file and its row here.
+ */
+export const ALLOWLISTS = { contractAddresses, userAgents, origins, methods } as const satisfies Readonly<
+  Record<string, Allowlist>
+>;
+
+export type AllowlistType = keyof typeof ALLOWLISTS;

@@ -1,10 +1,21 @@
-import type { MethodAllowlist } from './allowlist';
+import type { CallAllowlist } from './allowlist';
 
 const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
 
 /** An entry is an exact, case-sensitive method name, or a prefix that ends in `*` (`eth_get*`). */
-export const methods: MethodAllowlist = {
-  decides: 'method',
+export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
+  phase: 'call',
+  title: 'API request methods',
+  one: 'method',
+  many: 'methods',
+  help: 'Only these methods may be called. A “*” at the end makes it a prefix.',
+  first:
+    'From then on every other method is refused, those too that client libraries call by themselves: eth_chainId, ' +
+    'eth_blockNumber, net_version.',
+  examples: ['eth_getBalance', 'eth_get*'],
+  sample: { label: 'A method', example: 'eth_blockNumber' },
+  flag: '--method <method>',
+  aliases: ['method'],
   refusal: 'METHOD_NOT_ALLOWED',
   ignoresCase: false,
 
@@ -17,5 +28,13 @@ export const methods: MethodAllowlist = {
     const names = new Set(entries.filter((entry) => !entry.endsWith('*')));
     const prefixes = entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1));
     return (method) => names.has(method) || prefixes.some((prefix) => method.startsWith(prefix));
+  },
+
+  reads: ({ method }) => [method],
+
+  explain: {
+    passed: () => 'matches',
+    unmatched: () => 'no entry matches',
+    unread: () => 'no method',
   },
 };

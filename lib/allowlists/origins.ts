@@ -1,5 +1,5 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
-import type { HeaderAllowlist } from './allowlist';
+import type { RequestAllowlist } from './allowlist';
 
 /** `scheme` and `port` are `''` where the origin has none; an entry's port may be `*`. */
 interface Origin {
@@ -26,8 +26,19 @@ const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
  * An entry is `[scheme://]host[:port]`, `scheme://` alone, or `null`. `host` may begin with `*.` for one or more labels.
  * No header matches nothing, nor does one that is not an origin. Matching compares strings, in time linear in the header.
  */
-export const origins: HeaderAllowlist = {
-  decides: 'headers',
+export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
+  phase: 'request',
+  title: 'Origins',
+  one: 'origin',
+  many: 'origins',
+  help: 'The Origin header has to match one of these. “*.” stands for one or more subdomains.',
+  first:
+    'From then on requests without an Origin header are refused. Browsers send one; servers, mobile apps and ' +
+    'command lines do not.',
+  examples: ['https://*.example.com', 'https://app.example.com', 'localhost:*'],
+  sample: { label: 'An Origin header', example: 'https://app.example.com' },
+  flag: '--origin <origin>',
+  aliases: ['origin'],
   refusal: 'ORIGIN_NOT_ALLOWED',
   ignoresCase: true,
 
@@ -42,13 +53,15 @@ export const origins: HeaderAllowlist = {
       .filter((entry) => entry !== NULL)
       .map(parseEntry)
       .filter((matcher) => matcher !== undefined);
-    return ({ origin }) => {
-      if (origin === undefined) return false;
+    return (origin) => {
       if (origin === NULL) return allowsNull;
       const parsed = parseOrigin(origin);
       return parsed !== undefined && matchers.some((matches) => matches(parsed));
     };
   },
+
+  reads: ({ origin }) => origin,
+  subject: 'Origin header',
 };
 
 function parseOrigin(written: string): Origin | undefined {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType } from '../settings/key-settings';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-manager';
@@ -15,7 +16,7 @@ interface RemoveOptions extends ChangeFlags {
   readonly yes?: boolean;
 }
 
-const LIST = 'origins, user-agents, contract-addresses or methods';
+const LIST = ALLOWLIST_TYPES.map(kebab).join(', ');
 
 export function addAllow(program: Command): void {
   const allow = program.command('allow').helpCommand(false).summary('add and remove entries of allowlists');

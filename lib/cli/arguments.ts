@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
+import { ALLOWLISTS } from '../allowlists';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 
@@ -44,11 +45,10 @@ export function parseWhole(text: string): number {
 
 /** A list as people write it: `origins`, `origin`, `user-agent`, `contractAddresses`, `contracts`, `method`. */
 export function parseListType(text: string): AllowlistType {
-  const written = text.toLowerCase().replace(/[-_]/g, '');
-  const meant = ALLOWLIST_TYPES.find((type) => {
-    const name = type.toLowerCase();
-    return [written, `${written}s`, `${written}es`, `${written.replace(/s$/, '')}addresses`].includes(name);
-  });
+  const plain = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
+  const meant = ALLOWLIST_TYPES.find((type) =>
+    [type, ...ALLOWLISTS[type].aliases].some((name) => plain(name) === plain(text)),
+  );
   if (meant !== undefined) return meant;
   throw new InvalidArgumentError(`There are the lists ${ALLOWLIST_TYPES.map(kebab).join(', ')}.`);
 }
@@ -58,32 +58,26 @@ export function kebab(type: AllowlistType): string {
   return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-export interface ListOptions {
-  readonly contract?: readonly string[];
-  readonly userAgent?: readonly string[];
-  readonly origin?: readonly string[];
-  readonly method?: readonly string[];
-}
+/** Entries by the option of their list: `{ origin: ['https://a.example'] }`. */
+export type ListOptions = object;
 
 /** Adds an option for entries of each list. */
 export function addListOptions(command: Command): Command {
-  const each: Readonly<Record<AllowlistType, string>> = {
-    origins: '--origin <origin>',
-    methods: '--method <method>',
-    contractAddresses: '--contract <address>',
-    userAgents: '--user-agent <part>',
-  };
-  for (const [type, flags] of Object.entries(each)) {
-    command.addOption(new Option(flags, `an entry of ${kebab(type as AllowlistType)}; repeatable`).argParser(collect));
-  }
+  for (const type of ALLOWLIST_TYPES) command.addOption(optionOf(type));
   return command;
 }
 
 /** `undefined` where no entry was given. */
-export function listsOf({ contract, userAgent, origin, method }: ListOptions): Partial<Allowlists> | undefined {
-  const given = { contractAddresses: contract, userAgents: userAgent, origins: origin, methods: method };
-  const present = Object.entries(given).filter(([, entries]) => entries !== undefined);
+export function listsOf(options: ListOptions): Partial<Allowlists> | undefined {
+  const given = options as Readonly<Record<string, readonly string[] | undefined>>;
+  const present = ALLOWLIST_TYPES.map((type) => [type, given[optionOf(type).attributeName()]] as const).filter(
+    ([, entries]) => entries !== undefined,
+  );
   return present.length > 0 ? Object.fromEntries(present) : undefined;
+}
+
+function optionOf(type: AllowlistType): Option {
+  return new Option(ALLOWLISTS[type].flag, `an entry of ${kebab(type)}; repeatable`).argParser(collect);
 }
 
 export interface ChangeFlags {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import * as allowlists from '../allowlists';
+import { ALLOWLISTS } from '../allowlists';
 import { RpcGuardError } from '../errors';
 import { ALLOWLIST_TYPES, MAX_SECRETS, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from '../settings/key-settings';
@@ -474,7 +474,7 @@ function entriesOf(type: AllowlistType, entries: string | readonly string[]): re
 }
 
 function isSame(type: AllowlistType, a: string, b: string): boolean {
-  return a === b || (allowlists[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
+  return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
 }
 
 /** A mistyped member would otherwise change nothing, or more than its writer meant. */

@@ -1,7 +1,7 @@
 import type { CorsOptions } from 'cors';
 import { addressTable } from '../allowlists/address-table';
 import type { AddressParams, AddressTable } from '../allowlists/address-table';
-import { methods } from '../allowlists';
+import { methods } from '../allowlists/methods';
 import { RpcGuardError } from '../errors';
 import { quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';

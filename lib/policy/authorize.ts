@@ -1,23 +1,20 @@
-import type { AddressTable } from '../allowlists/address-table';
 import type { InvalidCall, RpcCall } from '../json-rpc/call';
+import type { RequestFacts } from '../request/request-facts';
+import { API_KEY } from '../settings/api-key';
 import { PASSES_ALL } from '../settings/compile';
 import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../settings/compile';
+import type { CachedStore, Lookup } from '../stores/settings-cache';
+import { authenticate } from './authenticate';
+import { checkBlockedMethods } from './blocked-methods';
+import { runChecks } from './check';
+import type { CallRules, Check, CheckedCall } from './check';
+import { CALL_LIST_CHECKS, REQUEST_LIST_CHECKS } from './check-allowlists';
 import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
-import { API_KEY } from '../settings/api-key';
-import type { RequestFacts } from '../request/request-facts';
-import { checkContracts, checkHeaders } from './check-allowlists';
-import { gateMethod } from './gate-method';
-import { authenticate } from './authenticate';
+import { passed, refused } from './trace';
+import type { TracedStep, Tracer } from './trace';
 import { whenKnown } from './value-or-promise';
 import type { ValueOrPromise } from './value-or-promise';
-import type { CachedStore, Lookup } from '../stores/settings-cache';
-
-/** What the operator decides for all keys. */
-export interface CallRules {
-  readonly addressTable: AddressTable;
-  readonly isBlocked: (method: string) => boolean;
-}
 
 /** Who a request comes from, and the lists that its calls are held against. */
 export interface Admission {
@@ -27,7 +24,12 @@ export interface Admission {
   readonly allowlists: CompiledAllowlists;
 }
 
-/** Everything that is decided before a body is read: key, secret, User-Agent and Origin. */
+/** What is decided of each call, in this order: what the operator blocks comes before the key's list of methods. */
+const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ type, check }) =>
+  type === 'methods' ? [checkBlockedMethods, check] : [check],
+);
+
+/** Everything that is decided before a body is read: key, secret, and the lists that read the request. */
 export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
   // What can be no key, and what is refused anyway, never reaches the store.
   const isAsked = facts.duplicateHeader === undefined && API_KEY.test(facts.apiKey);
@@ -35,20 +37,45 @@ export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>
 }
 
 /** What `admit` decides once it is known what the key is. Synchronous where its authenticator is. */
-export function admitTo(key: Lookup, facts: RequestFacts): ValueOrPromise<Admission | Refusal> {
-  if (facts.duplicateHeader !== undefined) {
-    return refuse('DUPLICATE_HEADER', { why: `${facts.duplicateHeader} was sent twice` });
+export function admitTo(key: Lookup, facts: RequestFacts, trace?: Tracer): ValueOrPromise<Admission | Refusal> {
+  const ofKey = checkKey(key, facts);
+  trace?.(ofKey === undefined ? passed('key', 'known and enabled') : refused('key', ofKey));
+  if (typeof key === 'string') {
+    const refusal = ofKey ?? refuse('KEY_UNKNOWN');
+    // Does the work of a known key, so that timing does not tell which keys there are.
+    return refusal.refused === 'KEY_UNKNOWN' ? whenKnown(authenticate(facts, undefined), () => refusal) : refusal;
   }
-  if (facts.apiKey === '') return refuse('KEY_REQUIRED');
-  if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
-  if (key === 'unknown') return whenKnown(authenticate(facts, undefined), () => refuse('KEY_UNKNOWN'));
-  if (!key.settings.enabled) return refuse('KEY_DISABLED');
+  if (ofKey !== undefined && trace === undefined) return ofKey;
 
   return whenKnown(authenticate(facts, key), (credential) => {
-    if (isRefusal(credential)) return credential;
-    const admission = admissionOf(key, credential);
-    return checkHeaders(admission.allowlists, facts) ?? admission;
+    const admission = admissionOf(key, isRefusal(credential) ? undefined : credential);
+    trace?.(isRefusal(credential) ? refused('secret', credential, whyNotAuthentic(credential)) : authentic(admission));
+    const ofCredential = isRefusal(credential) ? credential : undefined;
+    if (ofCredential !== undefined && trace === undefined) return ofCredential;
+    const ofLists = runChecks(REQUEST_LIST_CHECKS, admission.allowlists, facts, trace);
+    return ofKey ?? ofCredential ?? ofLists ?? admission;
   });
+}
+
+function checkKey(key: Lookup, { duplicateHeader, apiKey }: RequestFacts): Refusal | undefined {
+  if (duplicateHeader !== undefined) return refuse('DUPLICATE_HEADER', { why: `${duplicateHeader} was sent twice` });
+  if (apiKey === '') return refuse('KEY_REQUIRED');
+  if (key === 'unavailable') return refuse('SETTINGS_UNAVAILABLE');
+  if (key === 'unknown') return refuse('KEY_UNKNOWN');
+  return key.settings.enabled ? undefined : refuse('KEY_DISABLED', { why: 'disabled' });
+}
+
+function authentic({ credential, allowlists }: Admission): TracedStep {
+  if (credential === undefined) return passed('secret', 'none was sent, and none is required');
+  const { label, hint, allowlists: own } = credential;
+  const named = label === '' ? 'valid' : `"${label}" is valid`;
+  if (own !== undefined) return passed('secret', `${named}; its own lists hold in place of the key's`, hint);
+  return passed('secret', allowlists === PASSES_ALL ? `${named}, and overrides the lists` : named, hint);
+}
+
+function whyNotAuthentic({ refused: reason }: Refusal): string {
+  if (reason === 'SECRET_REQUIRED') return 'a secret is required, and none was sent';
+  return 'the credentials are malformed, or hold no active secret of this key';
 }
 
 /**
@@ -61,14 +88,17 @@ export function admissionOf(key: CompiledKey, credential: CompiledSecret | undef
   return { key, credential, allowlists: credential.allowlists ?? ofKey };
 }
 
-/** What is decided of each call: contract addresses, then the method gate. `undefined` lets it pass. */
+/** What is decided of each call: what it queries, then the method gate. `undefined` lets it pass. */
 export function checkCall(
   { allowlists }: Admission,
   call: RpcCall | InvalidCall,
   rules: CallRules,
+  trace?: Tracer,
 ): Refusal | undefined {
-  if ('invalid' in call) return refuseInvalid(call);
-  return checkContracts(allowlists, call, rules.addressTable) ?? gateMethod(allowlists, call.method, rules.isBlocked);
+  if (!('invalid' in call)) return runChecks(CALL_CHECKS, allowlists, { call, rules }, trace);
+  const refusal = refuseInvalid(call);
+  trace?.(refused('body', refusal));
+  return refusal;
 }
 
 function refuseInvalid({ invalid, why }: InvalidCall): Refusal {

@@ -1,18 +1,90 @@
-import type { AddressTable } from '../allowlists/address-table';
-import type { RpcCall } from '../json-rpc/call';
-import type { CompiledAllowlists } from '../settings/compile';
-import { refuse } from './refusals';
-import type { Refusal } from './refusals';
+import { ALLOWLISTS } from '../allowlists';
+import type { Allowlist, CallAllowlist, RequestAllowlist } from '../allowlists/allowlist';
+import type { JsonValue } from '../json-rpc/strict-json';
 import type { RequestFacts } from '../request/request-facts';
+import { PASSES_ALL } from '../settings/compile';
+import type { CompiledAllowlists, CompiledList } from '../settings/compile';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType } from '../settings/key-settings';
+import type { CheckedCall } from './check';
+import type { Check } from './check';
+import { refuse } from './refusals';
+import type { ListReason, Refusal } from './refusals';
+import { passed, refused, skipped } from './trace';
+import type { Tracer } from './trace';
 
-/** Step 2, before the body is read: User-Agent and Origin [002]. */
-export function checkHeaders(lists: CompiledAllowlists, facts: RequestFacts): Refusal | undefined {
-  const failed = lists.headers.find(({ matches }) => !matches(facts));
-  return failed && refuse(failed.refusal);
+interface Row<List extends Allowlist> {
+  readonly type: AllowlistType;
+  readonly list: List;
 }
 
-/** Step 2, for each call: the contract addresses that it queries [002]. */
-export function checkContracts(lists: CompiledAllowlists, call: RpcCall, table: AddressTable): Refusal | undefined {
-  const failed = lists.calls.find(({ matches }) => !matches(call, table));
-  return failed && refuse(failed.refusal);
+const ROWS = ALLOWLIST_TYPES.map((type): Row<RequestAllowlist<ListReason> | CallAllowlist<ListReason>> => ({
+  type,
+  list: ALLOWLISTS[type],
+}));
+
+/** Step 2, before the body is read: User-Agent and Origin [002]. */
+export const REQUEST_LIST_CHECKS: readonly Check<RequestFacts>[] = ROWS.flatMap(({ type, list }) =>
+  list.phase === 'request' ? [requestCheck({ type, list })] : [],
+);
+
+/** Steps 2 and 3, for each call: what it queries, and its method [002]. */
+export const CALL_LIST_CHECKS: readonly { readonly type: AllowlistType; readonly check: Check<CheckedCall> }[] =
+  ROWS.flatMap(({ type, list }) => (list.phase === 'call' ? [{ type, check: callCheck({ type, list }) }] : []));
+
+function requestCheck({ type, list }: Row<RequestAllowlist<ListReason>>): Check<RequestFacts> {
+  return (lists, facts, trace) => {
+    const inForce = lists[type];
+    if (inForce === undefined) return skip(type, lists, trace);
+    const value = list.reads(facts);
+    if (value !== undefined && inForce.matches(value)) {
+      trace?.(passed(type, 'matches', decidingEntries(list, inForce, [value])));
+      return undefined;
+    }
+    trace?.(
+      refused(type, refuse(list.refusal), value === undefined ? `there is no ${list.subject}` : 'no entry matches'),
+    );
+    return refuseBy(list, inForce);
+  };
+}
+
+function callCheck({ type, list }: Row<CallAllowlist<ListReason>>): Check<CheckedCall> {
+  return (lists, { call, rules: { addressTable } }, trace) => {
+    const inForce = lists[type];
+    if (inForce === undefined) return skip(type, lists, trace);
+    const values = list.reads(call, addressTable);
+    const isMatched = (value: JsonValue) => typeof value === 'string' && inForce.matches(value);
+    if (values?.every(isMatched) === true) {
+      trace?.(passed(type, list.explain.passed(values), decidingEntries(list, inForce, values)));
+      return undefined;
+    }
+    const { unread, unmatched } = list.explain;
+    trace?.(
+      refused(
+        type,
+        refuse(list.refusal),
+        values === undefined ? unread(call, addressTable) : unmatched(values.find((value) => !isMatched(value))!),
+      ),
+    );
+    return refuseBy(list, inForce);
+  };
+}
+
+function skip(type: AllowlistType, lists: CompiledAllowlists, trace: Tracer | undefined): undefined {
+  trace?.(skipped(type, lists === PASSES_ALL ? 'overridden' : 'no list'));
+}
+
+/** A list that only reports lets pass what it would refuse. */
+function refuseBy({ refusal }: { readonly refusal: ListReason }, { mode }: CompiledList): Refusal | undefined {
+  return mode === 'enforce' ? refuse(refusal) : undefined;
+}
+
+/** The first entry that matches each value, in the order of the list. */
+function decidingEntries(
+  { compile }: Allowlist,
+  { entries }: CompiledList,
+  values: readonly JsonValue[],
+): string | null {
+  const matching = values.map((value) => entries.find((entry) => compile([entry])(value as string)));
+  return entries.filter((entry) => matching.includes(entry)).join(' ') || null;
 }

@@ -1,5 +1,6 @@
 import { checkCall } from './authorize';
-import type { Admission, CallRules } from './authorize';
+import type { Admission } from './authorize';
+import type { CallRules } from './check';
 import { parseCalls, serialiseBatch, serialiseCall } from '../json-rpc/call';
 import type { InvalidCall, RpcCall } from '../json-rpc/call';
 import { refuse } from './refusals';

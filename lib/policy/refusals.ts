@@ -1,3 +1,5 @@
+import { ALLOWLISTS } from '../allowlists';
+import type { AllowlistType } from '../allowlists';
 import { errorReply } from '../json-rpc/call';
 
 interface RefusalRow {
@@ -12,6 +14,17 @@ const SETTINGS = 'rejected due to project ID settings';
 
 const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="rpc-guard", charset="UTF-8"' };
 
+export type ListReason = (typeof ALLOWLISTS)[AllowlistType]['refusal'];
+
+/** Every list refuses in the same words: they do not tell which lists there are. */
+function listRefusals(): Record<ListReason, RefusalRow> {
+  const rows = Object.values(ALLOWLISTS).map(({ refusal }): [ListReason, RefusalRow] => [
+    refusal,
+    { status: 403, code: -32002, message: SETTINGS },
+  ]);
+  return Object.fromEntries(rows) as Record<ListReason, RefusalRow>;
+}
+
 /** Reason → HTTP status, JSON-RPC code, message, headers. */
 const TABLE = {
   KEY_REQUIRED: { status: 401, code: -32001, message: 'project id required in the url', headers: CHALLENGE },
@@ -19,10 +32,7 @@ const TABLE = {
   KEY_DISABLED: { status: 403, code: -32002, message: SETTINGS },
   SECRET_INVALID: { status: 401, code: -32001, message: 'invalid project id or project secret', headers: CHALLENGE },
   SECRET_REQUIRED: { status: 401, code: -32002, message: SETTINGS, headers: CHALLENGE },
-  USER_AGENT_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
-  ORIGIN_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
-  CONTRACT_ADDRESS_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
-  METHOD_NOT_ALLOWED: { status: 403, code: -32002, message: SETTINGS },
+  ...listRefusals(),
   METHOD_BLOCKED: { status: 403, code: -32601, message: 'the method does not exist/is not available' },
   PARSE_ERROR: { status: 400, code: -32700, message: 'Parse error' },
   INVALID_REQUEST: { status: 400, code: -32600, message: 'Invalid Request' },

@@ -1,20 +1,18 @@
-import * as allowlists from '../allowlists';
-import type { Allowlist, CallAllowlist, HeaderAllowlist, MethodAllowlist } from '../allowlists/allowlist';
-import { ALLOWLIST_TYPES } from './key-settings';
-import type { Allowlists, KeySettings } from './key-settings';
+import { ALLOWLISTS } from '../allowlists';
+import { forEachType } from './key-settings';
+import type { AllowlistType, Allowlists, KeySettings } from './key-settings';
 import type { SecretDigest } from './secret';
 
-/** Allowlists, prepared for matching. A type without entries is not among them. */
-export interface CompiledAllowlists {
-  readonly headers: readonly Compiled<HeaderAllowlist>[];
-  readonly calls: readonly Compiled<CallAllowlist>[];
-  readonly methods: readonly Compiled<MethodAllowlist>[];
+/** A list that is in force, prepared for matching. */
+export interface CompiledList {
+  readonly entries: readonly string[];
+  readonly matches: (value: string) => boolean;
+  /** Whether it refuses, or only says that it would. */
+  readonly mode: 'enforce' | 'report';
 }
 
-interface Compiled<T extends Allowlist> {
-  readonly refusal: T['refusal'];
-  readonly matches: ReturnType<T['compile']>;
-}
+/** A type without entries has none: everything passes it. */
+export type CompiledAllowlists = Readonly<Record<AllowlistType, CompiledList | undefined>>;
 
 export interface CompiledSecret extends SecretDigest {
   readonly id: string;
@@ -54,18 +52,10 @@ export function compileKeySettings(settings: KeySettings): CompiledKey {
 }
 
 function compileAllowlists(lists: Allowlists): CompiledAllowlists {
-  const headers: Compiled<HeaderAllowlist>[] = [];
-  const calls: Compiled<CallAllowlist>[] = [];
-  const methods: Compiled<MethodAllowlist>[] = [];
-  for (const type of ALLOWLIST_TYPES) {
+  return forEachType((type): CompiledList | undefined => {
     const entries = lists[type];
-    if (entries.length === 0) continue;
-    const list: Allowlist = allowlists[type];
-    if (list.decides === 'headers') headers.push({ refusal: list.refusal, matches: list.compile(entries) });
-    else if (list.decides === 'call') calls.push({ refusal: list.refusal, matches: list.compile(entries) });
-    else methods.push({ refusal: list.refusal, matches: list.compile(entries) });
-  }
-  return { headers, calls, methods };
+    return entries.length === 0 ? undefined : { entries, matches: ALLOWLISTS[type].compile(entries), mode: 'enforce' };
+  });
 }
 
-export const PASSES_ALL: CompiledAllowlists = { headers: [], calls: [], methods: [] };
+export const PASSES_ALL: CompiledAllowlists = forEachType(() => undefined);

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import * as allowlists from '../allowlists';
+import { ALLOWLISTS } from '../allowlists';
+import type { AllowlistType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
 import { API_KEY } from './api-key';
 
-export type AllowlistType = keyof typeof allowlists;
+export type { AllowlistType };
 
 /** Entries by type. `[]` means no list: everything passes. Types are ANDed, entries of one type ORed, 30 a type at most. */
 export type Allowlists = Readonly<Record<AllowlistType, readonly string[]>>;
@@ -62,9 +63,10 @@ export type KeySettingsInput = Partial<Omit<KeySettings, 'apiKey' | 'secrets' | 
 /** Secrets that one key may have. */
 export const MAX_SECRETS = 100;
 
-export const ALLOWLIST_TYPES: readonly AllowlistType[] = Object.keys(allowlists) as AllowlistType[];
+export const ALLOWLIST_TYPES: readonly AllowlistType[] = Object.keys(ALLOWLISTS) as AllowlistType[];
 
-function forEachType<T>(make: (type: AllowlistType) => T): Record<AllowlistType, T> {
+/** One member a type, in the order of the registry. */
+export function forEachType<T>(make: (type: AllowlistType) => T): Record<AllowlistType, T> {
   return Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)])) as Record<AllowlistType, T>;
 }
 
@@ -74,7 +76,7 @@ const listSchema = (type: AllowlistType) =>
     .max(MAX_ENTRIES, `has more than ${String(MAX_ENTRIES)} entries`)
     .superRefine((entries, context) => {
       for (const [index, entry] of entries.entries()) {
-        const problem = allowlists[type].problem(entry);
+        const problem = ALLOWLISTS[type].problem(entry);
         if (problem === undefined) continue;
         context.addIssue({
           code: 'custom',

@@ -3,14 +3,26 @@ import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { CompiledAllowlists } from '../../lib/settings/compile';
 import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/options';
-import { gateMethod } from '../../lib/policy/gate-method';
-import { KEY } from '../support/pieces';
+import { checkCall } from '../../lib/policy/authorize';
+import type { Refusal } from '../../lib/policy/refusals';
+import { addressTable } from '../../lib/allowlists/address-table';
+import { KEY, rpcCall } from '../support/pieces';
 
 const isBlocked = methods.compile(DEFAULT_BLOCKED_METHODS);
 const blocksNothing = () => false;
 
 function lists(...entries: readonly string[]): CompiledAllowlists {
   return compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists: { methods: entries } })).allowlists;
+}
+
+function gateMethod(
+  allowlists: CompiledAllowlists,
+  method: string,
+  blocks: (method: string) => boolean,
+): Refusal | undefined {
+  const key = compileKeySettings(parseKeySettings({ apiKey: KEY }));
+  const rules = { addressTable: addressTable({}), isBlocked: blocks, blockedMethods: DEFAULT_BLOCKED_METHODS };
+  return checkCall({ key, credential: undefined, allowlists }, rpcCall(method), rules);
 }
 
 test.each(['eth_call', 'eth_getLogs', 'net_version', 'acme_own'])('without a list %s passes', (method) => {

@@ -1,0 +1,25 @@
+import { methods } from '../allowlists/methods';
+import type { CheckedCall } from './check';
+import { refuse } from './refusals';
+import type { Refusal } from './refusals';
+import { passed, refused } from './trace';
+import type { Tracer } from './trace';
+
+/** Step 3, before the key's own list: what the operator blocks for all keys. No secret lifts it. */
+export function checkBlockedMethods(
+  _lists: unknown,
+  { call: { method }, rules }: CheckedCall,
+  trace?: Tracer,
+): Refusal | undefined {
+  if (!rules.isBlocked(method)) {
+    trace?.(passed('blockedMethods', 'not blocked'));
+    return undefined;
+  }
+  const refusal = refuse('METHOD_BLOCKED', { message: `the method ${method} does not exist/is not available` });
+  trace?.(refused('blockedMethods', refusal, 'blocked for every key', decidingEntry(rules.blockedMethods, method)));
+  return refusal;
+}
+
+function decidingEntry(entries: readonly string[], method: string): string | null {
+  return entries.find((entry) => methods.compile([entry])(method)) ?? null;
+}

@@ -1,0 +1,37 @@
+import type { AddressTable } from '../allowlists/address-table';
+import type { RpcCall } from '../json-rpc/call';
+import type { CompiledAllowlists } from '../settings/compile';
+import type { Refusal } from './refusals';
+import type { Tracer } from './trace';
+
+/** What the operator decides for all keys. */
+export interface CallRules {
+  readonly addressTable: AddressTable;
+  readonly isBlocked: (method: string) => boolean;
+  /** What `isBlocked` was made of: for the dry run. */
+  readonly blockedMethods: readonly string[];
+}
+
+export interface CheckedCall {
+  readonly call: RpcCall;
+  readonly rules: CallRules;
+}
+
+/** One rule, held against a request or a call. `undefined` lets it pass; with a tracer it also says why. */
+export type Check<Subject> = (lists: CompiledAllowlists, subject: Subject, trace?: Tracer) => Refusal | undefined;
+
+/** The first refusal. Without a tracer nothing after it is checked. */
+export function runChecks<Subject>(
+  checks: readonly Check<Subject>[],
+  lists: CompiledAllowlists,
+  subject: Subject,
+  trace?: Tracer,
+): Refusal | undefined {
+  let first: Refusal | undefined;
+  for (const check of checks) {
+    const refusal = check(lists, subject, trace);
+    first ??= refusal;
+    if (first !== undefined && trace === undefined) break;
+  }
+  return first;
+}

@@ -1,0 +1,36 @@
+import type { AllowlistType } from '../settings/key-settings';
+import { REFUSALS } from './refusals';
+import type { Reason, Refusal } from './refusals';
+
+/** What one step of the route says, and the entry or the secret's hint by which it says so. */
+export interface TracedStep {
+  readonly step: AllowlistType | 'key' | 'secret' | 'body' | 'blockedMethods';
+  readonly outcome: 'pass' | 'refuse' | 'skip';
+  readonly reason: Reason | null;
+  readonly entry: string | null;
+  readonly why: string;
+}
+
+/** Called once by each step. A check that has one does not stop at the first refusal. */
+export type Tracer = (step: TracedStep) => void;
+
+export function passed(step: TracedStep['step'], why: string, entry: string | null = null): TracedStep {
+  return { step, outcome: 'pass', reason: null, entry, why };
+}
+
+export function skipped(step: TracedStep['step'], why: string): TracedStep {
+  return { step, outcome: 'skip', reason: null, entry: null, why };
+}
+
+export function refused(
+  step: TracedStep['step'],
+  refusal: Refusal,
+  why: string = refusal.why ?? messageOf(refusal),
+  entry: string | null = null,
+): TracedStep {
+  return { step, outcome: 'refuse', reason: refusal.refused, entry, why };
+}
+
+export function messageOf({ refused: reason, message }: Refusal): string {
+  return message ?? REFUSALS[reason].message;
+}
