@@ -30,6 +30,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'open-store',
       'prompt',
       'exit',
+      'table',
       'output',
     ],
   ],

@@ -1,4 +1,5 @@
-import { printable, table, terminalOf } from '../../lib/cli/output';
+import { printable, terminalOf } from '../../lib/cli/output';
+import { table } from '../../lib/cli/table';
 import type { Terminal } from '../../lib/cli/output';
 
 const WIDE: Terminal = { width: Infinity, hasUnicode: true, hasColours: false };

@@ -8,8 +8,8 @@ import { MAX_ATTEMPTS, isStale } from '../stores/versioned-write';
 import { addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { confirm } from './prompt';
-import { inSession, storedKey } from './with-store';
-import type { Session } from './with-store';
+import { withStore, storedKey } from './with-store';
+import type { Context } from './with-store';
 import { showKey } from './show-key';
 
 interface RemoveOptions extends ChangeFlags {
@@ -28,10 +28,10 @@ export function addAllow(program: Command): void {
     .argument('<list>', LIST, parseListType)
     .argument('<entries...>', 'one entry or more')
     .action((apiKey: string, type: AllowlistType, entries: string[], options: ChangeFlags, command: Command) =>
-      inSession(command, async (session) => {
-        await storedKey(session, apiKey);
+      withStore(command, async (context) => {
+        await storedKey(context, apiKey);
         const change = { expectedVersion: options.expectVersion };
-        showKey(session.output, await session.manager.addToAllowlist(apiKey, type, entries, change));
+        showKey(context.output, await context.manager.addToAllowlist(apiKey, type, entries, change));
       }),
     );
   addExpectVersion(add);
@@ -51,21 +51,21 @@ export function addAllow(program: Command): void {
     .argument('<entries...>', 'one entry or more')
     .option('--yes', 'do not ask where the list is left empty, which opens it for everything')
     .action((apiKey: string, type: AllowlistType, entries: string[], options: RemoveOptions, command: Command) =>
-      inSession(command, (session) => removeEntries(session, apiKey, type, entries, options)),
+      withStore(command, (context) => removeEntries(context, apiKey, type, entries, options)),
     );
   addExpectVersion(remove);
   examples(remove, `rpc-guard allow remove $KEY origins https://old.example.com`);
 }
 
 async function removeEntries(
-  session: Session,
+  context: Context,
   apiKey: string,
   type: AllowlistType,
   entries: readonly string[],
   { yes, expectVersion }: RemoveOptions,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const stored = await storedKey(session, apiKey);
+    const stored = await storedKey(context, apiKey);
     if (await leavesNone(stored, type, entries)) {
       await confirm({
         yes,
@@ -77,8 +77,8 @@ async function removeEntries(
     // Done to what was looked at: another's removal in between could make this one the last.
     const expectedVersion = expectVersion ?? stored.version;
     try {
-      const key = await session.manager.removeFromAllowlist(apiKey, type, entries, { expectedVersion });
-      showKey(session.output, key);
+      const key = await context.manager.removeFromAllowlist(apiKey, type, entries, { expectedVersion });
+      showKey(context.output, key);
       return;
     } catch (error) {
       if (!isStale(error) || expectVersion !== undefined || attempt === MAX_ATTEMPTS) throw error;

@@ -12,10 +12,12 @@ import { askHidden, isAttended, readPiped } from './prompt';
 import { parseCurlLine } from './parse-curl';
 import type { CurlRequest } from './parse-curl';
 import { CliError, EXIT, usage } from './exit';
-import { indent, paint, printable, table } from './output';
-import type { Cell, Terminal } from './output';
-import { inSession, readable } from './with-store';
-import type { Session } from './with-store';
+import { paint, printable } from './output';
+import { indent, table } from './table';
+import type { Terminal } from './output';
+import type { Cell } from './table';
+import { withStore, readable } from './with-store';
+import type { Context } from './with-store';
 import { splitWords } from './shell-words';
 
 interface CheckOptions {
@@ -49,7 +51,7 @@ export function addCheck(program: Command): void {
     .option('--path <pattern>', "the guard's path option", '/v3/:apiKey')
     .option('--blocked-method <method>', "the guard's blockedMethods in place of its own; repeatable", collect)
     .action((key: string | undefined, options: CheckOptions, command: Command) =>
-      inSession(command, (session) => runCheck(session, key, options)),
+      withStore(command, (context) => runCheck(context, key, options)),
     );
   check.addHelpText(
     'after',
@@ -66,7 +68,7 @@ export function addCheck(program: Command): void {
   );
 }
 
-async function runCheck({ store, output }: Session, key: string | undefined, options: CheckOptions): Promise<void> {
+async function runCheck({ store, output }: Context, key: string | undefined, options: CheckOptions): Promise<void> {
   const rules = rulesOf(store, options);
   const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options);
   for (const note of notes) output.note(note);

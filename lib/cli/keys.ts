@@ -7,10 +7,11 @@ import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';
 import { CliError, usage } from './exit';
-import { table } from './output';
-import type { Cell, Terminal } from './output';
-import { inSession, readable, storedKey } from './with-store';
-import type { Session } from './with-store';
+import { table } from './table';
+import type { Terminal } from './output';
+import type { Cell } from './table';
+import { withStore, readable, storedKey } from './with-store';
+import type { Context } from './with-store';
 import { ago, showKey, stateOf } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 
@@ -46,7 +47,16 @@ const TYPED_LENGTH = 6;
 export function addKeys(program: Command): void {
   const keys = program.command('keys').helpCommand(false).summary('create, list, show, change and delete API keys');
   keys.description('API keys: create, list, show, change and delete them.');
+  addCreate(keys);
+  addList(keys);
+  addShow(keys);
+  addUpdate(keys);
+  addDelete(keys);
+  addSwitch(keys, 'enable', 'Lets requests with the key pass again.');
+  addSwitch(keys, 'disable', 'Refuses every request with the key.');
+}
 
+function addCreate(keys: Command): void {
   const create = keys.command('create').description('Creates an API key, and a secret for it where it needs one.');
   create
     .option('--name <name>', 'what it is for')
@@ -59,7 +69,7 @@ export function addKeys(program: Command): void {
     .option('--expires <when>', 'when that secret expires: 90d, or 2027-01-31T00:00:00Z', parseExpiry)
     .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
     .action((options: CreateOptions, command: Command) =>
-      inSession(command, (session) => createKey(session, options), { makesFile: true }),
+      withStore(command, (context) => createKey(context, options), { makesFile: true }),
     );
   addListOptions(create);
   examples(
@@ -69,7 +79,9 @@ export function addKeys(program: Command): void {
     'rpc-guard keys create --name backend --require-secret --expires 90d',
     'rpc-guard keys create --require-secret --secret-only > secret.txt',
   );
+}
 
+function addList(keys: Command): void {
   const list = keys
     .command('list')
     .description('Lists all keys, or those that are asked for, in the order of the keys.');
@@ -78,22 +90,26 @@ export function addKeys(program: Command): void {
     .addOption(new Option('--state <state>', 'keys of this state alone').choices(['enabled', 'disabled']))
     .option('--limit <n>', 'so many keys at most', parseWhole)
     .option('--after <key>', 'keys after this one')
-    .action((options: ListFlags, command: Command) => inSession(command, (session) => listKeys(session, options)));
+    .action((options: ListFlags, command: Command) => withStore(command, (context) => listKeys(context, options)));
   examples(
     list,
     'rpc-guard keys list --search dapp',
     'rpc-guard keys list --state disabled',
     "rpc-guard keys list --json | jq -r '.keys[].apiKey'",
   );
+}
 
+function addShow(keys: Command): void {
   const show = keys.command('show').description('Shows a key with its lists and secrets. No secret can be read again.');
   show
     .argument('<key>', 'the whole API key')
     .action((apiKey: string, _options: object, command: Command) =>
-      inSession(command, async (session) => showKey(session.output, await storedKey(session, apiKey))),
+      withStore(command, async (context) => showKey(context.output, await storedKey(context, apiKey))),
     );
   examples(show, `rpc-guard keys show $KEY`);
+}
 
+function addUpdate(keys: Command): void {
   const update = keys.command('update').description('Changes what is given, and leaves the rest.');
   update
     .argument('<key>', 'the whole API key')
@@ -103,7 +119,7 @@ export function addKeys(program: Command): void {
     .option('--override-allowlists', "a valid secret passes the key's allowlists")
     .option('--no-override-allowlists', "a valid secret does not pass the key's allowlists")
     .action((apiKey: string, options: UpdateOptions, command: Command) =>
-      inSession(command, (session) => updateKey(session, apiKey, options)),
+      withStore(command, (context) => updateKey(context, apiKey, options)),
     );
   addExpectVersion(update);
   examples(
@@ -111,34 +127,35 @@ export function addKeys(program: Command): void {
     `rpc-guard keys update $KEY --name "my dapp"`,
     `rpc-guard keys update $KEY --no-override-allowlists`,
   );
+}
 
+function addDelete(keys: Command): void {
   const del = keys.command('delete').description('Deletes a key with its secrets, once it is confirmed.');
   del
     .argument('<key>', 'the whole API key')
     .option('--yes', 'do it without being asked')
     .action((apiKey: string, options: ChangeFlags & { readonly yes?: boolean }, command: Command) =>
-      inSession(command, (session) => deleteKey(session, apiKey, options)),
+      withStore(command, (context) => deleteKey(context, apiKey, options)),
     );
   addExpectVersion(del);
   examples(del, `rpc-guard keys delete $KEY`, `rpc-guard keys delete $KEY --yes`);
-
-  for (const change of ['enable', 'disable'] as const) {
-    const does = change === 'enable' ? 'Lets requests with the key pass again.' : 'Refuses every request with the key.';
-    const command = keys.command(change).description(does);
-    command
-      .argument('<key>', 'the whole API key')
-      .action((apiKey: string, { expectVersion: expectedVersion }: ChangeFlags, it: Command) =>
-        inSession(it, async (session) => {
-          await storedKey(session, apiKey);
-          showKey(session.output, await session.manager[change](apiKey, { expectedVersion }));
-        }),
-      );
-    addExpectVersion(command);
-    examples(command, `rpc-guard keys ${change} $KEY`);
-  }
 }
 
-async function createKey({ manager, output }: Session, options: CreateOptions): Promise<void> {
+function addSwitch(keys: Command, change: 'enable' | 'disable', does: string): void {
+  const command = keys.command(change).description(does);
+  command
+    .argument('<key>', 'the whole API key')
+    .action((apiKey: string, { expectVersion: expectedVersion }: ChangeFlags, it: Command) =>
+      withStore(it, async (context) => {
+        await storedKey(context, apiKey);
+        showKey(context.output, await context.manager[change](apiKey, { expectedVersion }));
+      }),
+    );
+  addExpectVersion(command);
+  examples(command, `rpc-guard keys ${change} $KEY`);
+}
+
+async function createKey({ manager, output }: Context, options: CreateOptions): Promise<void> {
   const { name, apiKey, disabled, requireSecret, overrideAllowlists, label, expires, secretOnly } = options;
   assertOneForm(output, secretOnly);
   const wantsSecret = options.secret === true || label !== undefined || expires !== undefined;
@@ -161,7 +178,7 @@ async function createKey({ manager, output }: Session, options: CreateOptions): 
 }
 
 async function listKeys(
-  { manager, output }: Session,
+  { manager, output }: Context,
   { limit = Infinity, after, ...wanted }: ListFlags,
 ): Promise<void> {
   const keys: KeyView[] = [];
@@ -177,23 +194,23 @@ async function listKeys(
   if (next !== undefined) output.note(`there may be more: --after ${next}`);
 }
 
-async function updateKey(session: Session, apiKey: string, options: UpdateOptions): Promise<void> {
+async function updateKey(context: Context, apiKey: string, options: UpdateOptions): Promise<void> {
   const { name, requireSecret, overrideAllowlists, expectVersion: expectedVersion } = options;
   const changes = { name, requireSecret, overrideAllowlists };
   if (Object.values(changes).every((value) => value === undefined)) {
     throw usage('nothing to change: write --name, --[no-]require-secret or --[no-]override-allowlists');
   }
-  await storedKey(session, apiKey);
-  showKey(session.output, await session.manager.update(apiKey, changes, { expectedVersion }));
+  await storedKey(context, apiKey);
+  showKey(context.output, await context.manager.update(apiKey, changes, { expectedVersion }));
 }
 
 async function deleteKey(
-  session: Session,
+  context: Context,
   apiKey: string,
   { yes, expectVersion }: ChangeFlags & { readonly yes?: boolean },
 ): Promise<void> {
   // What does not parse is repaired by deleting it.
-  const key = await storedKey(session, apiKey).catch((error: unknown) => {
+  const key = await storedKey(context, apiKey).catch((error: unknown) => {
     if (error instanceof CliError && error.code === 'ERR_RPC_GUARD_SETTINGS') return undefined;
     throw error;
   });
@@ -208,8 +225,8 @@ async function deleteKey(
   });
   // What was confirmed is what is deleted.
   const expectedVersion = expectVersion ?? (yes === true ? undefined : version);
-  await session.manager.delete(apiKey, { expectedVersion });
-  session.output.result({ deleted: apiKey }, () => [`deleted ${apiKey}`]);
+  await context.manager.delete(apiKey, { expectedVersion });
+  context.output.result({ deleted: apiKey }, () => [`deleted ${apiKey}`]);
 }
 
 function linesOfKeys(keys: readonly KeyView[], terminal: Terminal): string[] {

@@ -4,8 +4,8 @@ import { addExpectVersion, addListOptions, examples, listsOf, parseDuration, par
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';
 import { usage } from './exit';
-import { inSession, storedKey } from './with-store';
-import type { Session } from './with-store';
+import { withStore, storedKey } from './with-store';
+import type { Context } from './with-store';
 import { showKey, when } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 
@@ -38,7 +38,7 @@ export function addSecrets(program: Command): void {
     .option('--expires <when>', '90d, or 2027-01-31T00:00:00Z; default: never', parseExpiry)
     .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
     .action((apiKey: string, options: AddOptions, command: Command) =>
-      inSession(command, (session) => addSecret(session, apiKey, options)),
+      withStore(command, (context) => addSecret(context, apiKey, options)),
     );
   addListOptions(add).addHelpText('after', "\nLists given here hold for this secret in place of the key's.");
   addExpectVersion(add);
@@ -56,7 +56,7 @@ export function addSecrets(program: Command): void {
     .option('--expires <when>', 'when the new one expires: 90d, or 2027-01-31T00:00:00Z', parseExpiry)
     .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
     .action((apiKey: string, secretId: string | undefined, options: RotateFlags, command: Command) =>
-      inSession(command, (session) => rotateSecret(session, apiKey, secretId, options)),
+      withStore(command, (context) => rotateSecret(context, apiKey, secretId, options)),
     );
   rotate.options.find(({ long }) => long === '--grace')?.default(DAY_MS, '24h');
   addExpectVersion(rotate);
@@ -73,29 +73,29 @@ export function addSecrets(program: Command): void {
     .argument('<secret-id>', 'the secret to end')
     .option('--yes', 'do it without being asked')
     .action((apiKey: string, secretId: string, options: RevokeOptions, command: Command) =>
-      inSession(command, (session) => revokeSecret(session, apiKey, secretId, options)),
+      withStore(command, (context) => revokeSecret(context, apiKey, secretId, options)),
     );
   addExpectVersion(revoke);
   examples(revoke, `rpc-guard secrets revoke $KEY 0b1f4c8e9d2a`);
 }
 
-async function addSecret(session: Session, apiKey: string, options: AddOptions): Promise<void> {
+async function addSecret(context: Context, apiKey: string, options: AddOptions): Promise<void> {
   const { label, expires: expiresAt, secretOnly, expectVersion: expectedVersion } = options;
-  assertOneForm(session.output, secretOnly);
-  await storedKey(session, apiKey);
+  assertOneForm(context.output, secretOnly);
+  await storedKey(context, apiKey);
   const secret = { label, expiresAt, allowlists: listsOf(options) };
-  showSecret(session.output, await session.manager.addSecret(apiKey, secret, { expectedVersion }), secretOnly);
+  showSecret(context.output, await context.manager.addSecret(apiKey, secret, { expectedVersion }), secretOnly);
 }
 
 async function rotateSecret(
-  session: Session,
+  context: Context,
   apiKey: string,
   named: string | undefined,
   { grace: graceMs, expires: expiresAt, secretOnly, expectVersion: expectedVersion }: RotateFlags,
 ): Promise<void> {
-  const { manager, output } = session;
+  const { manager, output } = context;
   assertOneForm(output, secretOnly);
-  const key = await storedKey(session, apiKey);
+  const key = await storedKey(context, apiKey);
   const secretId = named ?? onlySecretOf(key);
   const made = await manager.rotateSecret(apiKey, secretId, { graceMs, expiresAt }, { expectedVersion });
   showSecret(output, made, secretOnly);
@@ -105,12 +105,12 @@ async function rotateSecret(
 }
 
 async function revokeSecret(
-  session: Session,
+  context: Context,
   apiKey: string,
   secretId: string,
   { yes, expectVersion: expectedVersion }: RevokeOptions,
 ): Promise<void> {
-  const { secrets } = await storedKey(session, apiKey);
+  const { secrets } = await storedKey(context, apiKey);
   const secret = secrets.find(({ id }) => id === secretId);
   if (secret !== undefined) {
     const label = secret.label === '' ? '' : ` "${secret.label}"`;
@@ -121,7 +121,7 @@ async function revokeSecret(
       accepts: (typed) => /^y(?:es)?$/i.test(typed),
     });
   }
-  showKey(session.output, await session.manager.revokeSecret(apiKey, secretId, { expectedVersion }));
+  showKey(context.output, await context.manager.revokeSecret(apiKey, secretId, { expectedVersion }));
 }
 
 function onlySecretOf({ secrets }: KeyView): string {

@@ -26,94 +26,132 @@ const ANSI_C = /\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})
  * nothing expanded but the variables given: others stay as they are written.
  */
 export function splitWords(line: string, given: Readonly<Record<string, string>> = {}): ShellWords {
-  const words: string[] = [];
-  const variables = new Set<string>();
-  let word: string | undefined;
-  let at = 0;
-
-  const isNext = (text: string) => line.startsWith(text, at);
-  const add = (text: string): void => {
-    word = (word ?? '') + text;
-  };
-  const endWord = (): void => {
-    if (word !== undefined) words.push(word);
-    word = undefined;
-  };
-  const until = (quote: string, from: number): string => {
-    const end = line.indexOf(quote, from);
-    if (end === -1) throw unclosed(quote);
-    at = end + 1;
-    return line.slice(from, end);
-  };
-  const variable = (): void => {
-    if (isNext('$(') || isNext('`')) {
-      throw usage('the line runs another command, $(…) or `…`: nothing of it is run here; write what it gives');
-    }
-    const [whole = '$', braced, bare] = /^\$(?:\{(\w+)\}|([A-Za-z_]\w*))/.exec(line.slice(at)) ?? [];
-    const name = braced ?? bare;
-    if (name !== undefined) variables.add(name);
-    add(name !== undefined && Object.hasOwn(given, name) ? given[name]! : whole);
-    at += whole.length;
-  };
-  const doubleQuoted = (): void => {
-    add('');
-    for (at++; !isNext('"');) {
-      if (at >= line.length) throw unclosed('"');
-      if (isNext('$') || isNext('`')) variable();
-      else if (isNext('\\')) {
-        const next = line.charAt(at + 1);
-        add('$`"\\'.includes(next) ? next : next === '\n' ? '' : `\\${next}`);
-        at += 2;
-      } else add(line.charAt(at++));
-    }
-    at++;
-  };
-  const ansiQuoted = (): void => {
-    const from = at + 2;
-    for (at = from; !isNext("'"); at += isNext('\\') ? 2 : 1) if (at >= line.length) throw unclosed("'");
-    add(line.slice(from, at).replace(ANSI_C, unescape));
-    at++;
-  };
-
-  while (at < line.length) {
-    const character = line.charAt(at);
-    if (isNext('\\\n') || isNext('\\\r\n')) at += isNext('\\\n') ? 2 : 3;
-    else if (character === ' ' || character === '\t' || character === '\r') {
-      endWord();
-      at++;
-    } else if ('\n;|&<>()'.includes(character)) {
-      // The number of a redirection, as in 2>/dev/null, is no word.
-      if ('<>'.includes(character) && /^\d+$/.test(word ?? '')) word = undefined;
-      if (words.length > 0 || word !== undefined) break;
-      if (character !== '\n') throw usage(`the line begins with ${character}`);
-      at++;
-    } else if (character === '#' && word === undefined)
-      at = !line.includes('\n', at) ? line.length : line.indexOf('\n', at);
-    else if (character === "'") add(until("'", at + 1));
-    else if (isNext("$'")) ansiQuoted();
-    else if (isNext('$"')) at++;
-    else if (character === '"') doubleQuoted();
-    else if (character === '$' || character === '`') variable();
-    else if (character === '\\') {
-      add(line.charAt(at + 1));
-      at += 2;
-    } else {
-      add(character);
-      at++;
-    }
-  }
-  endWord();
-  return { words, variables, rest: line.slice(at).trim() };
+  return new Splitter(line, given).split();
 }
 
-function unescape(
-  whole: string,
-  hex: string | undefined,
-  short: string | undefined,
-  long: string | undefined,
-  octal: string | undefined,
-  letter: string | undefined,
-): string {
+class Splitter {
+  private readonly words: string[] = [];
+  private readonly variables = new Set<string>();
+  private word: string | undefined;
+  private at = 0;
+
+  constructor(
+    private readonly line: string,
+    private readonly given: Readonly<Record<string, string>>,
+  ) {}
+
+  split(): ShellWords {
+    const { line } = this;
+    while (this.at < line.length) {
+      if (!this.skip() && !this.quoted() && this.ends()) break;
+    }
+    this.endWord();
+    return { words: this.words, variables: this.variables, rest: line.slice(this.at).trim() };
+  }
+
+  /** Passes what is between words: space, a comment, and a line that goes on in the next. */
+  private skip(): boolean {
+    const { line } = this;
+    if (this.isNext('\\\n')) this.at += 2;
+    else if (this.isNext('\\\r\n')) this.at += 3;
+    else if (' \t\r'.includes(line.charAt(this.at))) {
+      this.endWord();
+      this.at++;
+    } else if (this.isNext('#') && this.word === undefined) {
+      const end = line.indexOf('\n', this.at);
+      this.at = end === -1 ? line.length : end;
+    } else return false;
+    return true;
+  }
+
+  /** Reads a quotation, an escape or a variable. */
+  private quoted(): boolean {
+    if (this.isNext("'")) this.singleQuoted();
+    else if (this.isNext("$'")) this.ansiQuoted();
+    else if (this.isNext('$"')) this.at++;
+    else if (this.isNext('"')) this.doubleQuoted();
+    else if (this.isNext('$') || this.isNext('`')) this.variable();
+    else if (this.isNext('\\')) {
+      this.add(this.line.charAt(this.at + 1));
+      this.at += 2;
+    } else return false;
+    return true;
+  }
+
+  /** Reads one plain character. Whether the command ends at it. */
+  private ends(): boolean {
+    const character = this.line.charAt(this.at);
+    if (!'\n;|&<>()'.includes(character)) {
+      this.add(character);
+      this.at++;
+      return false;
+    }
+    // The number of a redirection, as in 2>/dev/null, is no word.
+    if ('<>'.includes(character) && /^\d+$/.test(this.word ?? '')) this.word = undefined;
+    if (this.words.length > 0 || this.word !== undefined) return true;
+    if (character !== '\n') throw usage(`the line begins with ${character}`);
+    this.at++;
+    return false;
+  }
+
+  private isNext(text: string): boolean {
+    return this.line.startsWith(text, this.at);
+  }
+
+  private add(text: string): void {
+    this.word = (this.word ?? '') + text;
+  }
+
+  private endWord(): void {
+    if (this.word !== undefined) this.words.push(this.word);
+    this.word = undefined;
+  }
+
+  private singleQuoted(): void {
+    const end = this.line.indexOf("'", this.at + 1);
+    if (end === -1) throw unclosed("'");
+    this.add(this.line.slice(this.at + 1, end));
+    this.at = end + 1;
+  }
+
+  private doubleQuoted(): void {
+    this.add('');
+    for (this.at++; !this.isNext('"');) {
+      if (this.at >= this.line.length) throw unclosed('"');
+      if (this.isNext('$') || this.isNext('`')) this.variable();
+      else if (this.isNext('\\')) {
+        const next = this.line.charAt(this.at + 1);
+        this.add('$`"\\'.includes(next) ? next : next === '\n' ? '' : `\\${next}`);
+        this.at += 2;
+      } else this.add(this.line.charAt(this.at++));
+    }
+    this.at++;
+  }
+
+  private ansiQuoted(): void {
+    const from = this.at + 2;
+    for (this.at = from; !this.isNext("'"); this.at += this.isNext('\\') ? 2 : 1) {
+      if (this.at >= this.line.length) throw unclosed("'");
+    }
+    this.add(this.line.slice(from, this.at).replace(ANSI_C, unescape));
+    this.at++;
+  }
+
+  private variable(): void {
+    if (this.isNext('$(') || this.isNext('`')) {
+      throw usage('the line runs another command, $(…) or `…`: nothing of it is run here; write what it gives');
+    }
+    const [whole = '$', braced, bare] = /^\$(?:\{(\w+)\}|([A-Za-z_]\w*))/.exec(this.line.slice(this.at)) ?? [];
+    const name = braced ?? bare;
+    if (name !== undefined) this.variables.add(name);
+    this.add(name !== undefined && Object.hasOwn(this.given, name) ? this.given[name]! : whole);
+    this.at += whole.length;
+  }
+}
+
+/** `codes` are what the groups of `ANSI_C` hold: hex, `u`, `U`, octal and a letter. */
+function unescape(whole: string, ...codes: readonly (string | undefined)[]): string {
+  const [hex, short, long, octal, letter] = codes;
   const code = hex ?? short ?? long;
   if (code !== undefined) return fromCode(Number.parseInt(code, 16), whole);
   if (octal !== undefined) return fromCode(Number.parseInt(octal, 8), whole);

@@ -3,8 +3,10 @@ import type { Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../keys/key-manager';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
-import { indent, paint, table } from './output';
-import type { Cell, Output, Terminal } from './output';
+import { paint } from './output';
+import { indent, table } from './table';
+import type { Output, Terminal } from './output';
+import type { Cell } from './table';
 
 /** The key, and what is surprising in it, as the result of a command. */
 export function showKey(output: Output, key: KeyView): void {

@@ -1,7 +1,7 @@
 import type { KeyView, MadeSecret } from '../keys/key-manager';
 import { warningsOf } from '../keys/warnings';
 import { usage } from './exit';
-import { table } from './output';
+import { table } from './table';
 import type { Output } from './output';
 import { noteWarnings, when } from './show-key';
 

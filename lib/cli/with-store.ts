@@ -11,7 +11,7 @@ import { openOutput } from './output';
 import type { Output } from './output';
 
 /** What a command works with. */
-export interface Session {
+export interface Context {
   readonly store: WritableSettingsStore;
   readonly manager: KeyManager;
   readonly output: Output;
@@ -23,9 +23,9 @@ interface SharedOptions {
 }
 
 /** Opens the store for as long as the command works. */
-export async function inSession(
+export async function withStore(
   command: Command,
-  work: (session: Session) => Promise<void>,
+  work: (context: Context) => Promise<void>,
   { makesFile = false }: { readonly makesFile?: boolean } = {},
 ): Promise<void> {
   const { store: named, json = false } = command.optsWithGlobals<SharedOptions>();
@@ -42,7 +42,7 @@ export async function inSession(
  * The key as it is stored.
  * @throws CliError that tells settings that do not parse (1) from a key that is not there (3) and from bad input (2).
  */
-export async function storedKey({ manager }: Session, apiKey: string): Promise<KeyView> {
+export async function storedKey({ manager }: Context, apiKey: string): Promise<KeyView> {
   const key = await readable(apiKey, () => manager.get(apiKey));
   if (key !== undefined) return key;
   throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
