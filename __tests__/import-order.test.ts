@@ -92,6 +92,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'file-lock',
       'redis',
       'postgres',
+      'sign-of-life',
       'store-contract',
       'settings-store',
       'versioned-write',

@@ -114,8 +114,8 @@ async function openRedis(named: string): Promise<OpenStore> {
 
 function nodeRedis(url: string): RedisConnection | undefined {
   const redis = load('redis') as NodeRedis | undefined;
-  const socket = { connectTimeout: CONNECT_MS, reconnectStrategy: false };
-  const client = redis?.createClient({ url, disableOfflineQueue: true, socket });
+  const socket = { connectTimeout: CONNECT_MS, socketTimeout: ANSWER_MS, reconnectStrategy: false };
+  const client = redis?.createClient({ url, disableOfflineQueue: true, pingInterval: 1000, socket });
   if (client === undefined) return undefined;
   const close = (): void => {
     // To destroy what is closed throws.
@@ -130,6 +130,7 @@ function ioRedis(url: string): RedisConnection | undefined {
   const client = new ioredis.Redis(url, {
     lazyConnect: true,
     connectTimeout: CONNECT_MS,
+    socketTimeout: ANSWER_MS,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
@@ -145,7 +146,12 @@ function openPostgres(named: string): OpenStore {
   const { url, name, password, taken } = serverOf(named, ['table', 'schema']);
   const pg = load('pg') as Pg | undefined;
   if (pg === undefined) throw storeFailed(`${name} needs a client: npm install pg`);
-  const pool = new pg.Pool({ connectionString: url, max: 2, connectionTimeoutMillis: CONNECT_MS });
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 2,
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: ANSWER_MS,
+  });
   const { table, schema } = taken;
   try {
     const store = new PostgresStore({

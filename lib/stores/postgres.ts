@@ -1,6 +1,9 @@
 import { RpcGuardError } from '../errors';
+import { quiet, stderrLogger } from '../logger';
+import type { Logger } from '../logger';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { WritableSettingsStore } from './settings-store';
+import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
 
@@ -15,8 +18,16 @@ interface PostgresClient extends Queryable {
 
 /** A `Pool` of `pg` 8. */
 export interface PostgresPool extends Queryable {
+  readonly options?: PostgresPoolOptions;
   connect(): Promise<PostgresClient>;
   on(event: string, listener: (...args: never[]) => void): unknown;
+}
+
+/** Those that decide how long a dead connection is waited on. */
+interface PostgresPoolOptions {
+  readonly host?: string | undefined;
+  readonly query_timeout?: number | false | undefined;
+  readonly connectionTimeoutMillis?: number | undefined;
 }
 
 export interface PostgresStoreOptions {
@@ -26,6 +37,8 @@ export interface PostgresStoreOptions {
   readonly table?: string;
   /** Default: the first of the connection's `search_path`. */
   readonly schema?: string;
+  /** Told when the pool lacks an option without which a dead connection is waited on for minutes. Default: stderr. */
+  readonly logger?: Logger;
 }
 
 interface Row {
@@ -48,9 +61,10 @@ export class PostgresStore implements WritableSettingsStore {
   readonly #schema: string | undefined;
   readonly #table: string;
   readonly #channel: string;
+  readonly #logger: Logger;
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `pool` is none, or a name is not a plain identifier. */
-  constructor({ pool, table = 'rpc_guard_keys', schema }: PostgresStoreOptions) {
+  constructor({ pool, table = 'rpc_guard_keys', schema, logger = stderrLogger }: PostgresStoreOptions) {
     if (typeof (pool as Partial<PostgresPool> | undefined)?.connect !== 'function') {
       throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'PostgresStore takes { pool }, such as new Pool() of pg');
     }
@@ -60,6 +74,7 @@ export class PostgresStore implements WritableSettingsStore {
       throw new RpcGuardError('ERR_RPC_GUARD_STORE', text);
     }
     this.#pool = pool;
+    this.#logger = quiet(logger);
     this.#schema = schema;
     this.#table = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
     this.#channel = schema === undefined ? table : `${schema}.${table}`;
@@ -69,6 +84,10 @@ export class PostgresStore implements WritableSettingsStore {
 
   /** Creates the schema and the table where they are missing. Safe when several instances start at once. */
   async init(): Promise<void> {
+    const advice = adviceFor(this.#pool);
+    if (advice !== undefined) {
+      this.#logger.error({ write: advice }, 'PostgresStore: where packets get lost, this pool waits for minutes');
+    }
     const { rows } = await this.#pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [this.#table]);
     if (rows[0]?.['exists'] === true) return;
     const createSchema = await this.#createSchema();
@@ -170,6 +189,7 @@ export class PostgresStore implements WritableSettingsStore {
     const client = await this.#pool.connect();
     let released = false;
     const release = (): void => {
+      endWatch();
       if (!released) client.release(true);
       released = true;
     };
@@ -178,6 +198,7 @@ export class PostgresStore implements WritableSettingsStore {
       release();
       onLost();
     };
+    const endWatch = watchForLife(() => client.query('SELECT 1'), lose);
     client.on('error', lose);
     client.on('end', lose);
     client.on('notification', ({ payload }: { payload?: string }) => {
@@ -207,4 +228,10 @@ export class PostgresStore implements WritableSettingsStore {
     );
     return rows.length > 0;
   }
+}
+
+function adviceFor({ options }: PostgresPool): string | undefined {
+  if (options === undefined || options.host?.startsWith('/') === true) return undefined;
+  if (Number(options.query_timeout ?? 0) > 0 && (options.connectionTimeoutMillis ?? 0) > 0) return undefined;
+  return 'new Pool({ …, query_timeout: 2000, connectionTimeoutMillis: 2000 })';
 }

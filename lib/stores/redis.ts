@@ -1,20 +1,33 @@
 import { RpcGuardError } from '../errors';
+import { quiet, stderrLogger } from '../logger';
+import type { Logger } from '../logger';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { WritableSettingsStore } from './settings-store';
+import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
 
 /** A connected client of node-redis (`redis` 5 and later). */
 export interface NodeRedisClient {
   readonly isOpen: boolean;
+  readonly options?: NodeRedisOptions;
   get(key: string): Promise<unknown>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   duplicate(): NodeRedisSubscriber;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
+/** Those that decide how long a dead connection is waited on. */
+interface NodeRedisOptions {
+  readonly pingInterval?: number | undefined;
+  readonly socket?: { readonly path?: unknown; readonly socketTimeout?: number | undefined } | undefined;
+}
+
 interface NodeRedisSubscriber {
+  readonly isOpen: boolean;
+  readonly isReady: boolean;
   connect(): Promise<unknown>;
+  ping(): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   destroy(): void;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -23,6 +36,7 @@ interface NodeRedisSubscriber {
 /** A client of `ioredis`. */
 export interface IoRedisClient {
   readonly status: string;
+  readonly options?: { readonly path?: unknown; readonly socketTimeout?: number | undefined };
   get(key: string): Promise<string | null>;
   eval(script: string, keyCount: number, ...keysAndArguments: string[]): Promise<unknown>;
   duplicate(): IoRedisSubscriber;
@@ -32,8 +46,9 @@ export interface IoRedisClient {
 interface IoRedisSubscriber {
   readonly status: string;
   connect(): Promise<unknown>;
+  ping(): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
-  disconnect(): void;
+  disconnect(reconnect?: boolean): void;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
@@ -42,6 +57,8 @@ export interface RedisStoreOptions {
   readonly client: NodeRedisClient | IoRedisClient;
   /** Begins every key and the channel. Default `{rpc-guard}:`, whose braces keep a cluster's keys on one node. */
   readonly prefix?: string;
+  /** Told when the client lacks an option without which a dead connection is waited on for minutes. Default: stderr. */
+  readonly logger?: Logger;
 }
 
 /**
@@ -66,6 +83,8 @@ local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
 return redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])`;
 
 const PAGE_SIZE = 1000;
+/** A command unanswered for so long has the next ones fail unsent: each write would put off node-redis' socketTimeout. */
+const SILENT_MS = 2000;
 
 /**
  * Settings in Redis: one JSON string a key (`<prefix>key:<apiKey>`), a sorted set as their index (`<prefix>keys`), and a
@@ -74,16 +93,27 @@ const PAGE_SIZE = 1000;
 export class RedisStore implements WritableSettingsStore {
   readonly #client: NodeRedisClient | IoRedisClient;
   readonly #prefix: string;
+  readonly #logger: Logger;
+  /** When each command that has no answer yet was sent, the oldest first. */
+  readonly #unanswered = new Set<{ readonly sentAt: number }>();
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `client` is of neither library. */
-  constructor({ client, prefix = '{rpc-guard}:' }: RedisStoreOptions) {
+  constructor({ client, prefix = '{rpc-guard}:', logger = stderrLogger }: RedisStoreOptions) {
     if (!isNodeRedis(client) && typeof (client as Partial<IoRedisClient> | undefined)?.status !== 'string') {
       throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'RedisStore takes { client }, a client of redis or ioredis');
     }
     this.#client = client;
     this.#prefix = prefix;
+    this.#logger = quiet(logger);
     // Without a listener an error of the connection would end the process; what fails by it says so by itself.
     client.on('error', () => undefined);
+  }
+
+  /** Says what the client lacks to find out that its connection is dead. */
+  init(): void {
+    const advice = isNodeRedis(this.#client) ? adviceForNodeRedis(this.#client) : adviceForIoRedis(this.#client);
+    if (advice === undefined) return;
+    this.#logger.error({ write: advice }, 'RedisStore: where packets get lost, this client waits for minutes');
   }
 
   async get(apiKey: string): Promise<KeySettings | undefined> {
@@ -135,7 +165,7 @@ export class RedisStore implements WritableSettingsStore {
 
   async #read(apiKey: string): Promise<string | undefined> {
     try {
-      const text = await this.#client.get(this.#name(`key:${apiKey}`));
+      const text = await this.#send(() => this.#client.get(this.#name(`key:${apiKey}`)));
       return typeof text === 'string' ? text : undefined;
     } catch (error) {
       if (!String(error).includes('WRONGTYPE')) throw error;
@@ -149,9 +179,27 @@ export class RedisStore implements WritableSettingsStore {
   }
 
   #eval(script: string, keys: string[], args: string[]): Promise<unknown> {
-    return isNodeRedis(this.#client)
-      ? this.#client.eval(script, { keys, arguments: args })
-      : this.#client.eval(script, keys.length, ...keys, ...args);
+    const client = this.#client;
+    return this.#send(() =>
+      isNodeRedis(client)
+        ? client.eval(script, { keys, arguments: args })
+        : client.eval(script, keys.length, ...keys, ...args),
+    );
+  }
+
+  async #send<T>(command: () => Promise<T>): Promise<T> {
+    const [oldest] = this.#unanswered;
+    const now = performance.now();
+    if (oldest !== undefined && now - oldest.sentAt > SILENT_MS) {
+      throw new RpcGuardError('ERR_RPC_GUARD_STORE', `Redis has not answered for ${String(SILENT_MS)} ms`);
+    }
+    const sent = { sentAt: now };
+    this.#unanswered.add(sent);
+    try {
+      return await command();
+    } finally {
+      this.#unanswered.delete(sent);
+    }
   }
 
   #name(rest: string): string {
@@ -163,8 +211,40 @@ function isNodeRedis(client: NodeRedisClient | IoRedisClient): client is NodeRed
   return typeof (client as Partial<NodeRedisClient> | undefined)?.isOpen === 'boolean';
 }
 
+function adviceForNodeRedis({ options }: NodeRedisClient): string | undefined {
+  if (options === undefined || options.socket?.path !== undefined) return undefined;
+  if ((options.pingInterval ?? 0) > 0 && (options.socket?.socketTimeout ?? 0) > 0) return undefined;
+  return 'createClient({ …, pingInterval: 1000, socket: { connectTimeout: 2000, socketTimeout: 2000, reconnectStrategy: 500 } })';
+}
+
+function adviceForIoRedis({ options }: IoRedisClient): string | undefined {
+  // A path is null where there is none.
+  if (options === undefined || typeof options.path === 'string' || (options.socketTimeout ?? 0) > 0) return undefined;
+  return 'new Redis({ …, connectTimeout: 2000, socketTimeout: 2000 })';
+}
+
 /** Each connection, the first and every later one, may have missed changes: everything is to be looked at again. */
 function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
+  let subscriber = listenNodeRedis(client, channel, onChange);
+  const endWatch = watchForLife(
+    // One that hangs while it connects is as silent as one that is dead.
+    () => (subscriber.isReady ? subscriber.ping() : new Promise(() => undefined)),
+    () => {
+      destroy(subscriber);
+      subscriber = listenNodeRedis(client, channel, onChange);
+    },
+  );
+  return () => {
+    endWatch();
+    destroy(subscriber);
+  };
+}
+
+function listenNodeRedis(
+  client: NodeRedisClient,
+  channel: string,
+  onChange: (apiKey?: string) => void,
+): NodeRedisSubscriber {
   const subscriber = client.duplicate();
   const announce = (apiKey: string): void => {
     onChange(apiKey);
@@ -179,9 +259,12 @@ function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: 
     );
   });
   subscriber.connect().catch(() => undefined);
-  return () => {
-    subscriber.destroy();
-  };
+  return subscriber;
+}
+
+function destroy(subscriber: NodeRedisSubscriber): void {
+  // To destroy what is closed throws.
+  if (subscriber.isOpen) subscriber.destroy();
 }
 
 function subscribeIoRedis(client: IoRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
@@ -199,7 +282,14 @@ function subscribeIoRedis(client: IoRedisClient, channel: string, onChange: (api
     );
   });
   if (subscriber.status === 'wait') subscriber.connect().catch(() => undefined);
+  const endWatch = watchForLife(
+    () => (subscriber.status === 'ready' ? subscriber.ping() : Promise.resolve()),
+    () => {
+      if (subscriber.status === 'ready') subscriber.disconnect(true);
+    },
+  );
   return () => {
+    endWatch();
     subscriber.disconnect();
   };
 }
