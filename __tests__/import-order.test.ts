@@ -43,6 +43,8 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'request-tester',
       'api-error',
       'preview',
+      'allowlist-meta',
+      'describe-api',
       'method-groups',
       'same-origin',
       'basic-auth-admin',

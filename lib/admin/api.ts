@@ -9,6 +9,8 @@ import type { Warning } from '../keys/warnings';
 import type { ParsedOptions } from '../options/options';
 import type { KeyPath } from '../request/key-path';
 import { packageVersion } from '../version';
+import { allowlistMeta } from './allowlist-meta';
+import type { AllowlistMeta } from './allowlist-meta';
 import { ApiError, invalidRequest, toApiError } from './api-error';
 import { METHOD_GROUPS } from './method-groups';
 import { preview } from './preview';
@@ -39,6 +41,8 @@ export interface Meta {
   readonly user: string;
   readonly maxEntries: number;
   readonly maxSecrets: number;
+  /** The types of lists, in the order in which the page shows them. */
+  readonly allowlists: readonly AllowlistMeta[];
   readonly methodGroups: typeof METHOD_GROUPS;
   readonly version: string;
 }
@@ -74,6 +78,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
       user: actorOf(req),
       maxEntries: MAX_ENTRIES,
       maxSecrets: MAX_SECRETS,
+      allowlists: allowlistMeta(),
       methodGroups: METHOD_GROUPS,
       version,
     };

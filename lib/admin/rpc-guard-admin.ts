@@ -15,6 +15,7 @@ import { actorOf } from './actor';
 import { createApi } from './api';
 import { ApiError, toApiError } from './api-error';
 import { createRequestTester } from './request-tester';
+import { describeApi } from './describe-api';
 import { isSameOrigin } from './same-origin';
 
 /** Written as a method, so that a `RequestHandler` of Express is one too. */
@@ -89,6 +90,7 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const manager = new KeyManager(store, { onAudit, logger: parsed.logger });
   const handOff = guardOptions.upstream === undefined ? undefined : createUpstreamClient(parsed);
   const tester = createRequestTester(store, parsed, handOff);
+  const description = describeApi(join(DASHBOARD, 'openapi.json'));
   const actorFor = (req: Request) => actor?.(req) ?? actorOf(req) ?? 'admin';
 
   const authorized: RequestHandler = (req, res, next) => {
@@ -107,6 +109,9 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const router = Router({ caseSensitive: true });
   router.use(securityHeaders, neverStored, authorized, withSlash);
   router.use('/api', sameOriginOnly, createApi({ manager, tester, options: parsed, publicUrl, actorOf: actorFor }));
+  router.get('/openapi.json', (_req, res) => {
+    res.json(description);
+  });
   router.use(serveStatic(DASHBOARD, { cacheControl: false, etag: false, lastModified: false, redirect: false }));
   router.use(noSuchThing, failed);
   return Object.assign(router as unknown as RpcGuardAdmin, {

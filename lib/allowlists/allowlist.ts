@@ -9,6 +9,8 @@ interface AllowlistOf<Refusal extends string> {
   /** What one entry is called, and several. */
   readonly one: string;
   readonly many: string;
+  /** What the dashboard asks for, beside the field of one entry. */
+  readonly field: string;
   /** What the list does, and what comes into force with its first entry. */
   readonly help: string;
   readonly first: string;

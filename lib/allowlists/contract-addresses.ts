@@ -11,6 +11,7 @@ export const contractAddresses: CallAllowlist<'CONTRACT_ADDRESS_NOT_ALLOWED'> = 
   title: 'Contract addresses',
   one: 'address',
   many: 'addresses',
+  field: 'Address',
   help: 'Calls may query these contracts and accounts only.',
   first:
     'From then on a call is refused if it queries another address, needs one and does not say it, or is of a method ' +

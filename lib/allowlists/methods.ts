@@ -8,6 +8,7 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
   title: 'API request methods',
   one: 'method',
   many: 'methods',
+  field: 'Method or prefix',
   help: 'Only these methods may be called. A “*” at the end makes it a prefix.',
   first:
     'From then on every other method is refused, those too that client libraries call by themselves: eth_chainId, ' +

@@ -31,6 +31,7 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
   title: 'Origins',
   one: 'origin',
   many: 'origins',
+  field: 'Origin',
   help: 'The Origin header has to match one of these. “*.” stands for one or more subdomains.',
   first:
     'From then on requests without an Origin header are refused. Browsers send one; servers, mobile apps and ' +

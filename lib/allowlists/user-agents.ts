@@ -8,6 +8,7 @@ export const userAgents: RequestAllowlist<'USER_AGENT_NOT_ALLOWED'> = {
   title: 'User agents',
   one: 'user agent',
   many: 'user agents',
+  field: 'Part of the User-Agent header',
   help: 'The User-Agent header has to contain one of these, in upper and lower case as written.',
   first: 'From then on requests without a User-Agent header are refused; ethers 6 and wscat, for two, send none.',
   examples: ['Android'],

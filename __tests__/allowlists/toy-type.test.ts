@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RequestAllowlist } from '../../lib/allowlists/allowlist';
+
+/** A type of list as somebody would add it: one row. */
+const mockLanguages: RequestAllowlist<'LANGUAGE_NOT_ALLOWED'> = {
+  phase: 'request',
+  title: 'Languages',
+  one: 'language',
+  many: 'languages',
+  field: 'Language',
+  help: 'The Accept-Language header has to begin with one of these.',
+  first: 'From then on requests without the header are refused.',
+  examples: ['de', 'en-GB'],
+  sample: { label: 'An Accept-Language header', example: 'de-AT' },
+  flag: '--language <language>',
+  aliases: ['language', 'lang'],
+  refusal: 'LANGUAGE_NOT_ALLOWED',
+  ignoresCase: true,
+  problem: (entry) => (/^[a-z-]+$/i.test(entry) ? undefined : 'is no language; write "de"'),
+  compile: (entries) => (value) => entries.some((entry) => value.toLowerCase().startsWith(entry.toLowerCase())),
+  reads: ({ headers }) => headers['accept-language'],
+  subject: 'Accept-Language header',
+};
+
+jest.mock('../../lib/allowlists', () => {
+  const { ALLOWLISTS } = jest.requireActual<{ readonly ALLOWLISTS: object }>('../../lib/allowlists');
+  return { ALLOWLISTS: { ...ALLOWLISTS, languages: mockLanguages } };
+});
+
+import { MemoryStore } from '../../lib';
+import type { KeySettingsInput } from '../../lib';
+import { makeProgram } from '../../lib/cli/program';
+import { dryRun } from '../../lib/explain/dry-run';
+import { parseOptions } from '../../lib/options/options';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import { adminApp } from '../support/admin-app';
+import { endAfterTest } from '../support/cleanup';
+import { KEY, call, guardedApp, post } from '../support/guarded-app';
+import { thrownBy } from '../support/pieces';
+
+const GERMAN = { allowlists: { languages: ['de'] } } as Partial<KeySettingsInput>;
+
+describe('A type of list that is added in one row', () => {
+  test('is in the settings, checked and with its default', () => {
+    expect(parseKeySettings({ apiKey: KEY }).allowlists).toHaveProperty('languages', []);
+    expect(parseKeySettings({ apiKey: KEY, ...GERMAN }).allowlists).toHaveProperty('languages', ['de']);
+    const wrong = { apiKey: KEY, allowlists: { languages: ['d e'] } };
+    expect(thrownBy(() => parseKeySettings(wrong)).message).toBe(
+      'allowlists.languages.0: "d e" is no language; write "de"',
+    );
+  });
+
+  test('is in force at the guard, with its own reason', async () => {
+    const { rpcUrl, upstream } = await guardedApp({ keys: [{ apiKey: KEY, ...GERMAN }] });
+    const refused = await post(rpcUrl, call('eth_chainId'), { 'Accept-Language': 'en' });
+    expect(refused.status).toBe(403);
+    expect(refused.json).toMatchObject({
+      error: { code: -32002, message: 'rejected due to project ID settings', data: { reason: 'LANGUAGE_NOT_ALLOWED' } },
+    });
+    expect(upstream.seen).toEqual([]);
+    expect((await post(rpcUrl, call('eth_chainId'), { 'Accept-Language': 'de-AT' })).status).toBe(200);
+  });
+
+  test.each([
+    ['de-AT', { outcome: 'pass', reason: null, entry: 'de', why: 'matches' }],
+    ['en', { outcome: 'refuse', reason: 'LANGUAGE_NOT_ALLOWED', entry: null, why: 'no entry matches' }],
+    [undefined, { outcome: 'refuse', why: 'there is no Accept-Language header' }],
+  ])('has a step in the dry run: %s', async (language, step) => {
+    const store = new MemoryStore();
+    const settings = parseKeySettings({ apiKey: KEY, ...GERMAN });
+    const headers = language === undefined ? [] : [['Accept-Language', language] as const];
+    const body = JSON.stringify(call('eth_chainId'));
+    const run = await dryRun({ apiKey: KEY, headers, body }, settings, parseOptions({ store, upstream: 'http://a' }));
+    expect(run.steps).toContainEqual(expect.objectContaining({ step: 'languages', ...step }));
+    expect(run.allowed).toBe(step.outcome === 'pass');
+  });
+
+  test('is in the API and its description', async () => {
+    const app = await adminApp();
+    const api: typeof app.api = (...asked) => app.api(...asked);
+    const meta = (await api('GET', 'meta')).json as unknown as { readonly allowlists: readonly unknown[] };
+    expect(meta.allowlists).toContainEqual(
+      expect.objectContaining({ type: 'languages', phase: 'request', title: 'Languages', examples: ['de', 'en-GB'] }),
+    );
+    const { apiKey } = (await api('POST', 'keys', { name: 'a' })).json.key;
+    const added = await api('POST', `keys/${apiKey}/allowlists/languages`, { entries: ['de', 'DE', 'en-GB'] });
+    expect(added.json.key.allowlists).toHaveProperty('languages', ['de', 'en-GB']);
+    const preview = await api('POST', 'allowlists/languages/check', { entries: ['de', '*'], samples: ['de-CH', 'fr'] });
+    expect(preview.json).toEqual({
+      entries: [
+        { entry: 'de', problem: null },
+        { entry: '*', problem: 'is no language; write "de"' },
+      ],
+      samples: [
+        { sample: 'de-CH', matchedBy: 'de' },
+        { sample: 'fr', matchedBy: null },
+      ],
+    });
+    const described = JSON.stringify(await (await fetch(`${app.adminUrl}openapi.json`)).json());
+    expect(described).toContain('"enum":["contractAddresses","userAgents","origins","methods","languages"]');
+    expect(described).toContain('"enum":["key","secret","userAgents","origins","languages","body"');
+  });
+
+  test('has its option, its names and its lines on the command line', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'toy-type-'));
+    endAfterTest(() => rmSync(folder, { recursive: true }));
+    const run = async (...words: string[]): Promise<string> => {
+      const out = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
+      const err = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+      try {
+        await makeProgram().parseAsync(['--store', join(folder, 'keys.json'), ...words], { from: 'user' });
+        return out.mock.calls.map(([text]) => String(text)).join('');
+      } finally {
+        out.mockRestore();
+        err.mockRestore();
+      }
+    };
+    const made = JSON.parse(await run('--json', 'keys', 'create', '--language', 'de')) as { key: { apiKey: string } };
+    const { apiKey } = made.key;
+    expect(made.key).toHaveProperty('allowlists.languages', ['de']);
+    await run('allow', 'add', apiKey, 'lang', 'en-GB');
+    expect(await run('keys', 'show', apiKey)).toMatch(/^ +languages +de\n +en-GB$/m);
+  });
+});
