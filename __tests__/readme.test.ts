@@ -98,6 +98,17 @@ test('paths of tests that the documents name are there', () => {
   expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
 
+test('names of functions, types and constants in ARCHITECTURE.md are in lib/', () => {
+  const code = sourcesOf(join(ROOT, 'lib'))
+    .map((path) => readFileSync(path, 'utf8'))
+    .join('\n');
+  const words = new Set(code.match(/\w+/g));
+  const named = (texts.get('ARCHITECTURE.md') ?? '').match(/(?<=`)\w+(?:\.\w+)?(?=[`(])/g) ?? [];
+  const names = named.flatMap((name) => name.split('.')).filter((name) => /[a-z][A-Z]|[A-Z][a-z]|_/.test(name));
+  expect(names.length).toBeGreaterThan(30);
+  expect(names.filter((name) => !words.has(name))).toEqual([]);
+});
+
 describe('docs/troubleshooting.md', () => {
   const headings = new Set(headingsOf('docs/troubleshooting.md'));
 
