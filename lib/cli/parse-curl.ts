@@ -1,5 +1,6 @@
 import { usage } from './exit';
 import { splitWords } from './shell-words';
+import type { ShellWords } from './shell-words';
 
 /** The request that a curl line would send. */
 export interface CurlRequest {
@@ -52,54 +53,71 @@ function names(list: string): ReadonlySet<string> {
 
 /** @throws CliError when it is no curl line, or one whose request cannot be told from it. */
 export function parseCurlLine(line: string, { variables = {}, readFile }: CurlLineOptions): CurlRequest {
-  const { words, variables: named, rest } = splitWords(line.trim(), variables);
+  const split = splitWords(line.trim(), variables);
+  const { words } = split;
   const [program = '', ...args] = words[0] === '$' ? words.slice(1) : words;
   if (!/^(?:.*\/)?curl(?:\.exe)?$/.test(program)) throw usage('this is no curl line: it does not begin with curl');
 
   const options = optionsOf(args);
-  const all = (...names: readonly string[]) =>
-    options.flatMap(({ option, value }) => (names.includes(option) ? [value] : []));
-  const isGiven = (...names: readonly string[]) => all(...names).length > 0;
-
-  const [url, ...moreUrls] = all('--url');
+  const [url] = valuesOf(options, '--url');
   if (url === undefined) throw usage('the curl line has no URL');
-  const { authority, path } = partsOf(url);
-  const split = authority.lastIndexOf('@');
-  const inUrl = split === -1 ? undefined : decoded(authority.slice(0, split));
-  const user = all('-u', '--user').at(-1) ?? inUrl;
-  const isJson = isGiven('--json');
+  const { userInfo, host, path } = partsOf(url);
   const data = options
     .filter(({ option }) => DATA.has(option))
     .map(({ option, value }) => dataOf(option, value, readFile));
+  const isJson = valuesOf(options, '--json').length > 0;
 
-  const own: [string, string][] = [
-    ['Host', authority.slice(split + 1)],
-    ['User-Agent', all('-A', '--user-agent').at(-1) ?? USER_AGENT],
-    ['Accept', isJson ? 'application/json' : '*/*'],
-  ];
-  if (data.length > 0) own.push(['Content-Type', isJson ? 'application/json' : 'application/x-www-form-urlencoded']);
-  const bearer = all('--oauth2-bearer').at(-1);
-  if (bearer !== undefined) own.push(['Authorization', `Bearer ${bearer}`]);
-
-  const notes = options
-    .filter(({ option }) => !FOLLOWED.has(option) && !HARMLESS.has(option))
-    .map(({ option }) => `ignored: curl's ${option}`);
-  if (moreUrls.length > 0) notes.push('ignored: further URLs');
-  if (rest !== '') notes.push('ignored: what follows the curl command');
-  const unknown = [...named].filter((name) => !Object.hasOwn(variables, name));
-  if (unknown.length > 0) notes.push(`not expanded: ${unknown.map((name) => `$${name}`).join(', ')}`);
-
-  const headers = headersOf(own, all('-H', '--header'), notes);
+  const notes = notesOf(options, split, variables);
+  const headers = headersOf(ownHeaders(options, host, data.length > 0), valuesOf(options, '-H', '--header'), notes);
   const hasAuthorization = headers.some(([name]) => name.toLowerCase() === 'authorization');
-  const byItself = isGiven('-I', '--head') ? 'HEAD' : data.length > 0 ? 'POST' : 'GET';
+  const user = valuesOf(options, '-u', '--user').at(-1) ?? userInfo;
   return {
     path,
-    method: all('-X', '--request').at(-1) ?? byItself,
+    method: valuesOf(options, '-X', '--request').at(-1) ?? methodByItself(options, data.length > 0),
     headers,
     body: data.length > 0 ? joined(data, isJson) : undefined,
     user: user === undefined || hasAuthorization ? undefined : userOf(user),
     notes,
   };
+}
+
+/** The headers that curl sends by itself. */
+function ownHeaders(options: readonly CurlOption[], host: string, hasData: boolean): [string, string][] {
+  const isJson = valuesOf(options, '--json').length > 0;
+  const own: [string, string][] = [
+    ['Host', host],
+    ['User-Agent', valuesOf(options, '-A', '--user-agent').at(-1) ?? USER_AGENT],
+    ['Accept', isJson ? 'application/json' : '*/*'],
+  ];
+  if (hasData) own.push(['Content-Type', isJson ? 'application/json' : 'application/x-www-form-urlencoded']);
+  const bearer = valuesOf(options, '--oauth2-bearer').at(-1);
+  if (bearer !== undefined) own.push(['Authorization', `Bearer ${bearer}`]);
+  return own;
+}
+
+function methodByItself(options: readonly CurlOption[], hasData: boolean): string {
+  if (valuesOf(options, '-I', '--head').length > 0) return 'HEAD';
+  return hasData ? 'POST' : 'GET';
+}
+
+function notesOf(
+  options: readonly CurlOption[],
+  { variables: named, rest }: ShellWords,
+  given: Readonly<Record<string, string>>,
+): string[] {
+  const notes = options
+    .filter(({ option }) => !FOLLOWED.has(option) && !HARMLESS.has(option))
+    .map(({ option }) => `ignored: curl's ${option}`);
+  if (valuesOf(options, '--url').length > 1) notes.push('ignored: further URLs');
+  if (rest !== '') notes.push('ignored: what follows the curl command');
+  const unknown = [...named].filter((name) => !Object.hasOwn(given, name));
+  if (unknown.length > 0) notes.push(`not expanded: ${unknown.map((name) => `$${name}`).join(', ')}`);
+  return notes;
+}
+
+/** The values of an option, by each of its names, in order. */
+function valuesOf(options: readonly CurlOption[], ...names: readonly string[]): readonly string[] {
+  return options.flatMap(({ option, value }) => (names.includes(option) ? [value] : []));
 }
 
 interface CurlOption {
@@ -174,9 +192,18 @@ function joined(data: readonly Buffer[], isJson: boolean): Buffer {
   return Buffer.concat(data.flatMap((part, at) => (at === 0 ? [part] : [between, part])));
 }
 
-function partsOf(url: string): { readonly authority: string; readonly path: string } {
+interface UrlParts {
+  /** `name:password`, decoded. */
+  readonly userInfo: string | undefined;
+  readonly host: string;
+  readonly path: string;
+}
+
+function partsOf(url: string): UrlParts {
   const [, authority = '', path = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)([^?#]*)/i.exec(url) ?? [];
-  return { authority, path: path === '' ? '/' : path };
+  const at = authority.lastIndexOf('@');
+  const userInfo = at === -1 ? undefined : decoded(authority.slice(0, at));
+  return { userInfo, host: authority.slice(at + 1), path: path === '' ? '/' : path };
 }
 
 function decoded(text: string): string {
