@@ -1,7 +1,7 @@
 // Compiles lib/ to CommonJS in dist/ and adds a thin ES module over it, so that both load one and the same instance.
 // Bundles the dashboard's page, which needs nothing of node_modules then.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
@@ -27,7 +27,7 @@ for (const entry of entries) {
 
 const page = new URL('lib/admin/dashboard/', root);
 const served = new URL('admin/public/', dist);
-buildSync({
+const { metafile } = buildSync({
   absWorkingDir: fileURLToPath(page),
   entryPoints: ['app.tsx', 'app.css'],
   outdir: fileURLToPath(served),
@@ -38,7 +38,23 @@ buildSync({
   jsx: 'automatic',
   jsxImportSource: 'preact',
   legalComments: 'none',
+  footer: { js: '/*! Licences: NOTICES.txt */', css: '/*! Licences: NOTICES.txt */' },
+  metafile: true,
   logLevel: 'warning',
 });
 copyFileSync(new URL('index.html', page), new URL('index.html', served));
 copyFileSync(new URL('../openapi.json', page), new URL('openapi.json', served));
+writeFileSync(new URL('NOTICES.txt', served), noticesOf(Object.keys(metafile.inputs)));
+
+/** The licences of the packages in the bundle: each asks to go with every copy of it. */
+function noticesOf(inputs) {
+  const packages = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []);
+  const notices = [...new Set(packages)].sort().map((name) => {
+    const folder = new URL(`node_modules/${name}/`, root);
+    const licence = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+    if (licence === undefined) throw new Error(`${name} is bundled and has no licence to ship`);
+    const { version } = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8'));
+    return `${name} ${version}\n\n${readFileSync(new URL(licence, folder), 'utf8').trim()}\n`;
+  });
+  return `The dashboard contains these packages.\n\n${notices.join(`\n${'-'.repeat(72)}\n\n`)}`;
+}

@@ -387,6 +387,17 @@ describe('The page is for everybody', () => {
   }
 });
 
+test('the licences of what is bundled are served beside it, and named in script and style sheet', async () => {
+  const { adminUrl } = await adminApp();
+  const text = async (file: string) => (await fetch(`${adminUrl}${file}`)).text();
+  const notices = await text('NOTICES.txt');
+  for (const licence of ['preact/LICENSE', '@picocss/pico/LICENSE.md']) {
+    expect(notices).toContain(readFileSync(`node_modules/${licence}`, 'utf8').trim());
+  }
+  expect(await text('app.js')).toContain('NOTICES.txt');
+  expect(await text('app.css')).toContain('NOTICES.txt');
+});
+
 interface App extends AdminApp {
   readonly manager: KeyManager;
 }
