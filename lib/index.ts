@@ -19,6 +19,7 @@ export type {
   NewKey,
   NewSecret,
   RotateOptions,
+  SecretChanges,
   SecretView,
 } from './keys/key-manager';
 export type { Logger } from './logger';

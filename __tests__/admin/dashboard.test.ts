@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Page, Route } from 'playwright-core';
 import { KeyManager } from '../../lib';
 import type { NewKey } from '../../lib';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
 import { endAfterTest } from '../support/cleanup';
+import { hasCurl } from '../support/curl';
 import { basic, call, post } from '../support/guarded-app';
 import { until } from '../support/until';
 
@@ -232,6 +235,179 @@ describe('An entry is checked while it is typed', () => {
   });
 });
 
+describe('A long list', () => {
+  const origins = Array.from({ length: 29 }, (_, n) => `https://app-${n}.a-customer-with-a-long-name.example.com`);
+
+  inBrowser('scrolls by itself, is filtered, is copied as a whole, and its entries are edited in place', async () => {
+    const app = await startApp([{ name: 'Checkout', allowlists: { origins, methods: ['eth_blockNumber'] } }]);
+    const { page } = await openPage(app, 'Checkout', { permissions: ['clipboard-read', 'clipboard-write'] });
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    const top = async (name: string) => (await page.getByRole('heading', { name }).boundingBox())!.y;
+    expect((await top('API request methods')) - (await top('Origins'))).toBeLessThan(600);
+
+    await page.getByRole('button', { name: 'Copy all entries of Origins' }).click();
+    await page.getByText('Copied').first().waitFor();
+    expect(await page.evaluate<string>('navigator.clipboard.readText()')).toBe(origins.join('\n'));
+
+    await page.getByRole('searchbox', { name: 'Filter Origins' }).fill('APP-7.');
+    await page.getByRole('button', { name: 'Edit https://app-7.' }).click();
+    const field = page.getByRole('textbox', { name: 'https://app-7.' });
+    await field.fill('https://shop.example.com/path');
+    await field.press('Enter');
+    await page.getByText('is not an origin').waitFor();
+    await field.fill('https://shop.example.com');
+    await field.press('Enter');
+    await page.getByText('https://shop.example.com saved').waitFor();
+    const { allowlists } = (await app.manager.get(await keyOn(page)))!;
+    expect(allowlists).toMatchObject({
+      origins: origins.with(7, 'https://shop.example.com'),
+      methods: ['eth_blockNumber'],
+    });
+    const url = await rpcUrl(app, page);
+    await expectVerdict(url, 'ORIGIN_NOT_ALLOWED', { Origin: origins[7] });
+    expect(await verdict(url, { Origin: 'https://shop.example.com' })).toBe(200);
+  });
+
+  inBrowser('an entry that somebody else has changed is not written over', async () => {
+    const app = await startApp([{ name: 'Checkout', allowlists: { origins: ['https://a.example'] } }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Edit https://a.example' }).click();
+    const apiKey = await keyOn(page);
+    await app.manager.update(apiKey, { allowlists: { origins: ['https://a.example', 'https://b.example'] } });
+    await page.getByRole('textbox', { name: 'https://a.example' }).fill('https://c.example');
+    await page.keyboard.press('Enter');
+    await page.getByText('Somebody else changed this key').waitFor();
+    expect((await app.manager.get(apiKey))!.allowlists.origins).toEqual(['https://a.example', 'https://b.example']);
+    await page.getByText('https://b.example').waitFor();
+    await page.getByRole('button', { name: 'Save the entry' }).click();
+    await page.getByText('https://c.example saved').waitFor();
+    expect((await app.manager.get(apiKey))!.allowlists.origins).toEqual(['https://c.example', 'https://b.example']);
+  });
+});
+
+describe('Settings as JSON', () => {
+  inBrowser('are downloaded from one key and imported into another, after a look at what changes', async () => {
+    const allowlists = { origins: ['https://a.example'], methods: ['eth_*'] };
+    const app = await startApp([{ name: 'Checkout', allowlists }, { name: 'Staging' }]);
+    const { page } = await openPage(app, 'Checkout');
+    const downloading = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download' }).click();
+    const download = await downloading;
+    expect(download.suggestedFilename()).toBe('Checkout.json');
+    const file = await download.path();
+
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await page.getByRole('link', { name: 'Staging' }).click();
+    await page.getByRole('button', { name: 'Import' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('JSON to import').fill('{"requireSecrets":true}');
+    await dialog.getByText('There is no such setting: requireSecrets').waitFor();
+    await dialog.getByLabel('Or a file').setInputFiles(file);
+    const row = dialog.getByRole('row', { name: 'Origins' });
+    await row.waitFor();
+    expect(await row.getByRole('cell').allTextContents()).toEqual(['(none)', 'https://a.example']);
+    await dialog.getByRole('button', { name: 'Import' }).click();
+    await page.getByText('Settings imported').waitFor();
+    expect(await app.manager.get(await keyOn(page))).toMatchObject({ name: 'Checkout', allowlists });
+    await expectVerdict(await rpcUrl(app, page), 'ORIGIN_NOT_ALLOWED');
+  });
+});
+
+describe('Use this key', () => {
+  const inShell = hasCurl && inBrowser === test ? test : test.skip;
+
+  inShell('shows a curl line that passes the lists of the key', async () => {
+    const allowlists = { origins: ['https://*.example.com'], userAgents: ["O'Brien"], methods: ['eth_chainId'] };
+    const app = await startApp([{ name: 'Checkout', allowlists }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('button', { name: 'Use this key' }).click();
+    const line = (await page.locator('.snippet code').textContent())!;
+    const { stdout } = await promisify(execFile)('sh', ['-c', line.replace('curl', 'curl -sS --max-time 20')]);
+    expect(JSON.parse(stdout)).toMatchObject({ result: 'eth_chainId' });
+    await page.getByText('a browser sends its own').waitFor();
+    await page.getByText('publicUrl').waitFor();
+  });
+});
+
+describe('A secret', () => {
+  inBrowser('gets another label, and its expiry is taken away', async () => {
+    const expiresAt = new Date(Date.now() + 86_400_000).toISOString();
+    const app = await startApp([{ name: 'Checkout', secret: { label: 'biling', expiresAt } }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('button', { name: 'Edit the secret biling' }).click();
+    await page.getByLabel('Label').fill('billing');
+    await page.getByRole('button', { name: 'Save' }).last().click();
+    await page.getByRole('rowheader', { name: 'billing' }).waitFor();
+    const secrets = async () => (await app.manager.get(await keyOn(page)))!.secrets;
+    expect(await secrets()).toMatchObject([{ label: 'billing', expiresAt }]);
+
+    await page.getByRole('button', { name: 'Edit the secret billing' }).click();
+    await page.getByLabel('Expires').selectOption('Never');
+    await page.getByRole('button', { name: 'Save' }).last().click();
+    await page.getByRole('cell', { name: 'never' }).waitFor();
+    expect((await secrets())[0]).not.toHaveProperty('expiresAt');
+  });
+});
+
+describe('What is shown is what is true', () => {
+  inBrowser('the list stands there before the second answer, and no old rows stand under an error', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app);
+    const held: (() => void)[] = [];
+    await page.route('**/api/meta', (route) => void held.push(() => void route.continue()));
+    await page.reload();
+    await page.getByRole('heading', { name: 'API keys' }).waitFor();
+    expect(held).toHaveLength(1);
+    held[0]!();
+    await page.getByRole('link', { name: 'Checkout' }).waitFor();
+
+    await page.route('**/api/keys?*', (route) => route.abort());
+    await page.getByLabel('Disabled').check();
+    await page.getByRole('alert').getByText('The server cannot be reached').waitFor();
+    expect(await page.getByRole('link', { name: 'Checkout' }).count()).toBe(0);
+  });
+
+  inBrowser('a verdict goes as soon as the request is edited, and one that comes too late is not shown', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Test a request' }).click();
+    await page.getByRole('button', { name: 'Test', exact: true }).click();
+    await page.locator('.verdict', { hasText: 'Allowed' }).waitFor();
+    await page.getByLabel('Method').fill('admin_peers');
+    await page.locator('.verdict').waitFor({ state: 'detached' });
+
+    const late: Route[] = [];
+    await page.route('**/test', (route) => void late.push(route));
+    await page.getByRole('button', { name: 'Test', exact: true }).click();
+    await until(() => Promise.resolve(late.length > 0));
+    await page.getByLabel('Method').fill('eth_chainId');
+    const answered = page.waitForResponse('**/test');
+    await late[0]!.continue();
+    await (await answered).finished();
+    await page.getByText('It appears here').waitFor();
+    expect(await page.locator('.verdict').count()).toBe(0);
+  });
+
+  inBrowser(
+    'a wide-open key is marked in the list, and one that a list of origins keeps to browsers is not',
+    async () => {
+      const app = await startApp([
+        { name: 'Open' },
+        { name: 'Website', allowlists: { origins: ['https://shop.example.com'] } },
+      ]);
+      const { page } = await openPage(app);
+      const row = (name: string) => page.getByRole('row', { name });
+      expect(await row('Open').getByText('open to all').count()).toBe(1);
+      expect(await row('Website').getByText('open to all').count()).toBe(0);
+      await page.getByRole('link', { name: 'Website' }).click();
+      await page.getByRole('tab', { name: 'Allowlists', exact: true }).click();
+      await page.locator('.notice', { hasText: 'without an Origin header' }).waitFor();
+      expect(await page.locator('.notice.warn').count()).toBe(0);
+    },
+  );
+});
+
 describe('Nothing is lost without a question', () => {
   inBrowser('unsaved settings hold back the tab, the way back and the reload', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
@@ -368,7 +544,8 @@ describe('The page is for everybody', () => {
       await page.getByRole('link', { name: 'Checkout' }).click();
       await page.getByRole('heading', { name: 'General' }).waitFor();
       await expectSound(page);
-      for (const name of ['Use this key', 'Add secret', 'Rotate the secret', 'Revoke the secret', 'Delete key']) {
+      const dialogs = ['Use this key', 'Add secret', 'Edit the secret', 'Rotate the secret', 'Revoke the secret'];
+      for (const name of [...dialogs, 'Import', 'Delete key']) {
         await page.getByRole('button', { name }).click();
         await expectSound(page);
         await closed();

@@ -215,6 +215,8 @@ describe('Keys', () => {
     const added = await app.api('POST', `${path}/secrets`, { label: 'one', expiresAt: '2999-01-01T00:00:00Z' });
     expect(added.status).toBe(201);
     const { secret, secretId } = added.json;
+    const renamed = await app.api('PATCH', `${path}/secrets/${secretId}`, { label: 'billing' });
+    expect(renamed.json.key.secrets[0]).toMatchObject({ id: secretId, label: 'billing' });
     const rotated = await app.api('POST', `${path}/secrets/${secretId}/rotate`, { graceMs: 60_000 });
     expect(rotated.json.key.secrets).toHaveLength(2);
     expect(await verdict(app, apiKey, basic(secret))).toBe(200);
@@ -316,6 +318,8 @@ describe('Refusals', () => {
     ['a secret that has expired', 'POST', '@/secrets', { expiresAt: '2001-01-01T00:00:00Z' }, 'INVALID'],
     ['a secret that expires at no time', 'POST', '@/secrets', { expiresAt: 'tomorrow' }, 'INVALID'],
     ['a rotation without a grace time', 'POST', '@/secrets/x/rotate', {}, 'INVALID'],
+    ['a change of an unknown secret', 'PATCH', '@/secrets/x', { label: 'a' }, 'SECRET_UNKNOWN'],
+    ['a change of what a secret does not have', 'PATCH', '@/secrets/x', { hash: 'a' }, 'INVALID'],
     ['a rotation of an unknown secret', 'POST', '@/secrets/x/rotate', { graceMs: 0 }, 'SECRET_UNKNOWN'],
     ['the end of an unknown secret', 'DELETE', '@/secrets/x', undefined, 'SECRET_UNKNOWN'],
     ['a change of an unknown key', 'PATCH', 'keys/unknown-key', { version: 1 }, 'KEY_UNKNOWN'],

@@ -387,6 +387,41 @@ describeEachStore((fresh) => {
     });
   });
 
+  describe('updateSecret', () => {
+    test('changes the label or the expiry, of one secret alone, which goes on to work', async () => {
+      const { manager, ask, events } = await desk();
+      const { apiKey, secret, secretId } = await keyWithSecret(manager);
+      await manager.addSecret(apiKey, { label: 'other' });
+      const expiresAt = inAnHour();
+      const [changed, other] = (await manager.updateSecret(apiKey, secretId, { label: 'billing', expiresAt })).secrets;
+      expect(changed).toMatchObject({ id: secretId, label: 'billing', expiresAt });
+      expect(other).toMatchObject({ label: 'other' });
+      expect(events.at(-1)).toMatchObject({ action: 'secret.update', secretId });
+      await soon(() => ask(apiKey, { secret }), 'passed');
+
+      const [kept] = (await manager.updateSecret(apiKey, secretId, { expiresAt: null })).secrets;
+      expect(kept).toMatchObject({ label: 'billing' });
+      expect(kept).not.toHaveProperty('expiresAt');
+      expect(await ask(apiKey, { secret })).toBe('passed');
+    });
+
+    test('does not bring an expired secret back to life, nor ends one', async () => {
+      const { manager, ask } = await desk();
+      const { apiKey } = await keyWithSecret(manager);
+      const expiresAt = inAnHour();
+      const { secret, secretId } = await manager.addSecret(apiKey, { expiresAt });
+      const past = new Date(Date.now() - 1).toISOString();
+      expect(await codeOf(() => manager.updateSecret(apiKey, secretId, { expiresAt: past }))).toBe(
+        'ERR_RPC_GUARD_SETTINGS',
+      );
+      stopClock(Date.parse(expiresAt));
+      expect(await codeOf(() => manager.updateSecret(apiKey, secretId, { expiresAt: null }))).toBe(
+        'ERR_RPC_GUARD_SETTINGS',
+      );
+      expect(await ask(apiKey, { secret })).toBe('SECRET_INVALID');
+    });
+  });
+
   describe('rotateSecret', () => {
     test('makes a secret with the label and lists of the old one, which lives for the grace time to its last instant', async () => {
       const { manager, ask } = await desk();
@@ -660,6 +695,7 @@ describeEachStore((fresh) => {
           manager.disable(apiKey, options),
           manager.addSecret(apiKey, {}, options),
           manager.rotateSecret(apiKey, secretId, { graceMs: 0 }, options),
+          manager.updateSecret(apiKey, secretId, { label: 'stale' }, options),
           manager.revokeSecret(apiKey, secretId, options),
           manager.addToAllowlist(apiKey, 'methods', 'eth_chainId', options),
           manager.removeFromAllowlist(apiKey, 'methods', 'eth_call', options),

@@ -36,6 +36,8 @@ export interface Meta {
   /** With `YOUR-API-KEY` where the key stands. */
   readonly httpUrl: string;
   readonly wsUrl: string;
+  /** Whether the URLs are told from the request, for want of a `publicUrl`. */
+  readonly isUrlGuessed: boolean;
   /** Whether a tested request can be sent to the upstream. */
   readonly canSend: boolean;
   readonly user: string;
@@ -74,6 +76,7 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
     return {
       httpUrl: base + urlPath(options.path),
       wsUrl: new URL(base).origin.replace(/^http/, 'ws') + urlPath(options.wsPath),
+      isUrlGuessed: publicUrl === undefined,
       canSend: tester.canSend,
       user: actorOf(req),
       maxEntries: MAX_ENTRIES,
@@ -122,6 +125,10 @@ export function createApi({ manager, tester, options, publicUrl, actorOf }: ApiC
     const made = await manager.rotateSecret(apiKeyOf(req), param(req, 'id'), body(req) as RotateOptions, by(req));
     return { ...made, key: shown(made.key) };
   });
+
+  on('patch', '/keys/:apiKey/secrets/:id', 200, async (req) => ({
+    key: shown(await manager.updateSecret(apiKeyOf(req), param(req, 'id'), body(req), by(req))),
+  }));
 
   on('delete', '/keys/:apiKey/secrets/:id', 200, async (req) => ({
     key: shown(await manager.revokeSecret(apiKeyOf(req), param(req, 'id'), by(req))),

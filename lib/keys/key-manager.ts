@@ -29,6 +29,14 @@ export interface NewSecret {
   readonly allowlists?: Partial<Allowlists> | undefined;
 }
 
+/** What `updateSecret` can change. What is left out stays. */
+export interface SecretChanges {
+  /** Up to 100 characters. */
+  readonly label?: string | undefined;
+  /** ISO 8601, UTC, in the future; `null`: it does not expire. */
+  readonly expiresAt?: string | null | undefined;
+}
+
 /** What `update` can change. What is left out stays; of `allowlists` each type that is given is replaced. */
 export interface KeyChanges {
   readonly name?: string | undefined;
@@ -73,6 +81,7 @@ export type AuditAction =
   | 'key.disable'
   | 'key.delete'
   | 'secret.add'
+  | 'secret.update'
   | 'secret.rotate'
   | 'secret.revoke'
   | 'allowlist.add'
@@ -123,6 +132,7 @@ export interface KeyPage {
 const CHANGES: readonly (keyof KeyChanges)[] = ['name', 'enabled', 'requireSecret', 'overrideAllowlists', 'allowlists'];
 const NEW_KEY: readonly (keyof NewKey)[] = [...CHANGES, 'apiKey', 'secret'];
 const NEW_SECRET: readonly (keyof NewSecret)[] = ['label', 'expiresAt', 'allowlists'];
+const SECRET_CHANGES: readonly (keyof SecretChanges)[] = ['label', 'expiresAt'];
 const CHANGE_OPTIONS: readonly (keyof ChangeOptions)[] = ['expectedVersion', 'actor'];
 const ROTATE: readonly (keyof RotateOptions)[] = ['graceMs', 'expiresAt'];
 
@@ -245,6 +255,27 @@ export class KeyManager {
       secrets: withSecret(before.secrets, made.record),
     }));
     return { key, secret: made.secret, secretId: made.record.id };
+  }
+
+  /**
+   * Changes the label or the expiry of a secret.
+   * @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` for an expired secret: it stays dead.
+   */
+  async updateSecret(
+    apiKey: string,
+    secretId: string,
+    changes: SecretChanges,
+    options: ChangeOptions = {},
+  ): Promise<KeyView> {
+    assertMembers('changes', changes, SECRET_CHANGES);
+    assertInFuture(changes.expiresAt ?? undefined);
+    return this.#change('secret.update', apiKey, options, secretId, (key) => {
+      const old = secretOf(key, secretId);
+      if (isExpired(old, Date.now())) throw invalid('the secret has expired; rotate it or add another');
+      const { expiresAt, ...others } = { ...old, ...present(changes) };
+      const changed = { ...others, ...(expiresAt !== null && present({ expiresAt })) };
+      return { ...key, secrets: key.secrets.map((secret) => (secret === old ? changed : secret)) };
+    });
   }
 
   /** Makes a secret that takes the place of another, with its label and lists. */
@@ -432,14 +463,18 @@ function makeSecret(options: NewSecret = {}): { readonly secret: string; readonl
   assertMembers('secret', options, NEW_SECRET);
   const { label = '', expiresAt, allowlists } = options;
   const now = Date.now();
-  if (expiresAt !== undefined && Date.parse(expiresAt) <= now) {
-    throw invalid(`expiresAt: ${quote(expiresAt)} has passed`);
-  }
+  assertInFuture(expiresAt);
   const secret = generateSecret();
   const id = randomUUID().replaceAll('-', '').slice(0, 12);
   const hint = secret.slice(0, HINT_LENGTH);
   const createdAt = new Date(now).toISOString();
   return { secret, record: present({ id, hash: hashSecret(secret), hint, label, createdAt, expiresAt, allowlists }) };
+}
+
+function assertInFuture(expiresAt: string | undefined): void {
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()) {
+    throw invalid(`expiresAt: ${quote(expiresAt)} has passed`);
+  }
 }
 
 type NewRecord = Omit<SecretRecord, 'allowlists'> & Pick<NewSecret, 'allowlists'>;

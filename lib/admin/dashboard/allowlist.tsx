@@ -1,14 +1,12 @@
-import type { RefObject } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { AddEntry } from './add-entry';
 import { api } from './api';
-import { Confirm } from './dialog';
-import { Cross, Plus } from './icons';
+import { Entries } from './entries';
+import { Plus } from './icons';
 import type { ListWords } from './list-words';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
 import { PasteMany } from './paste-many';
-import { Problem } from './problem';
 import { say } from './toast';
 import { useAction } from './use-action';
 
@@ -31,10 +29,12 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
     say(added.length === 1 ? `${added.join()} added` : `${added.length} entries added`);
   });
 
+  const focusAdd = () => section.current?.querySelector<HTMLElement>('.title button')?.focus();
+
   function openPanel(which: keyof typeof PANELS | undefined) {
     adding.forget();
     setPanel(which);
-    if (which === undefined) section.current?.querySelector<HTMLElement>('.title button')?.focus();
+    if (which === undefined) focusAdd();
   }
 
   const Panel = panel && PANELS[panel];
@@ -58,7 +58,7 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
       </div>
       <p class="hint">{list.does}</p>
       <Warnings settings={settings} at={type} />
-      <Entries list={list} settings={settings} setSettings={setSettings} section={section} />
+      <Entries list={list} settings={settings} setSettings={setSettings} focusAdd={focusAdd} />
       {Panel && (
         <Panel
           list={list}
@@ -70,72 +70,5 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
         />
       )}
     </section>
-  );
-}
-
-interface EntriesProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
-  readonly list: ListWords;
-  /** Where the focus goes once the button that was pressed is gone. */
-  readonly section: RefObject<HTMLElement | null>;
-}
-
-function Entries({ list: { type, title }, settings, setSettings, section }: EntriesProps) {
-  const [last, setLast] = useState<string>();
-  const entries = settings.allowlists[type];
-
-  const removing = useAction(async (entry: string) => {
-    const index = entries.indexOf(entry);
-    const { key } = await api.removeEntry(settings.apiKey, type, entry);
-    setLast(undefined);
-    setSettings(key);
-    say(`${entry} removed`);
-    // The button that was pressed goes with its entry.
-    requestAnimationFrame(() => {
-      const buttons = section.current?.querySelectorAll<HTMLElement>('.entries button') ?? [];
-      const next = buttons[Math.min(index, buttons.length - 1)];
-      (next ?? section.current?.querySelector<HTMLElement>('.title button'))?.focus();
-    });
-  });
-
-  function onRemove(entry: string) {
-    if (entries.length === 1) setLast(entry);
-    else void removing.run(entry);
-  }
-
-  if (entries.length === 0) return <p class="empty">No entries: everything passes this list.</p>;
-  return (
-    <>
-      <ul class="entries">
-        {entries.map((entry) => (
-          <li key={entry}>
-            <code>{entry}</code>
-            <button
-              type="button"
-              class="icon-button"
-              aria-label={`Remove ${entry} from ${title}`}
-              title="Remove"
-              onClick={() => onRemove(entry)}
-            >
-              <Cross />
-            </button>
-          </li>
-        ))}
-      </ul>
-      <Problem error={last ? undefined : removing.error} />
-      {last && (
-        <Confirm
-          title="Remove the last entry?"
-          yes="Remove"
-          isBusy={removing.isBusy}
-          onYes={() => void removing.run(last)}
-          onNo={() => setLast(undefined)}
-        >
-          <p>
-            Without <code>{last}</code> the list “{title}” is empty, and everything passes it.
-          </p>
-          <Problem error={removing.error} />
-        </Confirm>
-      )}
-    </>
   );
 }

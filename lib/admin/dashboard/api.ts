@@ -1,7 +1,7 @@
 import type { KeysAnswer, Meta, ShownKey } from '../api';
 import type { Preview } from '../preview';
 import type { TestRequest, TestResult } from '../request-tester';
-import type { KeyChanges, MadeSecret, NewKey, NewSecret, RotateOptions } from '../../keys/key-manager';
+import type { KeyChanges, MadeSecret, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/key-manager';
 import type { AllowlistType } from '../../settings/key-settings';
 
 /** What the server, or the way there, answered instead of what was asked for. */
@@ -87,6 +87,8 @@ export const api = {
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),
   addSecret: (apiKey: string, secret: NewSecret) =>
     send('POST', `${keyPath(apiKey)}/secrets`, secret) as Promise<SecretAnswer>,
+  updateSecret: (apiKey: string, id: string, changes: SecretChanges) =>
+    send('PATCH', secretPath(apiKey, id), changes) as Promise<KeyAnswer>,
   rotateSecret: (apiKey: string, id: string, how: RotateOptions) =>
     send('POST', `${secretPath(apiKey, id)}/rotate`, how) as Promise<SecretAnswer>,
   revokeSecret: (apiKey: string, id: string) => send('DELETE', secretPath(apiKey, id)) as Promise<KeyAnswer>,

@@ -1,7 +1,8 @@
 import type { ShownKey } from '../api';
 import { Dialog } from './dialog';
+import { Differences } from './differences';
 import { differences } from './fields';
-import type { Difference, FieldChanges } from './fields';
+import type { FieldChanges } from './fields';
 import { Problem } from './problem';
 import { Time } from './time';
 
@@ -26,7 +27,10 @@ export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onM
         It was changed at <Time at={theirs.updatedAt} />;{' '}
         {isDeleting ? 'it has not been deleted.' : 'nothing of yours has been saved yet.'}
       </p>
-      <Differences parts={differences(before, theirs, changes ?? {})} showsYours={!isDeleting} />
+      <Differences
+        parts={differences(before, theirs, changes ?? {})}
+        columns={isDeleting ? ['Before', 'Theirs'] : ['Before', 'Theirs', 'Yours']}
+      />
       <Problem error={error} />
       {!isDeleting && (
         <p class="hint">“Apply mine” changes only what you changed, and leaves the rest as they have it.</p>
@@ -54,46 +58,5 @@ export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onM
         </footer>
       )}
     </Dialog>
-  );
-}
-
-interface DifferencesProps {
-  readonly parts: readonly Difference[];
-  readonly showsYours: boolean;
-}
-
-function Differences({ parts, showsYours }: DifferencesProps) {
-  return (
-    <table class="conflict" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          {['Setting', 'Before', 'Theirs', ...(showsYours ? ['Yours'] : [])].map((title) => (
-            <th key={title} role="columnheader" scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {parts.map(({ name, label, before, theirs, isTheirs, yours }) => (
-          <tr role="row" key={name}>
-            <th role="rowheader" scope="row">
-              {label}
-            </th>
-            <td role="cell" data-label="Before">
-              {before}
-            </td>
-            <td role="cell" data-label="Theirs">
-              {isTheirs ? <strong>{theirs}</strong> : theirs}
-            </td>
-            {showsYours && (
-              <td role="cell" data-label="Yours">
-                {yours === undefined ? <span class="quiet-text">not changed</span> : <strong>{yours}</strong>}
-              </td>
-            )}
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

@@ -17,6 +17,10 @@ export interface Expiry {
 
 export const NEVER: Expiry = { choice: 'never', at: '' };
 
+export function expiryOf(at: string | undefined): Expiry {
+  return at === undefined ? NEVER : { choice: 'at', at: toLocalInput(new Date(at)) };
+}
+
 /** The instant that an expiry stands for, or `undefined` for never. */
 export function expiresAt({ choice, at }: Expiry): string | undefined {
   if (choice === 'never') return undefined;

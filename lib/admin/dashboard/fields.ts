@@ -58,7 +58,7 @@ function tellField(value: string | boolean): string {
   return value ? 'on' : 'off';
 }
 
-/** The parts in which two states of a key differ, or that `changes` is about, each told in words. */
+/** The parts of a key's settings in which two states of a key differ, or that `changes` is about, each told in words. */
 export function differences(before: ShownKey, theirs: ShownKey, changes: FieldChanges): readonly Difference[] {
   const yours: ShownKey = { ...before, ...changes };
   return PARTS.map(({ name, label, of, tell }) => ({

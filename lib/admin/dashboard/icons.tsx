@@ -16,6 +16,7 @@ export const Copy = stroke('M9 9h11v11H9zM5 15H4V4h11v1');
 export const Check = stroke('M5 13l4 4L19 7');
 export const Cross = stroke('M6 6l12 12M18 6L6 18');
 export const Dash = stroke('M6 12h12');
+export const Pencil = stroke('M4 20l1-4L16 5l3 3L8 19zM14 7l3 3');
 export const Plus = stroke('M12 5v14M5 12h14');
 export const Warning = stroke('M12 4L2.5 20h19zM12 10v4M12 17v.5');
 export const Info = stroke('M12 3a9 9 0 100 18 9 9 0 000-18zM12 11v5M12 7.5v.5');

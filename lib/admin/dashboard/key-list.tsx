@@ -210,8 +210,9 @@ function SecretsOf({ settings: { secrets, requireSecret } }: { readonly settings
   );
 }
 
-function ListsOf({ settings: { allowlists } }: { readonly settings: ShownKey }) {
+function ListsOf({ settings: { allowlists, warnings } }: { readonly settings: ShownKey }) {
   const inForce = LISTS.filter(({ type }) => allowlists[type].length > 0);
+  if (warnings.some(({ code }) => code === 'OPEN_TO_ALL')) return <span class="state wait">open to all</span>;
   if (inForce.length === 0) return <span class="quiet-text">none</span>;
   return (
     <>

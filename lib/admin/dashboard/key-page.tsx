@@ -5,7 +5,7 @@ import { api } from './api';
 import { CopyButton } from './copy';
 import { Dialog } from './dialog';
 import { Back } from './icons';
-import { Notice } from './notice';
+import { Notice, isGrave } from './notice';
 import type { OnSecret, PanelProps } from './panel-props';
 import { Problem, codeOf } from './problem';
 import { LIST, followLink, go, keyRoute } from './route';
@@ -100,7 +100,7 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
 
 function noteOn({ warnings }: ShownKey, tab: KeyTab): string | undefined {
   const tabOf = (at: string) => (['settings', 'secrets'].includes(at) ? 'settings' : 'allowlists');
-  return warnings.some(({ at }) => tabOf(at) === tab) ? 'has a warning' : undefined;
+  return warnings.some((warning) => isGrave(warning) && tabOf(warning.at) === tab) ? 'has a warning' : undefined;
 }
 
 interface KeyHeadingProps {
@@ -142,7 +142,7 @@ function UseThisKey({ settings, meta, onClose }: KeyHeadingProps & { readonly on
           This key requires a secret. Put yours in place of <code>YOUR-API-KEY-SECRET</code>.
         </p>
       ) : (
-        <p>This key is used without a secret. Whoever sees it can use it: set its allowlists.</p>
+        <p>This key is used without a secret. Whoever sees it can use it, as far as its allowlists let them.</p>
       )}
       {!settings.enabled && (
         <Notice warn>

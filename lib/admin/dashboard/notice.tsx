@@ -3,6 +3,14 @@ import type { ShownKey } from '../api';
 import type { Warning as KeyWarning } from '../../keys/warnings';
 import { Info, Warning } from './icons';
 
+/** What follows from the settings as they are meant: to know, and nothing to mend. */
+const NOTES: readonly KeyWarning['code'][] = ['ORIGIN_NEEDED'];
+
+/** Whether a warning is of something that may be wrong. */
+export function isGrave({ code }: Pick<KeyWarning, 'code'>): boolean {
+  return !NOTES.includes(code);
+}
+
 interface NoticeProps {
   readonly warn?: boolean;
   readonly children: ComponentChildren;
@@ -24,9 +32,9 @@ export function Warnings({ settings, at }: { readonly settings: ShownKey; readon
     <>
       {settings.warnings
         .filter((warning) => warning.at === at)
-        .map(({ code, message }) => (
-          <Notice key={code} warn>
-            <p>{message}</p>
+        .map((warning) => (
+          <Notice key={warning.message} warn={isGrave(warning)}>
+            <p>{warning.message}</p>
           </Notice>
         ))}
     </>

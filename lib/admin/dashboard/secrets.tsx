@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { SecretView } from '../../keys/key-manager';
 import { AddSecret } from './add-secret';
+import { EditSecret } from './edit-secret';
 import { Plus } from './icons';
 import { LISTS } from './list-words';
 import { Warnings } from './notice';
@@ -12,9 +13,14 @@ import type { StateWord } from './state';
 import { Time } from './time';
 
 /** The dialog that is open, and the secret that it is about. */
-type Open = { readonly dialog: 'add' } | { readonly dialog: 'rotate' | 'revoke'; readonly secret: SecretView };
+type Open = { readonly dialog: 'add' } | { readonly dialog: 'edit' | 'rotate' | 'revoke'; readonly secret: SecretView };
 
 const SOON_MS = 7 * 24 * 60 * 60 * 1000;
+const ACTIONS = [
+  { dialog: 'edit', label: 'Edit' },
+  { dialog: 'rotate', label: 'Rotate' },
+  { dialog: 'revoke', label: 'Revoke' },
+] as const;
 const COLUMNS = ['Label', 'Begins with', 'Created', 'Expires', 'State'];
 
 export function Secrets(props: PanelProps) {
@@ -39,6 +45,7 @@ export function Secrets(props: PanelProps) {
       <Warnings settings={settings} at="secrets" />
       {secrets.length === 0 ? <p class="empty">No secret yet.</p> : <Table secrets={secrets} onOpen={setOpen} />}
       {open?.dialog === 'add' && <AddSecret {...dialog} />}
+      {open?.dialog === 'edit' && <EditSecret {...dialog} secret={open.secret} />}
       {open?.dialog === 'rotate' && <RotateSecret {...dialog} secret={open.secret} />}
       {open?.dialog === 'revoke' && <RevokeSecret {...dialog} secret={open.secret} />}
     </section>
@@ -76,6 +83,8 @@ function Table({ secrets, onOpen }: TableProps) {
 
 function Row({ secret, onOpen }: { readonly secret: SecretView; readonly onOpen: TableProps['onOpen'] }) {
   const label = secret.label === '' ? 'no label' : secret.label;
+  // An expired secret stays dead, whatever its expiry is changed to.
+  const actions = ACTIONS.filter(({ dialog }) => dialog !== 'edit' || secret.state === 'active');
   return (
     <tr role="row">
       <th role="rowheader" scope="row">
@@ -95,22 +104,17 @@ function Row({ secret, onOpen }: { readonly secret: SecretView; readonly onOpen:
         <State of={stateOf(secret)} />
       </td>
       <td role="cell" class="actions">
-        <button
-          type="button"
-          class="quiet small"
-          aria-label={`Rotate the secret ${label}`}
-          onClick={() => onOpen({ dialog: 'rotate', secret })}
-        >
-          Rotate
-        </button>
-        <button
-          type="button"
-          class="quiet small"
-          aria-label={`Revoke the secret ${label}`}
-          onClick={() => onOpen({ dialog: 'revoke', secret })}
-        >
-          Revoke
-        </button>
+        {actions.map(({ dialog, label: action }) => (
+          <button
+            key={dialog}
+            type="button"
+            class="quiet small"
+            aria-label={`${action} the secret ${label}`}
+            onClick={() => onOpen({ dialog, secret })}
+          >
+            {action}
+          </button>
+        ))}
       </td>
     </tr>
   );

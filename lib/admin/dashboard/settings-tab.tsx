@@ -1,5 +1,6 @@
 import { DeleteKey } from './delete-key';
 import { General } from './general';
+import { ImportExport } from './import-export';
 import type { PanelProps } from './panel-props';
 import { Secrets } from './secrets';
 
@@ -8,6 +9,7 @@ export function SettingsTab(props: PanelProps) {
     <>
       <General {...props} />
       <Secrets {...props} />
+      <ImportExport {...props} />
       <DeleteKey {...props} />
     </>
   );

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { Meta, ShownKey } from '../api';
 import { CopyButton } from './copy';
+import { snippetFacts } from './snippet-facts';
 import { snippets } from './snippets';
 import { Tabs, panelProps } from './tabs';
 
@@ -12,7 +13,8 @@ interface SnippetTabsProps {
 
 export function SnippetTabs({ meta, settings, secret }: SnippetTabsProps) {
   const [selected, setSelected] = useState('curl');
-  const all = snippets({ httpUrl: meta.httpUrl, wsUrl: meta.wsUrl, apiKey: settings.apiKey, secret });
+  const facts = snippetFacts(settings, meta, secret, location.protocol === 'https:');
+  const all = snippets(facts);
   const { label, code } = all.find(({ id }) => id === selected) ?? all[0];
   return (
     <div class="snippets">
@@ -23,6 +25,17 @@ export function SnippetTabs({ meta, settings, secret }: SnippetTabsProps) {
         </pre>
         <CopyButton text={code} what={`the lines for ${label}`} label="Copy" />
       </div>
+      {facts.origin !== undefined && (
+        <p class="hint">
+          The Origin header stands in for a web page’s: a browser sends its own, and lets nobody set it.
+        </p>
+      )}
+      {meta.isUrlGuessed && (
+        <p class="hint">
+          The address is this dashboard’s host. Where the guard answers elsewhere, or under a path, set{' '}
+          <code>publicUrl</code> of <code>rpcGuardAdmin</code>.
+        </p>
+      )}
     </div>
   );
 }

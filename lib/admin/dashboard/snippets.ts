@@ -1,10 +1,4 @@
-interface SnippetFacts {
-  /** With `YOUR-API-KEY` where the key stands. */
-  readonly httpUrl: string;
-  readonly wsUrl: string;
-  readonly apiKey: string;
-  readonly secret: string | undefined;
-}
+import type { SnippetFacts } from './snippet-facts';
 
 interface Snippet {
   readonly id: string;
@@ -12,93 +6,129 @@ interface Snippet {
   readonly code: string;
 }
 
-const CALL = '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}';
 const ON_A_SERVER = 'on a server: a secret must not reach a browser';
+const USUAL = 'eth_blockNumber';
 
 /** Ready lines to use a key with, as in the README's "Clients". */
-export function snippets({ httpUrl, wsUrl, apiKey, secret }: SnippetFacts): [Snippet, ...Snippet[]] {
-  const url = httpUrl.replace('YOUR-API-KEY', apiKey);
-  const socketUrl = wsUrl.replace('YOUR-API-KEY', apiKey);
+export function snippets(facts: SnippetFacts): [Snippet, ...Snippet[]] {
   const lines = (code: readonly string[]) => code.join('\n');
   return [
-    { id: 'curl', label: 'curl', code: curl(url, secret) },
-    { id: 'ethers', label: 'ethers', code: lines(ethers(url, secret)) },
-    { id: 'viem', label: 'viem', code: lines(viem(url, secret)) },
-    { id: 'web3', label: 'web3.js', code: lines(web3(url, secret)) },
-    { id: 'wscat', label: 'wscat', code: wscat(socketUrl, secret) },
+    { id: 'curl', label: 'curl', code: lines(curl(facts)) },
+    { id: 'ethers', label: 'ethers', code: lines(ethers(facts)) },
+    { id: 'viem', label: 'viem', code: lines(viem(facts)) },
+    { id: 'web3', label: 'web3.js', code: lines(web3(facts)) },
+    { id: 'wscat', label: 'wscat', code: lines(wscat(facts)) },
   ];
 }
 
-function curl(url: string, secret: string | undefined): string {
-  return `curl ${secret ? `--user :${secret} \\\n  ` : ''}${url} \\\n  -d '${CALL}'`;
+function curl({ url, secret, origin, userAgent, method }: SnippetFacts): readonly string[] {
+  const options = [
+    ...(secret ? [`--user ${inShell(`:${secret}`)}`] : []),
+    ...(origin ? [`-H ${inShell(`Origin: ${origin}`)}`] : []),
+    ...(userAgent ? [`-A ${inShell(userAgent)}`] : []),
+  ];
+  return continued([...options, inShell(url), `-d ${inShell(bodyOf(method))}`], 'curl ');
 }
 
-function ethers(url: string, secret: string | undefined): readonly string[] {
-  if (!secret) {
-    return [
-      '// ethers 6',
-      "import { JsonRpcProvider } from 'ethers';",
-      '',
-      `const provider = new JsonRpcProvider('${url}', 1, { staticNetwork: true }); // 1: the chain’s id`,
-      'console.log(await provider.getBlockNumber());',
-    ];
-  }
+function wscat({ socketUrl, secret, origin, userAgent, method }: SnippetFacts): readonly string[] {
+  const options = [
+    ...(secret ? [`--auth ${inShell(`:${secret}`)}`] : []),
+    ...(origin ? [`--origin ${inShell(origin)}`] : []),
+    ...(userAgent ? [`-H ${inShell(`User-Agent: ${userAgent}`)}`] : []),
+  ];
+  return [...continued([inShell(socketUrl), ...options], 'npx wscat -c '), `> ${bodyOf(method)}`];
+}
+
+function ethers(facts: SnippetFacts): readonly string[] {
+  const { url, secret, origin, userAgent, method } = facts;
   const isInsecure = url.startsWith('http:');
+  const call = method === USUAL ? 'getBlockNumber()' : `send(${inCode(method)}, [])`;
+  const provider = (target: string) =>
+    `const provider = new JsonRpcProvider(${target}, 1, { staticNetwork: true }); // 1: the chain’s id`;
+  const end = `console.log(await provider.${call});`;
+  if (!needsHeaders(facts)) {
+    return ['// ethers 6', "import { JsonRpcProvider } from 'ethers';", '', provider(inCode(url)), end];
+  }
   return [
-    `// ethers 6, ${ON_A_SERVER}`,
+    heading('ethers 6', secret),
     "import { FetchRequest, JsonRpcProvider } from 'ethers';",
     '',
-    `const request = new FetchRequest('${url}');`,
-    `request.setCredentials('', '${secret}');`,
-    ...(isInsecure ? ['request.allowInsecureAuthentication = true; // http:// is for local tests'] : []),
-    'const provider = new JsonRpcProvider(request, 1, { staticNetwork: true }); // 1: the chain’s id',
-    'console.log(await provider.getBlockNumber());',
+    `const request = new FetchRequest(${inCode(url)});`,
+    ...(secret ? [`request.setCredentials('', ${inCode(secret)});`] : []),
+    ...(secret && isInsecure ? ['request.allowInsecureAuthentication = true; // http:// is for local tests'] : []),
+    ...(origin ? [`request.setHeader('Origin', ${inCode(origin)});`] : []),
+    ...(userAgent ? [`request.setHeader('User-Agent', ${inCode(userAgent)});`] : []),
+    provider('request'),
+    end,
   ];
 }
 
-function viem(url: string, secret: string | undefined): readonly string[] {
-  if (!secret) {
-    return [
-      '// viem 2',
-      "import { createPublicClient, http } from 'viem';",
-      '',
-      `const client = createPublicClient({ transport: http('${url}') });`,
-      'console.log(await client.getBlockNumber());',
-    ];
-  }
+function viem(facts: SnippetFacts): readonly string[] {
+  const { url, secret, method } = facts;
+  const call = method === USUAL ? 'getBlockNumber()' : `request({ method: ${inCode(method)}, params: [] })`;
+  const options = needsHeaders(facts) ? ', { fetchOptions: { headers } }' : '';
   return [
-    `// viem 2, ${ON_A_SERVER}`,
+    heading('viem 2', secret),
     "import { createPublicClient, http } from 'viem';",
     '',
-    `const headers = { Authorization: \`Basic \${btoa(':${secret}')}\` };`,
-    'const client = createPublicClient({',
-    `  transport: http('${url}', { fetchOptions: { headers } }),`,
-    '});',
-    'console.log(await client.getBlockNumber());',
+    ...headersOf(facts),
+    `const client = createPublicClient({ transport: http(${inCode(url)}${options}) });`,
+    `console.log(await client.${call});`,
   ];
 }
 
-function web3(url: string, secret: string | undefined): readonly string[] {
-  if (!secret) {
-    return [
-      '// web3.js 4',
-      "import { Web3 } from 'web3';",
-      '',
-      `const web3 = new Web3('${url}');`,
-      'console.log(await web3.eth.getBlockNumber());',
-    ];
+function web3(facts: SnippetFacts): readonly string[] {
+  const { url, secret, method } = facts;
+  const call =
+    method === USUAL ? 'eth.getBlockNumber()' : `requestManager.send({ method: ${inCode(method)}, params: [] })`;
+  const end = `console.log(await web3.${call});`;
+  if (!needsHeaders(facts)) {
+    return ['// web3.js 4', "import { Web3 } from 'web3';", '', `const web3 = new Web3(${inCode(url)});`, end];
   }
   return [
-    `// web3.js 4, ${ON_A_SERVER}`,
+    heading('web3.js 4', secret),
     "import { HttpProvider, Web3 } from 'web3';",
     '',
-    `const headers = { Authorization: \`Basic \${btoa(':${secret}')}\` };`,
-    `const web3 = new Web3(new HttpProvider('${url}', { providerOptions: { headers } }));`,
-    'console.log(await web3.eth.getBlockNumber());',
+    ...headersOf(facts),
+    `const web3 = new Web3(new HttpProvider(${inCode(url)}, { providerOptions: { headers } }));`,
+    end,
   ];
 }
 
-function wscat(url: string, secret: string | undefined): string {
-  const auth = secret ? ` \\\n  --auth ":${secret}"` : '';
-  return `npx wscat -c ${url}${auth}\n> ${CALL}`;
+function needsHeaders({ secret, origin, userAgent }: SnippetFacts): boolean {
+  return [secret, origin, userAgent].some((value) => value !== undefined);
+}
+
+function headersOf(facts: SnippetFacts): readonly string[] {
+  if (!needsHeaders(facts)) return [];
+  const { secret, origin, userAgent } = facts;
+  return [
+    'const headers = {',
+    ...(secret ? [`  Authorization: \`Basic \${btoa(${inCode(`:${secret}`)})}\`,`] : []),
+    ...(origin ? [`  Origin: ${inCode(origin)},`] : []),
+    ...(userAgent ? [`  'User-Agent': ${inCode(userAgent)},`] : []),
+    '};',
+  ];
+}
+
+function heading(client: string, secret: string | undefined): string {
+  return `// ${client}${secret ? `, ${ON_A_SERVER}` : ''}`;
+}
+
+function bodyOf(method: string): string {
+  return JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] });
+}
+
+/** A command of a shell over several lines. */
+function continued(parts: readonly string[], command: string): readonly string[] {
+  return parts.map((part, index) => `${index === 0 ? command : '  '}${part}${index < parts.length - 1 ? ' \\' : ''}`);
+}
+
+/** As an argument of a shell; without quotes where they are not needed. */
+function inShell(text: string): string {
+  return /^[\w:/.@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function inCode(text: string): string {
+  return `'${text.replace(/['\\]/g, '\\$&')}'`;
 }

@@ -47,12 +47,19 @@ const RAW_EXAMPLE = `[
 export function TestTab({ settings, meta }: PanelProps) {
   const [given, setGiven] = useState(EMPTY);
   const [mistake, setMistake] = useState<Mistake>();
-  const [verdict, setVerdict] = useState<TestResult>();
+  /** The last answer, with what it was asked of: once that is edited, it is no answer any more. */
+  const [tested, setTested] = useState<{ readonly given: Given; readonly verdict: TestResult }>();
+  const verdict = tested?.given === given ? tested.verdict : undefined;
 
   const testing = useAction(async (isSent: boolean) => {
-    setVerdict(undefined);
-    setVerdict(await api.testRequest(settings.apiKey, requestOf(given, isSent)));
+    setTested(undefined);
+    setTested({ given, verdict: await api.testRequest(settings.apiKey, requestOf(given, isSent)) });
   });
+
+  function onChange(changed: Given) {
+    testing.forget();
+    setGiven(changed);
+  }
 
   function run(isSent: boolean) {
     const wrong = mistakeIn(given);
@@ -78,7 +85,7 @@ export function TestTab({ settings, meta }: PanelProps) {
           mistake={mistake}
           meta={meta}
           isBusy={testing.isBusy}
-          onChange={setGiven}
+          onChange={onChange}
           onRun={run}
         />
       </section>

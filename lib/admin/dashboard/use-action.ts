@@ -8,6 +8,7 @@ interface ActionState {
 export interface Action<Given extends readonly unknown[]> extends ActionState {
   /** Whether it went well; `false` also when one is under way already. */
   run(...given: Given): Promise<boolean>;
+  /** Takes back what went wrong. */
   forget(): void;
 }
 
@@ -35,7 +36,7 @@ export function useAction<Given extends readonly unknown[]>(action: (...given: G
     ...state,
     run,
     forget() {
-      setState({ isBusy: false });
+      setState({ isBusy: isBusy.current });
     },
   };
 }

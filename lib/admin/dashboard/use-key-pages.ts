@@ -40,16 +40,21 @@ export function useKeyPages(): KeyPages {
   const asked = useRef(0);
 
   const loading = useAction(async (before: Loaded | undefined) => {
-    let ask: number;
-    let answer: Loaded;
-    // An answer to what is no longer asked is not shown: ask again.
-    do {
-      ask = asked.current;
-      answer = await load(before);
-      before = undefined;
-    } while (ask !== asked.current);
-    setLoaded(answer);
+    try {
+      setLoaded(await newest(before));
+    } catch (error) {
+      // Rows under an error would be taken for the answer; those that more were asked of stay.
+      if (before === undefined) setLoaded(undefined);
+      throw error;
+    }
   });
+
+  /** An answer to what is no longer asked is not shown: ask again. */
+  async function newest(before: Loaded | undefined): Promise<Loaded> {
+    const ask = asked.current;
+    const answer = await load(before);
+    return ask === asked.current ? answer : newest(undefined);
+  }
 
   useEffect(() => {
     asked.current++;

@@ -1,0 +1,61 @@
+import type { TargetedSubmitEvent } from 'preact';
+import { useState } from 'preact/hooks';
+import type { SecretView } from '../../keys/key-manager';
+import { api } from './api';
+import { Dialog } from './dialog';
+import { ExpiryField, expiresAt, expiryOf } from './expiry';
+import type { PanelProps } from './panel-props';
+import { Problem } from './problem';
+import { say } from './toast';
+import { useAction } from './use-action';
+
+interface EditSecretProps extends PanelProps {
+  readonly secret: SecretView;
+  readonly onClose: () => void;
+}
+
+export function EditSecret({ settings, setSettings, secret, onClose }: EditSecretProps) {
+  const before = expiryOf(secret.expiresAt);
+  const [label, setLabel] = useState(secret.label);
+  const [expiry, setExpiry] = useState(before);
+
+  const saving = useAction(async () => {
+    // The field shows minutes: an expiry that was not touched keeps its seconds.
+    const isKept = expiry.choice === before.choice && expiry.at === before.at;
+    const changes = { label: label.trim(), ...(!isKept && { expiresAt: expiresAt(expiry) ?? null }) };
+    setSettings((await api.updateSecret(settings.apiKey, secret.id, changes)).key);
+    onClose();
+    say('Secret saved');
+  });
+
+  function onSubmit(event: TargetedSubmitEvent<HTMLFormElement>) {
+    event.preventDefault();
+    void saving.run();
+  }
+
+  return (
+    <Dialog title={`Edit “${secret.label || secret.hint}”`} onClose={onClose}>
+      <form onSubmit={onSubmit}>
+        <label for="edit-label">Label</label>
+        <input
+          id="edit-label"
+          data-first
+          maxlength={100}
+          autocomplete="off"
+          value={label}
+          onInput={(event) => setLabel(event.currentTarget.value)}
+        />
+        <ExpiryField value={expiry} onChange={setExpiry} />
+        <Problem error={saving.error} />
+        <footer>
+          <button type="button" class="quiet" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" aria-busy={saving.isBusy}>
+            Save
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
