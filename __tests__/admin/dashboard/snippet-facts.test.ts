@@ -20,7 +20,7 @@ test.each(['https://*.example.com', 'example.com', 'http://localhost:*', 'ftp://
   'the origin of the lines to paste matches the entry %s',
   (entry) => {
     const { origin } = snippetFacts(key({ allowlists: { origins: [entry] } }), META, undefined, false);
-    expect(preview('origins', [entry], [origin!], {} as never).samples).toEqual([{ sample: origin, matchedBy: entry }]);
+    expect(preview('origins', [entry], [origin!]).samples).toEqual([{ sample: origin, matchedBy: entry }]);
   },
 );
 
