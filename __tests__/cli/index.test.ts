@@ -58,6 +58,26 @@ test('an error is one line in words or, with --json, one object of a code and a 
   expect(JSON.parse(usage.stderr)).toMatchObject({ error: { code: 'ERR_RPC_GUARD_USAGE' } });
 });
 
+test('no JSON, of a result or of an error, holds what could steer a terminal, and all of it says what it said', async () => {
+  const name = 'a\u009b2J\u202egnp\u2028\u{e0041}b';
+  const store = fileWith({ apiKey: KEY, name });
+  const runs = await Promise.all(
+    [
+      ['keys', 'list'],
+      ['keys', 'show', KEY],
+      ['keys', 'disable', KEY],
+      ['check', KEY, '-d', JSON.stringify({ jsonrpc: '2.0', id: 1, method: name })],
+      ['allow', 'remove', KEY, 'methods', name],
+      ['keys', name],
+    ].map((args) => cli([...args, '--json'], { store })),
+  );
+  for (const { stdout, stderr } of runs) {
+    expect(stdout + stderr).not.toMatch(/[^\P{C}\n]|\p{Zl}/u);
+    JSON.parse(stdout + stderr);
+  }
+  expect(JSON.parse(runs[1]!.stdout)).toMatchObject({ key: { name } });
+});
+
 test('a reader that goes away ends it quietly', async () => {
   const keys = Array.from({ length: 2000 }, (_, n) => ({ apiKey: `key-${String(n).padStart(6, '0')}` }));
   const child = startCli(['keys', 'list', '--json'], { store: fileWith(...keys) });

@@ -81,6 +81,22 @@ test('what is no store is refused with 2, and not repeated', async () => {
   }
 });
 
+test('a URL with a % that encodes nothing is refused with 2, named without its password', async () => {
+  const named = [
+    ['redis://user:topsecret%zz@host:6379/0', 'redis://host:6379/0'],
+    ['redis://topsecret%zz:x@host/0', 'redis://host/0'],
+    ['postgres://user:topsecret@host/%zz', 'postgres://host/%zz'],
+    ['postgres://user:topsecret%zz@/db', 'the store at postgres:'],
+    ['redis://user:12/topsecret%ff@host', 'the store at redis:'],
+  ];
+  const runs = await Promise.all(named.map(([store = '']) => cli(['keys', 'list', '--json'], { store })));
+  for (const [at, { code, stdout, stderr }] of runs.entries()) {
+    const message = `--store: ${named[at]![1]!} has a % that encodes nothing; write %25 for a % itself`;
+    const error = { code: 'ERR_RPC_GUARD_USAGE', message };
+    expect([code, stdout, JSON.parse(stderr)]).toEqual([2, '', { error }]);
+  }
+});
+
 test('a server that is not there, or stays silent, ends with 1 within seconds, and no password is told', async () => {
   const silent = await tcpBridge();
   const stores = ['redis', 'postgres'].flatMap((scheme) => [

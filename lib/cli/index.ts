@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { EXIT, failureOf } from './exit';
+import { jsonOf } from './output';
 import { makeProgram } from './program';
 
 /** What is still open is given this long after the work is done. */
@@ -28,7 +29,7 @@ function end(error: unknown): void {
   }
   const { code, exitCode, message } = failureOf(error);
   const isJson = process.argv.includes('--json');
-  process.stderr.write(isJson ? `${JSON.stringify({ error: { code, message } })}\n` : `rpc-guard: ${message}\n`);
+  process.stderr.write(isJson ? `${jsonOf({ error: { code, message } })}\n` : `rpc-guard: ${message}\n`);
   process.exitCode = exitCode;
 }
 

@@ -186,9 +186,22 @@ function serverOf<Name extends string>(named: string, ours: readonly Name[]): Se
   }
   const url = query.size > 0 ? `${base}?${query.toString()}` : base;
   const scheme = base.slice(0, base.indexOf(':'));
-  if (!URL.canParse(base)) return { url, name: `the store at ${scheme}:`, password: undefined, taken };
-  const { host, pathname, password } = new URL(base);
-  return { url, name: `${scheme}://${host}${pathname}`, password: decodeURIComponent(password), taken };
+  const parsed = URL.canParse(base) ? new URL(base) : undefined;
+  // With a bare / in it, a password stands in the path.
+  const isTold = parsed !== undefined && !parsed.pathname.includes('@');
+  const name = isTold ? `${scheme}://${parsed.host}${parsed.pathname}` : `the store at ${scheme}:`;
+  // Clients decode it, and throw without a word on what.
+  if (!isDecodable(base)) throw usage(`--store: ${name} has a % that encodes nothing; write %25 for a % itself`);
+  return { url, name, password: parsed && decodeURIComponent(parsed.password), taken };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A package that is installed beside rpc-guard or in the project that it is run in. */

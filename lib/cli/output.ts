@@ -25,7 +25,7 @@ export function openOutput(isJson: boolean): Output {
     isJson,
     terminal: terminalOf(process.stdout, process.env),
     result(json, lines) {
-      if (isJson) write(JSON.stringify(json, null, 2));
+      if (isJson) write(jsonOf(json, 2));
       else for (const line of lines()) write(line);
     },
     raw: write,
@@ -59,7 +59,17 @@ export function paint(text: string, colour: Colour | undefined, { hasColours }: 
 
 /** Escapes as JSON does what could move the cursor or turn the line around: names and headers may hold it. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) =>
-    character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
-  );
+  return text.replace(UNPRINTABLE, escaped);
+}
+
+/** JSON for a terminal as much as for a parser: `JSON.stringify` leaves U+009B, which begins an escape, as it is. */
+export function jsonOf(value: object, indent?: number): string {
+  // What it indents by, the newline, is the one such character outside of strings.
+  return JSON.stringify(value, null, indent).replace(UNPRINTABLE, (it) => (it === '\n' ? it : escaped(it)));
+}
+
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+function escaped(character: string): string {
+  return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
