@@ -315,9 +315,10 @@ describe('an upstream that fails', () => {
   test('is no matter for the next request', async () => {
     let count = 0;
     const app = await appBefore((res) => (++count % 2 === 1 ? res.destroy() : res.end('{"result":"alive"}')));
+    const writes = call('eth_sendRawTransaction', ['0x']); // what only reads would be sent once more
     for (let n = 0; n < 3; n++) {
-      expectRefusal(await send(app), 'UPSTREAM_UNAVAILABLE', { id: 1 });
-      expect((await send(app)).json.result).toBe('alive');
+      expectRefusal(await post(app.rpcUrl, writes), 'UPSTREAM_UNAVAILABLE', { id: 1 });
+      expect((await post(app.rpcUrl, writes)).json.result).toBe('alive');
     }
   });
 
@@ -850,6 +851,36 @@ describe('upstreamTimeoutMs', () => {
     const [hung, well] = await Promise.all([post(app.rpcUrl, call('eth_hang')), post(app.rpcUrl, call('eth_a'))]);
     expectRefusal(hung, 'UPSTREAM_TIMEOUT', { id: 1 });
     expect(well.json.result).toBe('well');
+  });
+});
+
+describe('upstreamTotalMs', () => {
+  function dripping(): Promise<GuardedApp> {
+    const options = { upstreamTimeoutMs: 5000, upstreamTotalMs: 150 };
+    return appBefore((res) => {
+      res.write('[');
+      const timer = setInterval(() => res.write(' '), 10);
+      res.on('close', () => {
+        clearInterval(timer);
+      });
+    }, options);
+  }
+
+  test('ends an answer that never ends, on both sides', async () => {
+    const app = await dripping();
+    const wire = await openWire(app.port);
+    wire.write(requestBytes({ target: TARGET, body: TEXT }));
+    await wire.closed;
+    expect(wire.received.toString()).toContain('200 OK');
+  });
+
+  test('ends one that is put together with refusals', async () => {
+    const app = await dripping();
+    const answer = await post(app.rpcUrl, [call('eth_a', [], 1), call('admin_x', [], 2)]);
+    expect(answer.json).toMatchObject([
+      { id: 1, error: { code: -32603 } },
+      { id: 2, error: { code: -32601 } },
+    ]);
   });
 });
 

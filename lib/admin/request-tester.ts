@@ -55,7 +55,7 @@ export function createRequestTester(
     const exchange = handOff.send(body, { 'accept-encoding': 'identity' }, 'request-tester');
     const answer = await exchange.answer;
     if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
-    const bytes = await readAnswer(answer, options.upstreamTimeoutMs, MAX_ANSWER_BYTES);
+    const bytes = await readAnswer(answer, options, MAX_ANSWER_BYTES);
     if (isRefusal(bytes)) return { status: 502, body: bytes.why ?? '' };
     return { status: answer.status, body: bytes.toString() };
   }

@@ -120,7 +120,7 @@ async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls)
   const held = guard.beforeHandOff(decided);
   const calls = held instanceof Promise ? await held : held;
   const { judged } = calls;
-  const { exposeReason, upstreamTimeoutMs } = guard.options;
+  const { exposeReason } = guard.options;
   const [first] = judged.calls;
   if (!judged.batch && first?.refusal !== undefined) {
     respondRefusal(call, first.refusal, exposeReason, first.call.id);
@@ -129,7 +129,7 @@ async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls)
   if (judged.allowed.length < judged.calls.length) return answerMixed(guard, call, calls);
 
   const answer = await askUpstream(guard, call, calls.admission, serialiseAll(judged), call.req.headers);
-  if (!isRefusal(answer)) return relayAnswer(answer, call.res, upstreamTimeoutMs);
+  if (!isRefusal(answer)) return relayAnswer(answer, call.res, guard.options);
   if (!judged.batch) {
     respondRefusal(call, answer, exposeReason, first?.call.id);
     return;
@@ -146,7 +146,7 @@ function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: Ad
 
   async function askWhole(calls: readonly RpcCall[]): Promise<Buffer | Refusal> {
     const answer = await askUpstream(guard, call, admission, serialiseBatch(calls), headers);
-    const body = isRefusal(answer) ? answer : await readAnswer(answer, guard.options.upstreamTimeoutMs, bytesLeft);
+    const body = isRefusal(answer) ? answer : await readAnswer(answer, guard.options, bytesLeft);
     if (!isRefusal(body)) bytesLeft -= body.length;
     return body;
   }

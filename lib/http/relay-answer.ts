@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { endWhenSilent } from '../upstream/read-answer';
-import type { UpstreamAnswer } from '../upstream/read-answer';
+import type { Patience, UpstreamAnswer } from '../upstream/read-answer';
 import { retryAfter } from './respond';
 
 /**
@@ -16,7 +16,11 @@ const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content
  * Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. Where it
  * has not come whole with its headers, the promise settles when the upstream is done with it.
  */
-export function relayAnswer(answer: UpstreamAnswer, res: ServerResponse, idleMs: number): Promise<void> | undefined {
+export function relayAnswer(
+  answer: UpstreamAnswer,
+  res: ServerResponse,
+  patience: Patience,
+): Promise<void> | undefined {
   const { status, headers, body } = answer;
   res.statusCode = status;
   for (const name of Object.keys(headers)) {
@@ -38,7 +42,7 @@ export function relayAnswer(answer: UpstreamAnswer, res: ServerResponse, idleMs:
   }
   return new Promise((resolve) => {
     // While the caller takes nothing, nothing is read: that is not the upstream's silence.
-    const heard = endWhenSilent(body, idleMs, () => res.writableNeedDrain);
+    const heard = endWhenSilent(body, patience, () => res.writableNeedDrain);
     body.on('data', heard);
     body.on('close', () => {
       if (!body.complete) res.destroy();

@@ -51,6 +51,8 @@ export interface RpcGuardOptions {
   readonly bodyTimeoutMs?: number;
   /** Milliseconds that the upstream may stay silent, before its answer and within it. Default 30 s. */
   readonly upstreamTimeoutMs?: number;
+  /** Milliseconds for all of an answer, however slowly it comes; 0 for no end. Default 10 minutes. */
+  readonly upstreamTotalMs?: number;
   /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
   readonly staleIfErrorMs?: number;
   /** `true` lets any origin call; `false` leaves CORS to the application; an object goes to the `cors` package. Default `true`. */
@@ -79,6 +81,7 @@ export interface ParsedOptions {
   readonly maxSocketsPerKey: number;
   readonly bodyTimeoutMs: number;
   readonly upstreamTimeoutMs: number;
+  readonly upstreamTotalMs: number;
   readonly staleIfErrorMs: number;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
@@ -172,6 +175,7 @@ const OPTIONS: Readonly<Record<keyof RpcGuardOptions, OptionRule>> = {
   },
   bodyTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 10000', default: 10_000 },
   upstreamTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 30000', default: 30_000 },
+  upstreamTotalMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 600000', default: 600_000 },
   staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
   cors: {
     accepts: (value) =>

@@ -8,14 +8,13 @@ import { hideUpstream } from './hide-upstream';
 import { createProxy } from './proxy-middleware';
 import type { CreateProxyMiddleware, Proxy } from './proxy-middleware';
 import { headProblem, readError } from './read-answer';
-import type { UpstreamAnswer } from './read-answer';
+import type { Patience, UpstreamAnswer } from './read-answer';
 import { createUpstreamHealth } from './upstream-health';
 import type { UpstreamHealth } from './upstream-health';
 import type { Upstream } from './upstream-url';
 
-export interface UpstreamClientOptions {
+export interface UpstreamClientOptions extends Patience {
   readonly upstream: Upstream;
-  readonly upstreamTimeoutMs: number;
   readonly createProxyMiddleware: CreateProxyMiddleware;
   readonly logger: Logger;
 }
@@ -48,13 +47,13 @@ const LONG_BODY = 16 * 1024;
 
 /** A client of one upstream, over kept-alive connections of its own. */
 export function createUpstreamClient(options: UpstreamClientOptions): UpstreamClient {
-  const { upstream, upstreamTimeoutMs, createProxyMiddleware, logger } = options;
+  const { upstream, createProxyMiddleware, logger } = options;
   const Agent = upstream.origin.startsWith('https:') ? HttpsAgent : HttpAgent;
   const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
   const wire: Wire = {
     proxy: createProxy(createProxyMiddleware, upstream.origin, agent),
     freshProxy: createProxy(createProxyMiddleware, upstream.origin, new Agent()),
-    timeoutMs: upstreamTimeoutMs,
+    patience: options,
     health: createUpstreamHealth(upstream.host, logger),
     hide: hideUpstream(upstream),
   };
@@ -76,7 +75,7 @@ interface Wire {
   readonly proxy: Proxy;
   /** Over a connection of its own for each request. */
   readonly freshProxy: Proxy;
-  readonly timeoutMs: number;
+  readonly patience: Patience;
   readonly health: UpstreamHealth;
   readonly hide: (json: string) => string;
 }
@@ -88,7 +87,7 @@ interface Content {
 }
 
 function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Exchange {
-  const { timeoutMs, health, hide } = wire;
+  const { patience, health } = wire;
   let resolve: (outcome: UpstreamAnswer | Refusal) => void = () => undefined;
   let isOver = false;
   let isAnswered = false;
@@ -98,7 +97,7 @@ function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Ex
   const timer = setTimeout(() => {
     settle(refuse('UPSTREAM_TIMEOUT'));
     end();
-  }, timeoutMs);
+  }, patience.upstreamTimeoutMs);
 
   function settle(outcome: UpstreamAnswer | Refusal): void {
     if (isOver) return;
@@ -113,21 +112,17 @@ function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Ex
   }
   function onAnswer(message: IncomingMessage): void {
     if (isOver) return;
-    const { statusCode: status = 0, headers } = message;
     const problem = headProblem(message);
-    isAnswered = problem === undefined || status === 429;
-    if (status === 429 || (problem === undefined && status >= 400)) {
-      health.answered();
-      void readError(message, timeoutMs, hide).then((error) => {
-        settle(status === 429 && isRefusal(error) ? rateLimited(message, error) : error);
-      });
-    } else if (problem === undefined) {
-      health.answered();
-      settle({ status, headers, body: message });
-    } else {
+    if (problem !== undefined) {
       message.destroy();
       onFailure(problem);
+      return;
     }
+    isAnswered = true;
+    health.answered();
+    const outcome = lookInto(message, wire);
+    if (outcome instanceof Promise) void outcome.then(settle);
+    else settle(outcome);
   }
   function abort(): void {
     settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
@@ -149,6 +144,17 @@ function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Ex
   }
   let end = attempt(wire.proxy);
   return { answer, abort };
+}
+
+/** What the caller gets: the stream of a good answer, an error once it has been read. */
+function lookInto(
+  message: IncomingMessage,
+  { patience, hide }: Wire,
+): UpstreamAnswer | Promise<UpstreamAnswer | Refusal> {
+  const { statusCode: status = 0, headers } = message;
+  if (status < 400) return { status, headers, body: message };
+  const read = readError(message, patience, hide);
+  return status === 429 ? read.then((error) => (isRefusal(error) ? rateLimited(message, error) : error)) : read;
 }
 
 /** A 429 whose body is not for the caller still tells clients to back off. */

@@ -12,8 +12,16 @@ export interface UpstreamAnswer {
   readonly body: IncomingMessage | Buffer;
 }
 
+/** How long the upstream may take. */
+export interface Patience {
+  /** Milliseconds without a byte. */
+  readonly upstreamTimeoutMs: number;
+  /** Milliseconds for all of an answer; 0 for no end. */
+  readonly upstreamTotalMs: number;
+}
+
 /** How long a caller may take nothing of its answer. */
-const CALLER_IDLE_MS = 120_000;
+export const CALLER_IDLE_MS = 30_000;
 const MAX_ERROR_BYTES = 1024 * 1024;
 
 type Decoder = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
@@ -33,17 +41,19 @@ export function headProblem({ statusCode = 0, headers }: IncomingMessage): strin
   if (statusCode >= 300 && statusCode <= 399) return `status ${statusCode}: it redirects`;
   if ([401, 403, 407].includes(statusCode)) return `status ${statusCode}: it refuses the credentials of the guard`;
   if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
+  // A 429 keeps its status whatever its body is, so that clients back off.
+  if (statusCode === 429) return undefined;
   return /^\s*text\/html/i.test(headers['content-type'] ?? '') ? 'HTML in place of JSON-RPC' : undefined;
 }
 
 /** An error of the upstream for the caller, with the upstream's own path and credentials taken out by `hide`. */
 export async function readError(
   answer: IncomingMessage,
-  idleMs: number,
+  patience: Patience,
   hide: (json: string) => string,
 ): Promise<UpstreamAnswer | Refusal> {
   const { statusCode: status = 502, headers } = answer;
-  const bytes = await readAnswer({ status, headers, body: answer }, idleMs, MAX_ERROR_BYTES);
+  const bytes = await readAnswer({ status, headers, body: answer }, patience, MAX_ERROR_BYTES);
   if (isRefusal(bytes)) return bytes;
   const text = bytes.toString();
   try {
@@ -58,10 +68,10 @@ export async function readError(
 /** The whole of the upstream's answer, decoded, or a refusal where it is cut off or more than `maxBytes`. */
 export async function readAnswer(
   { headers, body }: UpstreamAnswer,
-  idleMs: number,
+  patience: Patience,
   maxBytes: number,
 ): Promise<Buffer | Refusal> {
-  const bytes = Buffer.isBuffer(body) ? body : await readStream(body, idleMs, maxBytes);
+  const bytes = Buffer.isBuffer(body) ? body : await readStream(body, patience, maxBytes);
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? '';
   if (isRefusal(bytes) || encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes;
   const decode = DECODERS.get(encoding);
@@ -74,8 +84,8 @@ export async function readAnswer(
   }
 }
 
-async function readStream(answer: IncomingMessage, idleMs: number, maxBytes: number): Promise<Buffer | Refusal> {
-  const heard = endWhenSilent(answer, idleMs, () => false);
+async function readStream(answer: IncomingMessage, patience: Patience, maxBytes: number): Promise<Buffer | Refusal> {
+  const heard = endWhenSilent(answer, patience, () => false);
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -91,16 +101,22 @@ async function readStream(answer: IncomingMessage, idleMs: number, maxBytes: num
   }
 }
 
-/** Ends an answer that stays silent, and one that its caller has stopped taking. Call the function it returns on each sign of life. */
-export function endWhenSilent(answer: IncomingMessage, idleMs: number, isHeldUp: () => boolean): () => void {
+/**
+ * Ends an answer that stays silent, one that never ends, and one that its caller has stopped taking. Call the function
+ * it returns on each sign of life.
+ */
+export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHeldUp: () => boolean): () => void {
+  const { upstreamTimeoutMs, upstreamTotalMs } = patience;
   let heardAt = performance.now();
   const timer = setTimeout(() => {
     if (isHeldUp() && performance.now() - heardAt < CALLER_IDLE_MS) timer.refresh();
     else answer.destroy();
-  }, idleMs);
+  }, upstreamTimeoutMs);
+  const end = upstreamTotalMs === 0 ? undefined : setTimeout(() => answer.destroy(), upstreamTotalMs);
   answer.on('error', () => undefined);
   answer.on('close', () => {
     clearTimeout(timer);
+    clearTimeout(end);
   });
   return () => {
     heardAt = performance.now();
