@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import type { KeyView } from '../../lib';
 import { cli, cliJson, newFile } from '../support/cli';
+import { KEY } from '../support/pieces';
 
-const KEY = '0123456789abcdef0123456789abcdef';
 const ADDRESS = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 
 function fileWith(allowlists: object): string {

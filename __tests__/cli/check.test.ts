@@ -4,8 +4,8 @@ import { hashSecret } from '../../lib';
 import type { DryRun } from '../../lib/explain/dry-run';
 import { cli, newFile, temporary } from '../support/cli';
 import type { CliOptions } from '../support/cli';
+import { KEY } from '../support/pieces';
 
-const KEY = '0123456789abcdef0123456789abcdef';
 const SECRET = 'rgs_a-secret';
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[]}';
 const ADMIN = '{"jsonrpc":"2.0","id":2,"method":"admin_peers","params":[]}';

@@ -7,8 +7,7 @@ import { cli, cliJson, newFile, startCli } from '../support/cli';
 import { endAfterTest } from '../support/cleanup';
 import { basic, call, guardedApp, post } from '../support/guarded-app';
 import { until } from '../support/until';
-
-const KEY = '0123456789abcdef0123456789abcdef';
+import { KEY } from '../support/pieces';
 
 function fileWith(...keys: readonly object[]): string {
   const file = newFile();

@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { KeyPage, KeyView } from '../../lib';
 import { hashSecret } from '../../lib';
 import { cli, cliJson, newFile } from '../support/cli';
+import { KEY } from '../support/pieces';
 
 interface Shown {
   readonly key: KeyView;
@@ -9,8 +10,6 @@ interface Shown {
   readonly secretId?: string;
   readonly warnings: readonly { readonly code: string }[];
 }
-
-const KEY = '0123456789abcdef0123456789abcdef';
 
 /** A file with these keys. */
 function fileWith(...keys: readonly object[]): string {

@@ -8,8 +8,8 @@ import { CLI, cli, cliJson, newFile, temporary } from '../support/cli';
 import { describePostgres, postgresServer } from '../support/postgres-server';
 import { describeRedis, redisServer } from '../support/redis-server';
 import { tcpBridge } from '../support/tcp-bridge';
+import { KEY } from '../support/pieces';
 
-const KEY = '0123456789abcdef0123456789abcdef';
 const ROOT = join(__dirname, '../..');
 const OFF = { code: 1, stdout: '' };
 

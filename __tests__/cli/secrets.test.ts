@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { KeyView, MadeSecret } from '../../lib';
 import { hashSecret } from '../../lib';
 import { cli, cliJson, newFile } from '../support/cli';
+import { KEY } from '../support/pieces';
 
-const KEY = '0123456789abcdef0123456789abcdef';
 const HOUR_MS = 3_600_000;
 
 /** A file with one key, of one secret. */

@@ -6,11 +6,12 @@ import express4 from 'express-4';
 import { MemoryStore, rpcGuard } from '../../lib';
 import type { KeySettingsInput, RpcGuard, RpcGuardOptions, SettingsStore } from '../../lib';
 import { endAfterTest } from './cleanup';
+import { KEY, basicHeader } from './pieces';
 import { proxyUnderTest } from './proxy-under-test';
 import { recordingUpstream } from './upstream';
 import type { RecordingUpstream } from './upstream';
 
-export const KEY = '0123456789abcdef0123456789abcdef';
+export { KEY };
 
 export interface GuardedApp {
   readonly upstream: RecordingUpstream;
@@ -91,5 +92,5 @@ export function call(method: string, params: readonly unknown[] = [], id: unknow
 
 /** The `Authorization` header of a secret, as `curl --user :SECRET` sends it. */
 export function basic(secret: string, user = ''): Record<string, string> {
-  return { Authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` };
+  return { Authorization: basicHeader(secret, user) };
 }
