@@ -411,3 +411,60 @@ test('one entry of several is enough', () => {
     expect(matches(entries, origin)).toBe(false);
   }
 });
+
+describe('a star within the first label', () => {
+  const entry = 'https://my-app-*.vercel.app';
+
+  test.each(['https://my-app-git-main.vercel.app', 'https://my-app-1.vercel.app', 'HTTPS://MY-APP-x.VERCEL.app:443'])(
+    'stands for one or more of its characters: %s',
+    (origin) => {
+      expect(matches(entry, origin)).toBe(true);
+    },
+  );
+
+  test.each([
+    'https://my-app-.vercel.app',
+    'https://my-app-a.b.vercel.app',
+    'https://b.my-app-a.vercel.app',
+    'https://my-app-a.vercel.app.evil.io',
+    'https://evil.io/my-app-a.vercel.app',
+    'https://my-app-avercel.app',
+    'https://my-app.vercel.app',
+    'http://my-app-a.vercel.app',
+    'https://my-app-a.vercel.app:8443',
+  ])('and for nothing else: %s', (origin) => {
+    expect(matches(entry, origin)).toBe(false);
+  });
+
+  test('may stand anywhere in it, beside a port, without a scheme', () => {
+    expect(matches('*-preview.example.com:*', 'http://a-preview.example.com:3000')).toBe(true);
+    expect(matches('*-preview.example.com', 'https://-preview.example.com')).toBe(false);
+    expect(matches('aba*aba.example.com', 'https://ababa.example.com')).toBe(false);
+    expect(matches('aba*aba.example.com', 'https://abaxaba.example.com')).toBe(true);
+  });
+
+  test.each([
+    '*',
+    'https://*',
+    'https://my-*',
+    '*example.com',
+    '*.*.example.com',
+    'a*b*.example.com',
+    'a.b*.example.com',
+    'a*.*.com',
+  ])('is refused with its reason anywhere else: %s', (wrong) => {
+    expect(origins.problem(wrong)).toContain('a * in the wrong place');
+  });
+});
+
+describe('app://. of Electron', () => {
+  test('is an origin, as entry and as header', () => {
+    expect(matches('app://.', 'app://.')).toBe(true);
+    expect(matches('app://', 'app://.')).toBe(true);
+    expect(matches('https://app.example', 'app://.')).toBe(false);
+  });
+
+  test.each(['app://', 'app://..', 'app://./', 'app://.:80', 'https://.', '.', 'app://x'])('not %s', (origin) => {
+    expect(matches('app://.', origin)).toBe(false);
+  });
+});

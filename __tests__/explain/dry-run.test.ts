@@ -437,7 +437,7 @@ describe('body', () => {
     ['7', 'Invalid Request', 'a call is an object'],
     ['null', 'Invalid Request', 'a call is an object'],
     ['{}', 'Invalid Request', 'jsonrpc is "2.0"'],
-    ['{"jsonrpc":"2.0","id":1.5,"method":"eth_call"}', 'Invalid Request', 'id is a short string, an integer or null'],
+    ['{"jsonrpc":"2.0","id":true,"method":"eth_call"}', 'Invalid Request', 'id is a short string, a number or null'],
     ['{"jsonrpc":"2.0","method":"a b"}', 'Invalid Request', 'method is up to 128 printable ASCII characters'],
     ['{"jsonrpc":"2.0","method":"eth_call","params":{}}', 'Invalid params', 'params is an array'],
   ])('that is no call is refused with its words: %s', async (text, message, why) => {

@@ -715,7 +715,6 @@ describe('a call', () => {
       [{ ...CALL, id: [] }, null],
       [{ ...CALL, id: [1] }, null],
       [{ ...CALL, id: true }, null],
-      [{ ...CALL, id: 1.5 }, null],
       [{ ...CALL, id: 'x'.repeat(1025) }, null],
       [{ ...CALL, id: 'é'.repeat(513) }, null],
       [{ jsonrpc: '2.0', id: 1, result: 'eth_a' }, 1],

@@ -160,6 +160,15 @@ describe('a call', () => {
       '1700000000000000001',
       '-1700000000000000001',
       '123456789012345678901234567890',
+      '1.5',
+      '1.0',
+      '0.5',
+      '-0',
+      '0.0',
+      '1e3',
+      '1E2',
+      '1e-1',
+      '0.8444218515250481',
       'null',
       '""',
       '"7"',
@@ -171,7 +180,7 @@ describe('a call', () => {
       expect(serialiseCall(call)).toContain(`"id":${id},`);
     });
 
-    test.each(['1.5', '1.0', '1e3', '-0', '0.0', 'true', 'false', '[]', '[1]', '{}', '{"a":1}', '1E2', '1e-1'])(
+    test.each(['true', 'false', '[]', '[1]', '{}', '{"a":1}', `1.${'0'.repeat(1024)}`])(
       '%s is refused, and not given back',
       (id) => {
         expect(only(withMember('id', id))).toMatchObject({ id: undefined, invalid: 'request' });

@@ -1,4 +1,4 @@
-import { methods } from '../../lib/allowlists/methods';
+import { compileBlockedMethods } from '../../lib/policy/blocked-methods';
 import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { CompiledAllowlists } from '../../lib/settings/compile';
@@ -8,7 +8,7 @@ import type { Refusal } from '../../lib/policy/refusals';
 import { addressTable } from '../../lib/allowlists/address-table';
 import { KEY, rpcCall } from '../support/pieces';
 
-const isBlocked = methods.compile(DEFAULT_BLOCKED_METHODS);
+const isBlocked = compileBlockedMethods(DEFAULT_BLOCKED_METHODS);
 const blocksNothing = () => false;
 
 function lists(...entries: readonly string[]): CompiledAllowlists {
@@ -53,6 +53,20 @@ const blocked = [
   'ethstats_x',
   'admin_',
   'admin_subscribe',
+  'Admin_addPeer',
+  'ADMIN_PEERS',
+  'debug_setHead',
+  'debug_sethead',
+  'debug_startCPUProfile',
+  'debug_standardTraceBlockToFile',
+  'perm_addNodesToAllowlist',
+  'ibft_proposeValidatorVote',
+  'qbft_proposeValidatorVote',
+  'parity_setMode',
+  'plugins_reloadPluginConfig',
+  'anvil_setBalance',
+  'hardhat_impersonateAccount',
+  'evm_revert',
 ];
 
 test.each(blocked)('%s is blocked for every key, and said not to exist', (method) => {
@@ -64,12 +78,17 @@ test.each(blocked)('%s is blocked for every key, and said not to exist', (method
   }
 });
 
-test.each(['admin', 'xadmin_peers', 'eth_admin_peers', 'adminx_peers', 'debug_traceCall'])(
-  '%s is not blocked',
-  (method) => {
-    expect(gateMethod(PASSES_ALL, method, isBlocked)).toBeUndefined();
-  },
-);
+test.each([
+  'admin',
+  'xadmin_peers',
+  'eth_admin_peers',
+  'adminx_peers',
+  'debug_traceCall',
+  'ibft_getSignerMetrics',
+  'debug_storageRangeAt',
+])('%s is not blocked', (method) => {
+  expect(gateMethod(PASSES_ALL, method, isBlocked)).toBeUndefined();
+});
 
 test('an operator may block nothing', () => {
   expect(gateMethod(PASSES_ALL, 'admin_peers', blocksNothing)).toBeUndefined();

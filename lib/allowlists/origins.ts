@@ -11,9 +11,11 @@ interface Origin {
 const ORIGIN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?$/;
 const SCHEME_ALONE = /^([a-z][a-z0-9+.-]*):\/\/$/;
 const ENTRY =
-  /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
+  /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.|[a-z0-9_-]*\*[a-z0-9_-]*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
 const ASCII = /^[\x21-\x7e]*$/;
 const NULL = 'null';
+/** What Electron calls its own pages. */
+const APP = 'app://.';
 const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
   ['http', '80'],
   ['ws', '80'],
@@ -23,7 +25,8 @@ const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * An entry is `[scheme://]host[:port]`, `scheme://` alone, or `null`. `host` may begin with `*.` for one or more labels.
+ * An entry is `[scheme://]host[:port]`, `scheme://` alone, `app://.`, or `null`. `host` may begin with `*.` for one or
+ * more labels, or hold one `*` in its first label (`my-app-*.vercel.app`) for one or more characters of that label.
  * No header matches nothing, nor does one that is not an origin. Matching compares strings, in time linear in the header.
  */
 export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
@@ -32,7 +35,7 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
   one: 'origin',
   many: 'origins',
   field: 'Origin',
-  help: 'The Origin header has to match one of these. “*.” stands for one or more subdomains.',
+  help: 'The Origin header has to match one of these. “*.” stands for one or more subdomains, “my-app-*.” for previews.',
   first:
     'From then on requests without an Origin header are refused. Browsers send one; servers, mobile apps and ' +
     'command lines do not.',
@@ -45,7 +48,8 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
 
   problem(entry) {
     if (entry === NULL || parseEntry(entry) !== undefined) return undefined;
-    return 'is not an origin; write "https://app.example.com", "https://*.example.com:8443", "localhost:*", "https://" or "null"';
+    const what = entry.includes('*') ? 'has a * in the wrong place' : 'is not an origin';
+    return `${what}; write "https://app.example.com", "https://*.example.com:8443", "https://my-app-*.vercel.app", "localhost:*", "https://" or "null"`;
   },
 
   compile(entries) {
@@ -68,6 +72,7 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
 function parseOrigin(written: string): Origin | undefined {
   if (!ASCII.test(written)) return undefined; // before lower case: that of the Kelvin sign is k
   const origin = written.toLowerCase();
+  if (origin === APP) return { scheme: 'app', host: '.', port: '' };
   const scheme = SCHEME_ALONE.exec(origin)?.[1];
   if (scheme !== undefined) return DEFAULT_PORTS.has(scheme) ? undefined : { scheme, host: '', port: '' };
   const [, before = '', host, port = DEFAULT_PORTS.get(before) ?? ''] = ORIGIN.exec(origin) ?? [];
@@ -76,6 +81,7 @@ function parseOrigin(written: string): Origin | undefined {
 
 function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
   const written = entry.toLowerCase();
+  if (written === APP) return ({ scheme, host }) => scheme === 'app' && host === '.';
   const alone = SCHEME_ALONE.exec(written);
   if (alone !== null) return ({ scheme }) => scheme === alone[1];
 
@@ -85,14 +91,29 @@ function parseEntry(entry: string): ((origin: Origin) => boolean) | undefined {
   const whole = parseOrigin(prefix + host + (suffix === ':*' ? '' : suffix));
   if (host === '' || whole?.host !== host || (wildcard !== '' && host.startsWith('['))) return undefined;
 
-  const parent = `.${host}`;
-  const isHost = wildcard === '' ? (it: string) => it === host : (it: string) => it.endsWith(parent);
+  // `*example.com` is meant for subdomains, and would match evilexample.com.
+  if (wildcard !== '' && wildcard !== '*.' && !host.includes('.')) return undefined;
+  const isHost = hostMatcher(wildcard ?? '', host);
   const isScheme = (scheme: string) => whole.scheme === '' || scheme === whole.scheme;
   const isPort = ({ scheme, port }: Origin) => {
     if (suffix === ':*') return true;
     return port === (suffix === '' ? (DEFAULT_PORTS.get(scheme) ?? '') : whole.port);
   };
   return (origin) => isScheme(origin.scheme) && isHost(origin.host) && isPort(origin);
+}
+
+/** `*.` stands for one or more labels, a `*` within the first label for one or more of its characters. */
+function hostMatcher(wildcard: string, host: string): (host: string) => boolean {
+  if (wildcard === '') return (it) => it === host;
+  if (wildcard === '*.') return (it) => it.endsWith(`.${host}`);
+  const star = wildcard.indexOf('*');
+  const head = wildcard.slice(0, star);
+  const tail = wildcard.slice(star + 1) + host;
+  return (it) =>
+    it.length > head.length + tail.length &&
+    it.startsWith(head) &&
+    it.endsWith(tail) &&
+    !it.slice(head.length, it.length - tail.length).includes('.');
 }
 
 /** `''` for what is no domain. Newer versions of Node let punycode pass that cannot be decoded. */

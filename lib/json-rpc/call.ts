@@ -1,5 +1,14 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { ANY_JSON, hasFoldedTwin, isJsonArray, isJsonObject, parseJson, quote, stringifyJson } from './strict-json';
+import {
+  ANY_JSON,
+  ExactNumber,
+  hasFoldedTwin,
+  isJsonArray,
+  isJsonObject,
+  parseJson,
+  quote,
+  stringifyJson,
+} from './strict-json';
 import type { JsonValue } from './strict-json';
 
 /** One JSON-RPC 2.0 call, as it was read and as it will be sent. */
@@ -27,7 +36,6 @@ const MAX_VALUES = 20_000;
 const MAX_VALUES_PER_CALL = 20;
 const MAX_ID_BYTES = 1024;
 const METHOD = /^[\x21-\x7e]{1,128}$/;
-const INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 const MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
 
 /**
@@ -92,7 +100,7 @@ function readCall(value: JsonValue): RpcCall | InvalidCall {
   if (!isJsonObject(value)) return { id: undefined, invalid: 'request', why: 'a call is an object' };
   const { jsonrpc, method, params } = value;
   const id = readId(value['id']);
-  if (id === false) return { id: undefined, invalid: 'request', why: 'id is a short string, an integer or null' };
+  if (id === false) return { id: undefined, invalid: 'request', why: 'id is a short string, a number or null' };
   if (jsonrpc !== '2.0') return { id, invalid: 'request', why: 'jsonrpc is "2.0"' };
   if (typeof method !== 'string' || !METHOD.test(method)) {
     return { id, invalid: 'request', why: 'method is up to 128 printable ASCII characters' };
@@ -107,6 +115,8 @@ function readCall(value: JsonValue): RpcCall | InvalidCall {
 function readId(id: JsonValue | undefined): string | undefined | false {
   if (id === undefined) return undefined;
   const text = stringifyJson(id);
-  if (id === null || INTEGER.test(text)) return text;
+  if (id === null) return text;
+  // Any number, fractions too: some clients number their calls by `Math.random()` or `performance.now()`.
+  if (typeof id === 'number' || id instanceof ExactNumber) return text.length <= MAX_ID_BYTES && text;
   return typeof id === 'string' && Buffer.byteLength(id) <= MAX_ID_BYTES && text;
 }

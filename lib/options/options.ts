@@ -5,6 +5,7 @@ import { methods } from '../allowlists/methods';
 import { RpcGuardError } from '../errors';
 import { quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
+import { compileBlockedMethods } from '../policy/blocked-methods';
 import type { Reason } from '../policy/refusals';
 import { parseKeyPath } from '../request/key-path';
 import type { KeyPath } from '../request/key-path';
@@ -100,6 +101,34 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'db_*',
   'shh_*',
   'ethstats_*',
+  // What changes, profiles or writes files on the node.
+  'debug_set*',
+  'debug_start*',
+  'debug_stop*',
+  'debug_write*',
+  'debug_standardTrace*',
+  'debug_cpuProfile',
+  'debug_goTrace',
+  'debug_blockProfile',
+  'debug_mutexProfile',
+  'debug_freeOSMemory',
+  'debug_backtraceAt',
+  'debug_verbosity',
+  'debug_vmodule',
+  'debug_chaindb*',
+  'debug_db*',
+  // Permissions and validators of private networks, settings and plugins of a node.
+  'perm_*',
+  'ibft_propose*',
+  'ibft_discard*',
+  'qbft_propose*',
+  'qbft_discard*',
+  'parity_set*',
+  'plugins_*',
+  // Development nodes: balances, time and identities at will.
+  'anvil_*',
+  'hardhat_*',
+  'evm_*',
 ];
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -229,7 +258,7 @@ export function parseOptions(options: RpcGuardOptions, whose = 'rpcGuard'): Pars
     upstream: parseUpstream(checked.upstream)!,
     path: parseKeyPath(checked.path)!,
     wsPath: parseWsPath(checked.wsPath)!,
-    isBlocked: methods.compile(checked.blockedMethods),
+    isBlocked: compileBlockedMethods(checked.blockedMethods),
     addressTable: addressTable(checked.addressParams),
   };
 }

@@ -5,6 +5,12 @@ import type { Refusal } from './refusals';
 import { passed, refused } from './trace';
 import type { Tracer } from './trace';
 
+/** Compared without regard to case: an upstream that folds names would run `Admin_addPeer`. */
+export function compileBlockedMethods(entries: readonly string[]): (method: string) => boolean {
+  const matches = methods.compile(entries.map((entry) => entry.toLowerCase()));
+  return (method) => matches(method.toLowerCase());
+}
+
 /** Step 3, before the key's own list: what the operator blocks for all keys. No secret lifts it. */
 export function checkBlockedMethods(
   _lists: unknown,
@@ -21,5 +27,5 @@ export function checkBlockedMethods(
 }
 
 function decidingEntry(entries: readonly string[], method: string): string | null {
-  return entries.find((entry) => methods.compile([entry])(method)) ?? null;
+  return entries.find((entry) => compileBlockedMethods([entry])(method)) ?? null;
 }
