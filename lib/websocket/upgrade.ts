@@ -44,11 +44,11 @@ export class WebSocketGuard {
       clientTracking: false,
       ...SOCKET_OPTIONS,
       maxPayload: maxBodyBytes,
+      handleProtocols: () => false,
     });
     this.handshakes.on('wsClientError', (error, socket, req) => {
       const facts = requestFacts(req, wsPath);
-      if (facts !== undefined)
-        this.refuseOver({ socket, req, facts }, refuse('INVALID_REQUEST', { why: error.message }));
+      if (facts !== undefined) this.refuseOver({ socket, req, facts }, refuseHandshake(req, error));
     });
   }
 
@@ -98,6 +98,15 @@ export class WebSocketGuard {
     const hasRoom = this.sessions.countOf(apiKey) < this.parts.options.maxSocketsPerKey;
     return hasRoom ? undefined : refuse('TOO_MANY_SOCKETS');
   }
+}
+
+/** A client that speaks another version learns which one is spoken here (RFC 6455, section 4.2.2). */
+function refuseHandshake({ headers }: IncomingMessage, { message }: Error): Refusal {
+  const isOtherVersion = headers['sec-websocket-version'] !== '13';
+  return refuse('INVALID_REQUEST', {
+    why: message,
+    ...(isOtherVersion && { headers: { 'Sec-WebSocket-Version': '13' } }),
+  });
 }
 
 /** Leaves a foreign path to the other listeners; the last of them all, if it is a guard too, does not let it hang. */
