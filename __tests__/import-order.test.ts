@@ -29,6 +29,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'with-store',
       'open-store',
       'prompt',
+      'read-input',
       'exit',
       'table',
       'output',

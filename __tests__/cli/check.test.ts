@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hashSecret } from '../../lib';
@@ -91,6 +92,52 @@ describe('the request', () => {
       const [args, message] = wrong[at]!;
       expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringContaining(message)]);
       expect(stderr.trim()).not.toContain('\n');
+    }
+  });
+});
+
+describe('a file that -d names', () => {
+  const MAX_BYTES = 2 * 1024 * 1024;
+  const sized = (bytes: number) => {
+    const file = join(temporary(), 'body');
+    writeFileSync(file, CALL.padEnd(bytes));
+    return file;
+  };
+
+  test('is a regular one: a pipe would be waited for, and a device never ends', async () => {
+    const pipe = join(temporary(), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const files = [pipe, '/dev/zero', temporary()];
+    const runs = await Promise.all(
+      files.flatMap((file) => [
+        cli(['check', KEY, '-d', `@${file}`], { store: guarded() }),
+        cli(['check'], { store: guarded(), input: `curl https://a/v3/${KEY} --data-binary @${file}` }),
+      ]),
+    );
+    for (const { code, stdout, stderr } of runs) {
+      expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining('is no regular file')]);
+    }
+  });
+
+  test('holds as much as a body may, all of them of a line together', async () => {
+    const [most, more] = [sized(MAX_BYTES), sized(MAX_BYTES + 1)];
+    expect(await check([KEY, ...FROM_APP, '-d', `@${most}`])).toMatchObject({ code: 0, forwarded: CALL });
+    const refused: [string[], string | undefined][] = [
+      [['check', KEY, '-d', `@${more}`], undefined],
+      [['check', '--curl', `curl https://a/v3/${KEY} -d @${most} -d @${most}`], undefined],
+      [['check', KEY, '-d', '-'], ' '.repeat(MAX_BYTES + 1)],
+      [['check'], ' '.repeat(MAX_BYTES + 1)],
+      [['check', KEY, '-d', CALL, '--secret-stdin'], 'x'.repeat(MAX_BYTES)],
+    ];
+    const runs = await Promise.all(
+      refused.map(([args, input = '']) => cli([...args, '--json'], { store: guarded(), input })),
+    );
+    for (const { code, stdout, stderr } of runs) {
+      const error = {
+        code: 'ERR_RPC_GUARD_USAGE',
+        message: expect.stringMatching(/holds more than \d+ bytes/) as string,
+      };
+      expect([code, stdout, JSON.parse(stderr)]).toEqual([2, '', { error }]);
     }
   });
 });

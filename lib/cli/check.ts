@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { dryRun } from '../explain/dry-run';
 import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../explain/dry-run';
@@ -16,6 +14,7 @@ import { paint, printable } from './output';
 import { indent, table } from './table';
 import type { Terminal } from './output';
 import type { Cell } from './table';
+import { readInputFile, readStdin } from './read-input';
 import { withStore, readable } from './with-store';
 import type { Context } from './with-store';
 import { splitWords } from './shell-words';
@@ -70,7 +69,7 @@ export function addCheck(program: Command): void {
 
 async function runCheck({ store, output }: Context, key: string | undefined, options: CheckOptions): Promise<void> {
   const rules = rulesOf(store, options);
-  const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options);
+  const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options, rules);
   for (const note of notes) output.note(note);
 
   const { apiKey } = request;
@@ -99,6 +98,7 @@ interface Checked {
 async function fromParts(
   apiKey: string,
   { header = [], data, curl, secret, secretStdin }: CheckOptions,
+  { maxBodyBytes }: DryRunOptions,
 ): Promise<Checked> {
   if (curl !== undefined) throw usage('a key and --curl cannot be together: the key stands in the URL');
   if (data === undefined)
@@ -107,7 +107,9 @@ async function fromParts(
   const headers = header.map(headerOf);
   const sent = await secretToSend(secret, secretStdin);
   if (sent !== undefined) headers.push(['Authorization', basic('', sent)]);
-  const body = data === '-' ? await buffer(process.stdin) : data.startsWith('@') ? readData(data.slice(1)) : data;
+  const file = data.startsWith('@') ? data.slice(1) : undefined;
+  const body =
+    data === '-' ? await readStdin(maxBodyBytes) : file === undefined ? data : readInputFile(file, maxBodyBytes);
   return { request: { apiKey, headers, body }, notes: [] };
 }
 
@@ -119,13 +121,13 @@ async function fromCurl(
   if (curl === undefined && secretStdin === true)
     throw usage('--secret-stdin and the curl line cannot both read stdin');
   if (curl === undefined && isAttended()) process.stderr.write('Paste a curl line, then press Ctrl-D:\n');
-  const line = curl ?? (await buffer(process.stdin)).toString();
+  const line = curl ?? (await readStdin(rules.maxBodyBytes)).toString();
 
   const variables: Record<string, string> = {};
   const wanted = splitWords(line).variables.has(SECRET);
   const sent = await secretToSend(secret ?? (wanted ? undefined : false), secretStdin, wanted);
   if (sent !== undefined) variables[SECRET] = sent;
-  const request = parseCurlLine(line, { variables, readFile: readData });
+  const request = parseCurlLine(line, { variables, readFile: readingAtMost(rules.maxBodyBytes) });
   const { path, method, user, body = '', notes } = request;
   assertPost(method);
   const { apiKey, mount } = keyIn(path, rules);
@@ -176,12 +178,14 @@ function headerOf(text: string): [string, string] {
   throw usage(`-H takes a name and a value, such as 'Origin: https://app.example.com'`);
 }
 
-function readData(path: string): Buffer {
-  try {
-    return readFileSync(path === '-' ? 0 : path);
-  } catch (error) {
-    throw usage(`${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`);
-  }
+/** So many bytes in all: a line may name a file many times. */
+function readingAtMost(maxBytes: number): (path: string) => Buffer {
+  let left = maxBytes;
+  return (path) => {
+    const content = readInputFile(path, left);
+    left -= content.length;
+    return content;
+  };
 }
 
 function assertPost(method: string): void {

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { CliError, EXIT } from './exit';
 import { printable } from './output';
+import { readStdin } from './read-input';
 
 /** Where a person is asked. Questions go to stderr: stdout carries results. */
 export interface Person {
@@ -10,6 +10,8 @@ export interface Person {
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
+/** Far more than any secret or password. */
+const MAX_PIPED_BYTES = 64 * 1024;
 const ATTENDED: Person = { input: process.stdin, output: process.stderr };
 
 /** Whether somebody is there to answer. */
@@ -51,7 +53,7 @@ export async function ask(question: string, person: Person = ATTENDED): Promise<
 
 /** What is piped in, without the end of its last line: a secret or a password from a file. */
 export async function readPiped(): Promise<string> {
-  return (await text(process.stdin)).replace(/\r?\n$/, '');
+  return (await readStdin(MAX_PIPED_BYTES)).toString().replace(/\r?\n$/, '');
 }
 
 /** A line of which nothing is shown. */
