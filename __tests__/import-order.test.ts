@@ -38,10 +38,12 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   [
     'admin',
     [
+      'index',
       'rpc-guard-admin',
       'api',
       'requests',
       'request-tester',
+      'admin-options',
       'api-error',
       'preview',
       'allowlist-meta',
@@ -60,7 +62,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['http', ['handle-request', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
   ['observe', ['decision-log', 'request-event']],
-  ['options', ['options']],
+  ['options', ['options', 'request-options', 'upstream-options', 'cors-options']],
   [
     'upstream',
     ['upstreams', 'http-client', 'proxy-middleware', 'read-answer', 'hide-upstream', 'upstream-health', 'upstream-url'],
@@ -82,7 +84,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'refusals',
     ],
   ],
-  ['keys', ['warnings', 'key-manager']],
+  ['keys', ['warnings', 'key-manager', 'new-secret', 'changes', 'audit', 'key-view']],
   [
     'stores',
     [
@@ -106,7 +108,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ['allowlists', ['index', 'contract-addresses', 'methods', 'origins', 'user-agents', 'allowlist', 'address-table']],
   ['request', ['request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['call', 'strict-json']],
-  ['', ['logger', 'errors', 'version']],
+  ['', ['option-rules', 'logger', 'errors', 'spelling', 'version']],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */
@@ -115,7 +117,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   helmet: ['admin/rpc-guard-admin'],
   'basic-auth': ['policy/authenticators/basic-secret'],
   commander: ['cli/'],
-  cors: ['http/cors', 'options/options'],
+  cors: ['http/cors'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
   'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin'],
   ws: [

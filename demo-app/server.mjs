@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
 import helmet from 'helmet';
-import { basicAuthAdmin, rpcGuard, rpcGuardAdmin } from 'rpc-guard';
+import { rpcGuard } from 'rpc-guard';
+import { basicAuthAdmin, rpcGuardAdmin } from 'rpc-guard/admin';
 
 const MAX_NOTES = 20;
 

@@ -1,29 +1,22 @@
-export { basicAuthAdmin, hashPassword } from './admin/basic-auth-admin';
-export type { BasicAuthAdminOptions } from './admin/basic-auth-admin';
-export { rpcGuardAdmin } from './admin/rpc-guard-admin';
-export type { RpcGuardAdmin, RpcGuardAdminOptions } from './admin/rpc-guard-admin';
 export { RpcGuardError } from './errors';
 export type { RpcGuardErrorCode } from './errors';
 export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './settings/key-settings';
-export { KeyManager } from './keys/key-manager';
+export type { AuditAction, AuditEvent } from './keys/audit';
 export type {
-  AuditAction,
-  AuditEvent,
   ChangeOptions,
   KeyChanges,
-  KeyManagerOptions,
-  KeyPage,
-  KeyView,
   ListOptions,
-  MadeSecret,
   NewKey,
   NewSecret,
   RotateOptions,
   SecretChanges,
-  SecretView,
-} from './keys/key-manager';
+} from './keys/changes';
+export { KeyManager } from './keys/key-manager';
+export type { KeyManagerOptions, KeyPage, MadeSecret } from './keys/key-manager';
+export type { KeyView, SecretView } from './keys/key-view';
 export type { Logger } from './logger';
-export { DEFAULT_BLOCKED_METHODS } from './options/options';
+export { DEFAULT_BLOCKED_METHODS } from './options/request-options';
+export type { CorsOptions } from './options/cors-options';
 export type { Decision, RpcGuardOptions } from './options/options';
 export type { CreateProxyMiddleware } from './upstream/proxy-middleware';
 export type { AddressParams } from './allowlists/address-table';

@@ -1,5 +1,6 @@
-import { RpcGuardError, basicAuthAdmin, hashPassword } from '../../lib';
-import type { BasicAuthAdminOptions } from '../../lib';
+import { RpcGuardError } from '../../lib';
+import { basicAuthAdmin, hashPassword } from '../../lib/admin';
+import type { BasicAuthAdminOptions } from '../../lib/admin';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
 import { basic } from '../support/guarded-app';

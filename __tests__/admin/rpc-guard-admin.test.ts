@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import cors from 'cors';
 import express from 'express';
-import { MemoryStore, RpcGuardError, hashSecret, rpcGuardAdmin } from '../../lib';
-import type { RpcGuardAdminOptions } from '../../lib';
+import { MemoryStore, RpcGuardError, hashSecret } from '../../lib';
+import { rpcGuardAdmin } from '../../lib/admin';
+import type { RpcGuardAdminOptions } from '../../lib/admin';
 import { adminApp } from '../support/admin-app';
+import { thrownBy } from '../support/pieces';
 import type { AdminApp } from '../support/admin-app';
 import { basic, call, post } from '../support/guarded-app';
 
@@ -28,10 +30,14 @@ describe('Mounting', () => {
 
   test.each<[string, unknown, RegExp]>([
     ['no options at all', undefined, /authorize/],
-    ['no authorize', { store }, /authorize: it takes a function .*basicAuthAdmin/],
+    ['no authorize', { store }, /authorize: is required; it takes a function .*basicAuthAdmin/],
     ['an authorize that is no function', { store, authorize: true }, /authorize/],
-    ['no store', { authorize: letIn }, /store: got undefined/],
-    ['an option that there is not', { store, authorize: letIn, authorise: letIn }, /authorise/],
+    ['no store', { authorize: letIn }, /store: is required/],
+    [
+      'an option that there is not',
+      { store, authorize: letIn, authorise: letIn },
+      /authorise: does not exist; did you mean authorize\?/,
+    ],
     ['a wrong upstream', { store, authorize: letIn, upstream: 'ftp://x' }, /rpcGuardAdmin\(options\).*\n.*upstream/],
     ['a publicUrl that is none', { store, authorize: letIn, publicUrl: 'rpc.example.com/' }, /publicUrl/],
     ['an onAudit that is no function', { store, authorize: letIn, onAudit: 'log' }, /onAudit/],
@@ -42,12 +48,34 @@ describe('Mounting', () => {
   test('throws with a store that cannot be written', () => {
     const options = { store: { get: () => undefined }, authorize: letIn } as unknown as RpcGuardAdminOptions;
     expect(() => rpcGuardAdmin(options)).toThrow(RpcGuardError);
-    expect(() => rpcGuardAdmin(options)).toThrow(/KeyManager takes a store/);
+    expect(() => rpcGuardAdmin(options)).toThrow(
+      /store: got an object; it takes a store with get, set, delete and list/,
+    );
   });
 
-  test("takes the guard's own options beside its own", () => {
-    const guardOptions = { upstream: 'http://127.0.0.1:1', store, cors: false, onDecision: () => undefined };
-    expect(() => rpcGuardAdmin({ ...guardOptions, authorize: letIn })).not.toThrow();
+  test("takes the guard's options that decide on a request, and refuses those that it does not use", () => {
+    const options = {
+      upstream: 'http://127.0.0.1:1',
+      store,
+      path: '/rpc/:apiKey',
+      blockedMethods: [],
+      authorize: letIn,
+    };
+    expect(() => rpcGuardAdmin(options)).not.toThrow();
+    const more = { ...options, exposeReason: false };
+    expect(() => rpcGuardAdmin(more)).toThrow(/exposeReason: does not exist; there are store, authorize/);
+  });
+
+  test('names every problem of the options in one message, without an upstream that nobody gave', () => {
+    const error = thrownBy(() => rpcGuardAdmin({ onaudit: 1, maxBatchSize: 0 } as unknown as RpcGuardAdminOptions));
+    expect(error.code).toBe('ERR_RPC_GUARD_OPTIONS');
+    expect(error.message.split('\n').map((line) => line.trim().replace(/:.*/, ''))).toEqual([
+      'rpcGuardAdmin(options) cannot start',
+      'onaudit',
+      'store',
+      'authorize',
+      'maxBatchSize',
+    ]);
   });
 
   test.each([4, 5] as const)('works on Express %s', async (expressVersion) => {
@@ -472,7 +500,7 @@ describe('Its description', () => {
 
   test('describes every route, and no other', () => {
     const source = readFileSync(join(__dirname, '../../lib/admin/api.ts'), 'utf8');
-    const routes = [...source.matchAll(/ on\('(\w+)', '([^']+)', (\d+)/g)].map(
+    const routes = [...source.matchAll(/ \['(\w+)', '([^']+)', (\d+)/g)].map(
       ([, method, path, status]) => `${method!} /api${path!.replace(/:(\w+)/g, '{$1}')} ${status!}`,
     );
     const described = Object.entries((JSON.parse(file) as Description).paths).flatMap(([path, methods]) =>

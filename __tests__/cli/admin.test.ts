@@ -1,5 +1,5 @@
 import express from 'express';
-import { basicAuthAdmin } from '../../lib';
+import { basicAuthAdmin } from '../../lib/admin';
 import { cli, cliJson } from '../support/cli';
 import { basic } from '../support/guarded-app';
 import { serve } from '../support/serve';

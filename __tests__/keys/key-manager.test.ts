@@ -22,6 +22,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const malformed = { name: 'RpcGuardError', code: 'ERR_RPC_GUARD_SETTINGS' };
+const wrongArgument = { name: 'RpcGuardError', code: 'ERR_RPC_GUARD_ARGUMENT' };
 const stale = { name: 'RpcGuardError', code: 'ERR_RPC_GUARD_STALE_WRITE' };
 const keyUnknown = { name: 'RpcGuardError', code: 'ERR_RPC_GUARD_KEY_UNKNOWN' };
 const secretUnknown = { name: 'RpcGuardError', code: 'ERR_RPC_GUARD_SECRET_UNKNOWN' };
@@ -39,7 +40,7 @@ afterEach(() => {
       expect(text.includes(hidden)).toBe(false);
     }
   }
-  expect(text).not.toMatch(/[0-9a-f]{64}|hash:/i);
+  expect(text).not.toMatch(/[0-9a-f]{64}|hash: '/i);
   collected = [];
   secrets = new Set();
 });
@@ -412,11 +413,11 @@ describeEachStore((fresh) => {
       const { secret, secretId } = await manager.addSecret(apiKey, { expiresAt });
       const past = new Date(Date.now() - 1).toISOString();
       expect(await codeOf(() => manager.updateSecret(apiKey, secretId, { expiresAt: past }))).toBe(
-        'ERR_RPC_GUARD_SETTINGS',
+        'ERR_RPC_GUARD_ARGUMENT',
       );
       stopClock(Date.parse(expiresAt));
       expect(await codeOf(() => manager.updateSecret(apiKey, secretId, { expiresAt: null }))).toBe(
-        'ERR_RPC_GUARD_SETTINGS',
+        'ERR_RPC_GUARD_ARGUMENT',
       );
       expect(await ask(apiKey, { secret })).toBe('SECRET_INVALID');
     });
@@ -585,11 +586,12 @@ describeEachStore((fresh) => {
         manager.addToAllowlist(apiKey, 'origins', ['https://a.example', 'https://a.example/path']),
         manager.addToAllowlist(apiKey, 'contractAddresses', [LISTED, LISTED.slice(0, 41)]),
         manager.addToAllowlist(apiKey, 'userAgents', ['good', '']),
-        manager.removeFromAllowlist(apiKey, 'methods', ['eth_1', 'eth_nope']),
       ];
       for (const attempt of await Promise.all(attempts.map((each) => codeOf(() => each)))) {
         expect(attempt).toBe(malformed.code);
       }
+      const removal = manager.removeFromAllowlist(apiKey, 'methods', ['eth_1', 'eth_nope']);
+      await expect(removal).rejects.toMatchObject(wrongArgument);
       expect(await store.get(apiKey)).toEqual(before);
       expect(events).toHaveLength(2);
       expect((await manager.addToAllowlist(apiKey, 'methods', ['eth_1', 'eth_call'])).allowlists.methods).toHaveLength(
@@ -870,7 +872,7 @@ describeEachStore((fresh) => {
       await manager.list({ search: 'x' });
       await expect(manager.update(UNKNOWN_KEY, { name: 'x' })).rejects.toMatchObject(keyUnknown);
       await expect(manager.revokeSecret(apiKey, 'nope')).rejects.toMatchObject(secretUnknown);
-      await expect(manager.removeFromAllowlist(apiKey, 'methods', 'eth_call')).rejects.toMatchObject(malformed);
+      await expect(manager.removeFromAllowlist(apiKey, 'methods', 'eth_call')).rejects.toMatchObject(wrongArgument);
       expect(events).toHaveLength(1);
     });
   });
@@ -994,7 +996,7 @@ describeEachStore((fresh) => {
     const outcomes: Record<string, unknown> = {};
     async function attempt(name: string, work: () => Promise<unknown>): Promise<void> {
       const outcome = await codeOf(work);
-      if (outcome !== malformed.code) outcomes[name] = outcome;
+      if (outcome !== malformed.code && outcome !== wrongArgument.code) outcomes[name] = outcome;
     }
     for (const [name, value] of Object.entries(creations)) {
       await attempt(`create with ${name}`, () => manager.create(misuse(value)));
@@ -1277,8 +1279,8 @@ describe('a store that', () => {
     ];
     for (const store of stores) {
       expect(thrownBy(() => new KeyManager(store as WritableSettingsStore))).toMatchObject({
-        code: 'ERR_RPC_GUARD_STORE',
-        message: 'KeyManager takes a store with get, set, delete, list, such as new FileStore("./rpc-guard.json")',
+        code: 'ERR_RPC_GUARD_OPTIONS',
+        message: expect.stringMatching(/^ {2}store: .*it takes a store with get, set, delete and list/m) as string,
       });
     }
   });
@@ -1331,4 +1333,38 @@ test('what the caller hands in can be changed afterwards without effect', async 
   allowlists.methods.push('*');
   const stored = await store.get(KEY);
   expect([stored?.allowlists.methods, stored?.secrets[0]?.allowlists?.methods]).toEqual([['eth_call'], ['eth_call']]);
+});
+
+describe('a misspelt member is refused with the right ones of that object:', () => {
+  const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, secrets: [{ id: 's1', hash: hashSecret('x') }] }]));
+
+  test.each<[string, () => Promise<unknown>, string]>([
+    ['create', () => manager.create(misuse({ requireSecrets: true })), 'did you mean requireSecret?'],
+    [
+      'create, secret',
+      () => manager.create(misuse({ secret: { lable: '' } })),
+      'secret.lable: does not exist; did you',
+    ],
+    ['create, options', () => manager.create({}, misuse({ actr: 'ann' })), 'did you mean actor?'],
+    ['update', () => manager.update(KEY, misuse({ colour: 1 })), 'there are name, enabled, requireSecret, '],
+    ['update, allowlists', () => manager.update(KEY, misuse({ allowlists: { method: [] } })), 'did you mean methods?'],
+    ['addSecret', () => manager.addSecret(KEY, misuse({ hash: '' })), 'there are label, expiresAt, allowlists'],
+    ['rotateSecret', () => manager.rotateSecret(KEY, 's1', misuse({ graceMS: 0 })), 'did you mean graceMs?'],
+    ['list', () => manager.list(misuse({ limt: 5 })), 'did you mean limit?'],
+    ['delete', () => manager.delete(KEY, misuse({ version: 1 })), 'there are expectedVersion, actor'],
+  ])('%s', async (_method, work, right) => {
+    await expect(work()).rejects.toMatchObject({ ...wrongArgument, message: expect.stringContaining(right) as string });
+  });
+
+  test('what is wrong with the values of the others is in the same message', async () => {
+    const message = expect.stringMatching(/nam: .*did you mean name\?; enabled: .*/) as string;
+    await expect(manager.create(misuse({ nam: 'x', enabled: 'yes' }))).rejects.toMatchObject({ message });
+  });
+
+  test('of the manager itself', () => {
+    const given = misuse({ onaudit: 1, actor: 7 });
+    const error = thrownBy(() => new KeyManager(new MemoryStore(), given));
+    expect(error).toMatchObject({ code: 'ERR_RPC_GUARD_OPTIONS' });
+    expect(error.message).toMatch(/onaudit: does not exist; did you mean onAudit\?\n {2}actor: got 7/);
+  });
 });

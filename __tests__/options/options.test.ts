@@ -3,7 +3,8 @@ import express from 'express';
 import { MemoryStore, rpcGuard } from '../../lib';
 import type { RpcGuardOptions } from '../../lib';
 import { RpcGuardError } from '../../lib/errors';
-import { DEFAULT_BLOCKED_METHODS, parseOptions } from '../../lib/options/options';
+import { parseOptions } from '../../lib/options/options';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/request-options';
 import { endAfterTest } from '../support/cleanup';
 import { rpcCall, thrownBy } from '../support/pieces';
 
@@ -254,9 +255,9 @@ describe('upstream', () => {
 
 describe('a wrong option is refused, its value quoted and a right one shown:', () => {
   const cases: readonly (readonly [option: string, value: unknown, quoted: string, right: string])[] = [
-    ['upstream', undefined, 'undefined', '"http://127.0.0.1:8545"'],
+    ['upstream', undefined, 'is required', '"http://127.0.0.1:8545"'],
     ['upstream', 'htp://host', 'htp://host', '"http://127.0.0.1:8545"'],
-    ['store', undefined, 'undefined', 'new FileStore('],
+    ['store', undefined, 'is required', 'new FileStore('],
     ['store', null, 'null', 'new FileStore('],
     ['store', {}, 'an object', 'new FileStore('],
     ['store', { get: 'x' }, 'an object', 'new FileStore('],

@@ -76,7 +76,9 @@ describe('hashSecret', () => {
   });
 
   test.each([undefined, null, 7, Buffer.from('abc'), ['abc'], {}])('refuses %p, which is no string', (secret) => {
-    expect(() => hashSecret(secret as string)).toThrow(TypeError);
+    expect(() => hashSecret(secret as string)).toThrow(
+      expect.objectContaining({ code: 'ERR_RPC_GUARD_ARGUMENT' }) as Error,
+    );
   });
 });
 

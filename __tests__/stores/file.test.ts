@@ -484,7 +484,7 @@ describe('a write', () => {
 describe('the path', () => {
   test.each(['', undefined, null, 7, {}])('%p is none', (path) => {
     expect(() => new FileStore(path as string)).toThrow(
-      expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error,
+      expect.objectContaining({ code: 'ERR_RPC_GUARD_OPTIONS' }) as Error,
     );
   });
 

@@ -1,4 +1,4 @@
-import type { KeyView } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
 import { RpcGuardError } from '../errors';
 import type { RpcGuardErrorCode } from '../errors';
 
@@ -16,6 +16,7 @@ export class ApiError extends Error {
 }
 
 const BY_CODE: Partial<Record<RpcGuardErrorCode, readonly [status: number, code: string]>> = {
+  ERR_RPC_GUARD_ARGUMENT: [400, 'INVALID'],
   ERR_RPC_GUARD_SETTINGS: [400, 'INVALID'],
   ERR_RPC_GUARD_KEY_UNKNOWN: [404, 'KEY_UNKNOWN'],
   ERR_RPC_GUARD_SECRET_UNKNOWN: [404, 'SECRET_UNKNOWN'],

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
+import { checkOptions, isPlainObject } from '../option-rules';
+import type { OptionRules } from '../option-rules';
 import { parseCredentials } from '../policy/authenticators/basic-secret';
 import { setActor } from './actor';
 
@@ -42,11 +44,11 @@ const MAX_REMEMBERED = 100;
 
 /**
  * What `users` holds in place of a password: scrypt with a salt of its own, as `$scrypt$ln=15,r=8,p=1$salt$hash`.
- * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when the password has less than 12 characters.
+ * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` when the password has less than 12 characters.
  */
 export async function hashPassword(password: string): Promise<string> {
   if (typeof password !== 'string' || password.length < 12) {
-    throw new RpcGuardError('ERR_RPC_GUARD_OPTIONS', 'a password takes 12 characters or more');
+    throw new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', 'a password takes 12 characters or more');
   }
   const salt = randomBytes(16);
   const derived = await derive(password, { ...COST, salt });
@@ -132,19 +134,23 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
   return basicAuthAdminMiddleware;
 }
 
-function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, PasswordHash> {
-  const entries = Object.entries((options as Partial<BasicAuthAdminOptions> | undefined)?.users ?? {});
-  const users = new Map<string, PasswordHash>();
-  for (const [name, hash] of entries) {
-    const parsed = NAME.test(name) ? parseHash(hash) : undefined;
-    if (parsed !== undefined) users.set(name, parsed);
-  }
-  if (users.size > 0 && users.size === entries.length) return users;
-  throw new RpcGuardError(
-    'ERR_RPC_GUARD_OPTIONS',
-    'basicAuthAdmin takes { users: { name: hash } } with one user or more, no colon in a name, and hashes as ' +
+const RULES: OptionRules<BasicAuthAdminOptions> = {
+  users: {
+    accepts: (value) =>
+      isPlainObject(value) &&
+      Object.keys(value).length > 0 &&
+      Object.entries(value).every(([name, hash]) => NAME.test(name) && parseHash(hash) !== undefined),
+    takes:
+      '{ name: hash } with one user or more, no colon in a name, and hashes as ' +
       '`rpc-guard admin hash-password` prints them, such as "$scrypt$ln=15,r=8,p=1$…$…"',
-  );
+    isRequired: true,
+    quote: () => 'something else', // a hash, or a password in its place, is not shown
+  },
+};
+
+function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, PasswordHash> {
+  const { users } = checkOptions('basicAuthAdmin(options)', RULES, options);
+  return new Map(Object.entries(users).map(([name, hash]) => [name, parseHash(hash)!]));
 }
 
 function parseHash(hash: unknown): PasswordHash | undefined {

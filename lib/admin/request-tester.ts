@@ -1,12 +1,11 @@
 import { dryRun } from '../explain/dry-run';
 import type { DryRun } from '../explain/dry-run';
 import { RpcGuardError } from '../errors';
-import type { ParsedOptions } from '../options/options';
 import { readAnswer } from '../upstream/read-answer';
 import type { UpstreamClient } from '../upstream/http-client';
 import { REFUSALS, isRefusal } from '../policy/refusals';
-import type { WritableSettingsStore } from '../stores/settings-store';
 import { stored } from '../stores/versioned-write';
+import type { ParsedAdminOptions } from './admin-options';
 import { invalidRequest } from './api-error';
 
 /** A call (`method`, `params`) or the text of a body, as it would be sent with these headers and this secret. */
@@ -45,17 +44,16 @@ export const TEST_MEMBERS: readonly (keyof TestRequest)[] = [
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** Holds a request against a key as the guard would, and sends what is allowed where there is an upstream to send it to. */
-export function createRequestTester(
-  store: WritableSettingsStore,
-  options: ParsedOptions,
-  handOff: UpstreamClient | undefined,
-): RequestTester {
+export function createRequestTester(options: ParsedAdminOptions, handOff: UpstreamClient | undefined): RequestTester {
+  const { store, toUpstream } = options;
+
   async function send(body: string): Promise<NonNullable<TestResult['answer']>> {
-    if (handOff === undefined) throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');
+    if (handOff === undefined || toUpstream === undefined)
+      throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');
     const exchange = handOff.send(body, { 'accept-encoding': 'identity' }, 'request-tester');
     const answer = await exchange.answer;
     if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
-    const bytes = await readAnswer(answer, options, MAX_ANSWER_BYTES);
+    const bytes = await readAnswer(answer, toUpstream, MAX_ANSWER_BYTES);
     if (isRefusal(bytes)) return { status: 502, body: bytes.why ?? '' };
     return { status: answer.status, body: bytes.toString() };
   }

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { dryRun } from '../explain/dry-run';
 import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../explain/dry-run';
-import { parseOptions } from '../options/options';
-import { API_KEY } from '../settings/api-key';
+import { parseRequestOptions } from '../options/request-options';
 import { requestFacts } from '../request/request-facts';
-import type { WritableSettingsStore } from '../stores/settings-store';
+import { API_KEY } from '../settings/api-key';
 import { collect, examples } from './arguments';
 import { askHidden, isAttended, readPiped } from './prompt';
 import { parseCurlLine } from './parse-curl';
@@ -68,7 +67,7 @@ export function addCheck(program: Command): void {
 }
 
 async function runCheck({ store, output }: Context, key: string | undefined, options: CheckOptions): Promise<void> {
-  const rules = rulesOf(store, options);
+  const rules = rulesOf(options);
   const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options, rules);
   for (const note of notes) output.note(note);
 
@@ -81,10 +80,10 @@ async function runCheck({ store, output }: Context, key: string | undefined, opt
 }
 
 /** The guard's own options, and what it takes for wrong in them. */
-function rulesOf(store: WritableSettingsStore, { path, blockedMethod }: CheckOptions): DryRunOptions {
+function rulesOf({ path, blockedMethod }: CheckOptions): DryRunOptions {
   try {
     const blocked = blockedMethod === undefined ? {} : { blockedMethods: blockedMethod };
-    return parseOptions({ upstream: 'http://127.0.0.1', store, path, ...blocked });
+    return parseRequestOptions('check', { path, ...blocked });
   } catch (error) {
     throw usage((error as Error).message.replace(/^.*\n/, ''));
   }

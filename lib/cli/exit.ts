@@ -38,6 +38,7 @@ export function storeFailed(message: string): RpcGuardError {
 
 const EXIT_CODES: Partial<Record<RpcGuardErrorCode, number>> = {
   ERR_RPC_GUARD_OPTIONS: EXIT.usage,
+  ERR_RPC_GUARD_ARGUMENT: EXIT.usage,
   ERR_RPC_GUARD_SETTINGS: EXIT.usage,
   ERR_RPC_GUARD_KEY_EXISTS: EXIT.usage,
   ERR_RPC_GUARD_KEY_UNKNOWN: EXIT.unknown,

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
-import type { KeyView } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
 import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry, parseWhole } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { KeyView } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
 import { addExpectVersion, addListOptions, examples, listsOf, parseDuration, parseExpiry } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';

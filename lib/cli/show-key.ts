@@ -1,6 +1,6 @@
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { Allowlists } from '../settings/key-settings';
-import type { KeyView, SecretView } from '../keys/key-manager';
+import type { KeyView, SecretView } from '../keys/key-view';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
 import { paint } from './output';

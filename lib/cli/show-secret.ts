@@ -1,4 +1,5 @@
-import type { KeyView, MadeSecret } from '../keys/key-manager';
+import type { MadeSecret } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
 import { warningsOf } from '../keys/warnings';
 import { usage } from './exit';
 import { table } from './table';

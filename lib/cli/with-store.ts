@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
 import { KeyManager } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
 import { keyHint } from '../settings/api-key';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { CliError, EXIT } from './exit';

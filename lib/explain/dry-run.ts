@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { readBody } from '../http/request-body';
-import type { ParsedOptions } from '../options/options';
+import type { ParsedRequestOptions } from '../options/request-options';
 import { authenticate } from '../policy/authenticate';
 import { admissionOf, admitTo, checkCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
@@ -50,10 +50,7 @@ export interface DryRun {
   readonly forwarded: string | null;
 }
 
-export type DryRunOptions = Pick<
-  ParsedOptions,
-  'path' | 'maxBodyBytes' | 'bodyTimeoutMs' | 'maxBatchSize' | 'isBlocked' | 'blockedMethods' | 'addressTable'
->;
+export type DryRunOptions = ParsedRequestOptions;
 
 /** Decides on a request as the guard does, by the guard's own checks, and collects what each says. Nothing is forwarded. */
 export async function dryRun(

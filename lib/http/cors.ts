@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from 'cors';
+import type { CorsOptions } from '../options/cors-options';
 
 /** Sets the CORS headers of an answer, then goes on. It answers a preflight by itself. */
 export type CorsHandler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
 
 const EXPOSED_HEADERS = 'X-Request-Id,Retry-After,RateLimit,RateLimit-Policy';
 const ALLOWED_HEADERS = ['Content-Type', 'Authorization', 'X-Request-Id'];
-const DEFAULTS: cors.CorsOptions = {
+const DEFAULTS: CorsOptions = {
   origin: '*',
   methods: ['POST'],
   exposedHeaders: EXPOSED_HEADERS,
@@ -17,7 +18,7 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const MAX_ASKED_NAMES = 50;
 const MAX_ASKED_LENGTH = 2048;
 
-export function corsFor(option: boolean | cors.CorsOptions): CorsHandler {
+export function corsFor(option: boolean | CorsOptions): CorsHandler {
   if (option === false) {
     return (_req, _res, next) => {
       next();
@@ -42,7 +43,7 @@ function setOpenHeaders(_req: IncomingMessage, res: ServerResponse, next: () => 
   next();
 }
 
-function preflightHandler(options: cors.CorsOptions, req: IncomingMessage): CorsHandler {
+function preflightHandler(options: CorsOptions, req: IncomingMessage): CorsHandler {
   return cors({ allowedHeaders: [...allowedHeaders(req)], ...options }) as CorsHandler;
 }
 

@@ -1,5 +1,5 @@
 import type { AllowlistType } from '../settings/key-settings';
-import type { KeyView } from './key-manager';
+import type { KeyView } from './key-view';
 
 /** Settings that are right and may still surprise. */
 export interface Warning {

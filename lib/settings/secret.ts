@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { RpcGuardError } from '../errors';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** 62^43 > 2^256 and 62^6 > 2^32: the widths that hold 32 bytes and a CRC32. */
@@ -20,10 +21,12 @@ export function generateSecret(): string {
 
 /**
  * What settings store in place of a secret: SHA-256 of its UTF-8 bytes, as 64 lower-case hex digits.
- * @throws TypeError when `secret` is not a string.
+ * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` when `secret` is not a string.
  */
 export function hashSecret(secret: string): string {
-  if (typeof secret !== 'string') throw new TypeError('hashSecret takes the secret as a string');
+  if (typeof secret !== 'string') {
+    throw new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', 'hashSecret takes the secret as a string');
+  }
   return digestSecret(secret).toString('hex');
 }
 

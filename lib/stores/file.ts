@@ -5,11 +5,13 @@ import { RpcGuardError } from '../errors';
 import { parseJson } from '../json-rpc/strict-json';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { describeError, quiet, stderrLogger } from '../logger';
+import { describeError, quiet } from '../logger';
 import type { Logger } from '../logger';
 import { writeDurably } from './durable-file';
 import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
+import { LOGGER_RULE, checkOptions } from '../option-rules';
+import type { OptionRules } from '../option-rules';
 import type { WritableSettingsStore } from './settings-store';
 import { pageOf } from './stored-record';
 import { assertFresh, settingsToWrite } from './versioned-write';
@@ -18,6 +20,15 @@ export interface FileStoreOptions {
   /** Told when the file cannot be used. Default: errors to stderr. */
   readonly logger?: Logger;
 }
+
+const RULES: OptionRules<FileStoreOptions & { readonly path: string }> = {
+  path: {
+    accepts: (value) => typeof value === 'string' && value !== '',
+    takes: 'the path of a JSON file, such as "./rpc-guard.json"',
+    isRequired: true,
+  },
+  logger: LOGGER_RULE,
+};
 
 /** The file's content. Members besides `keys` are kept as they are. */
 interface Document {
@@ -60,13 +71,14 @@ export class FileStore implements WritableSettingsStore {
   #lastWrite: Promise<unknown> = Promise.resolve();
   #complaint = { text: '', logged: false };
 
-  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file. */
-  constructor(path: string, { logger = stderrLogger }: FileStoreOptions = {}) {
-    if (typeof path !== 'string' || path === '') {
-      throw storeError('FileStore takes the path of a JSON file, such as "./rpc-guard.json"');
-    }
+  /**
+   * @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file,
+   * `ERR_RPC_GUARD_OPTIONS` for a wrong path or option.
+   */
+  constructor(path: string, options: FileStoreOptions = {}) {
+    const { logger } = checkOptions('FileStore(path, options)', RULES, { ...options, path });
     this.#path = resolve(path);
-    this.#logger = quiet(logger);
+    this.#logger = quiet(logger!);
     const text = readIfThere(this.#path);
     if (text !== undefined) this.#adopt(text);
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();

@@ -1,8 +1,14 @@
+import { checkOptions } from '../option-rules';
+import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { WritableSettingsStore } from './settings-store';
 import { pageOf } from './stored-record';
 import { assertFresh, settingsToWrite } from './versioned-write';
+
+const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
+  keys: { accepts: Array.isArray, takes: 'an array of settings, such as [{ apiKey: "my-first-key" }]' },
+};
 
 /** Settings in the memory of this process: for tests, and for keys that are written in code. */
 export class MemoryStore implements WritableSettingsStore {
@@ -11,6 +17,7 @@ export class MemoryStore implements WritableSettingsStore {
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` when one of `keys` does not parse. */
   constructor(keys: readonly KeySettingsInput[] = []) {
+    checkOptions('MemoryStore(keys)', RULES, { keys });
     for (const settings of keys.map(parseKeySettings)) this.#keys.set(settings.apiKey, settings);
   }
 

@@ -1,6 +1,7 @@
-import { RpcGuardError } from '../errors';
-import { quiet, stderrLogger } from '../logger';
+import { quiet } from '../logger';
 import type { Logger } from '../logger';
+import { LOGGER_RULE, checkOptions, hasMethods } from '../option-rules';
+import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
@@ -48,6 +49,20 @@ interface Row {
 
 /** Two of them and a dot are the channel's name, which may have 63 bytes. */
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,30}$/;
+const NAME_RULE: OptionRule = {
+  accepts: (value) => typeof value === 'string' && IDENTIFIER.test(value),
+  takes: 'a plain name of up to 31 letters, digits and _, such as "rpc_guard_keys"',
+};
+const RULES: OptionRules<PostgresStoreOptions> = {
+  pool: {
+    accepts: (value) => hasMethods(value, 'query', 'connect', 'on'),
+    takes: 'a pool of pg, such as new Pool()',
+    isRequired: true,
+  },
+  table: { ...NAME_RULE, default: 'rpc_guard_keys' },
+  schema: NAME_RULE,
+  logger: LOGGER_RULE,
+};
 /** Of the transaction-level advisory lock under which instances that start at once create the table. */
 const LOCK_ID = 7_241_337;
 const RELISTEN_MS = 500;
@@ -63,16 +78,11 @@ export class PostgresStore implements WritableSettingsStore {
   readonly #channel: string;
   readonly #logger: Logger;
 
-  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `pool` is none, or a name is not a plain identifier. */
-  constructor({ pool, table = 'rpc_guard_keys', schema, logger = stderrLogger }: PostgresStoreOptions) {
-    if (typeof (pool as Partial<PostgresPool> | undefined)?.connect !== 'function') {
-      throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'PostgresStore takes { pool }, such as new Pool() of pg');
-    }
-    for (const name of [table, schema ?? 'public']) {
-      if (IDENTIFIER.test(name)) continue;
-      const text = `PostgresStore: ${JSON.stringify(name)} is not a plain name such as "rpc_guard_keys"`;
-      throw new RpcGuardError('ERR_RPC_GUARD_STORE', text);
-    }
+  /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when `pool` is none, or a name is not a plain identifier. */
+  constructor(options: PostgresStoreOptions) {
+    const checked = checkOptions('PostgresStore(options)', RULES, options) as Required<PostgresStoreOptions>;
+    const { pool, table, logger } = checked;
+    const { schema } = options;
     this.#pool = pool;
     this.#logger = quiet(logger);
     this.#schema = schema;

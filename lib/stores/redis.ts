@@ -1,6 +1,8 @@
 import { RpcGuardError } from '../errors';
-import { quiet, stderrLogger } from '../logger';
+import { quiet } from '../logger';
 import type { Logger } from '../logger';
+import { LOGGER_RULE, checkOptions, isText } from '../option-rules';
+import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
@@ -61,6 +63,17 @@ export interface RedisStoreOptions {
   readonly logger?: Logger;
 }
 
+const RULES: OptionRules<RedisStoreOptions> = {
+  client: {
+    accepts: (value) =>
+      isNodeRedis(value as NodeRedisClient) || isText((value as Partial<IoRedisClient> | null)?.status),
+    takes: 'a client of redis or ioredis, such as createClient({ url })',
+    isRequired: true,
+  },
+  prefix: { accepts: isText, takes: 'a string, such as "{rpc-guard}:"', default: '{rpc-guard}:' },
+  logger: LOGGER_RULE,
+};
+
 /**
  * Replaces a record if it is still what the writer has read, keeps the index, and announces the key: that first, because
  * a user may lack the right to, and a script that fails does not undo what it has done.
@@ -97,11 +110,10 @@ export class RedisStore implements WritableSettingsStore {
   /** When each command that has no answer yet was sent, the oldest first. */
   readonly #unanswered = new Set<{ readonly sentAt: number }>();
 
-  /** @throws RpcGuardError `ERR_RPC_GUARD_STORE` when `client` is of neither library. */
-  constructor({ client, prefix = '{rpc-guard}:', logger = stderrLogger }: RedisStoreOptions) {
-    if (!isNodeRedis(client) && typeof (client as Partial<IoRedisClient> | undefined)?.status !== 'string') {
-      throw new RpcGuardError('ERR_RPC_GUARD_STORE', 'RedisStore takes { client }, a client of redis or ioredis');
-    }
+  /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when `client` is of neither library, or an option is wrong. */
+  constructor(options: RedisStoreOptions) {
+    const checked = checkOptions('RedisStore(options)', RULES, options) as Required<RedisStoreOptions>;
+    const { client, prefix, logger } = checked;
     this.#client = client;
     this.#prefix = prefix;
     this.#logger = quiet(logger);

@@ -1,3 +1,5 @@
+import { hasMethods } from '../option-rules';
+import type { OptionRule } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 
 /**
@@ -37,3 +39,10 @@ export interface WritableSettingsStore extends SettingsStore {
   /** Settings in the order of their keys, from the one after `after` on, `limit` at most. Default: all. */
   list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]>;
 }
+
+/** The option of what manages keys. */
+export const WRITABLE_STORE_RULE: OptionRule = {
+  accepts: (value) => hasMethods(value, 'get', 'set', 'delete', 'list'),
+  takes: 'a store with get, set, delete and list, such as new FileStore("./rpc-guard.json")',
+  isRequired: true,
+};

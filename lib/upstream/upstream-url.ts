@@ -1,4 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { isObject, isPlainObject } from '../option-rules';
 
 /** An upstream's URL, `http:` or `https:`, with its own path and query; credentials in it become Basic credentials. */
 export type UpstreamOption =
@@ -31,11 +32,6 @@ export interface Upstream {
 /** Framing and the body's type are the guard's to say. */
 const GUARDS_HEADERS =
   /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
-
-export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-/** Not a Headers or a Map, whose entries are where a spread does not find them. */
-export const isPlainObject = (value: unknown): value is Record<string, unknown> =>
-  isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 
 /** Takes an upstream apart; `undefined` when it is none. */
 export function parseUpstream(upstream: unknown): Upstream | undefined {

@@ -1,5 +1,5 @@
 import type { ShownKey } from '../api';
-import type { KeyChanges } from '../../keys/key-manager';
+import type { KeyChanges } from '../../keys/changes';
 import { FIELDS } from './fields';
 
 /** What a text holds for a key: its changes, or why it cannot be taken. */

@@ -1,0 +1,185 @@
+import { checkArgument, problemsOf, assertNoProblems, isPlainObject, isText, isWhole } from '../option-rules';
+import type { OptionRule, OptionRules } from '../option-rules';
+import { RpcGuardError } from '../errors';
+import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
+import type { AllowlistType, Allowlists } from '../settings/key-settings';
+import { present } from './key-view';
+
+export interface NewSecret {
+  /** Up to 100 characters. Default `''`. */
+  readonly label?: string | undefined;
+  /** ISO 8601, UTC, in the future. Default: the secret does not expire. */
+  readonly expiresAt?: string | undefined;
+  /** Lists that requests with this secret are held against in place of the key's. */
+  readonly allowlists?: Partial<Allowlists> | undefined;
+}
+
+/** What `updateSecret` can change. What is left out stays. */
+export interface SecretChanges {
+  /** Up to 100 characters. */
+  readonly label?: string | undefined;
+  /** ISO 8601, UTC, in the future; `null`: it does not expire. */
+  readonly expiresAt?: string | null | undefined;
+}
+
+/** What `update` can change. What is left out stays; of `allowlists` each type that is given is replaced. */
+export interface KeyChanges {
+  readonly name?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly requireSecret?: boolean | undefined;
+  readonly overrideAllowlists?: boolean | undefined;
+  readonly allowlists?: Partial<Allowlists> | undefined;
+}
+
+export interface NewKey extends KeyChanges {
+  /** A key brought along from elsewhere. Default: 32 fresh hex digits. */
+  readonly apiKey?: string | undefined;
+  /** The first secret. One is made by itself when `requireSecret` is true. */
+  readonly secret?: NewSecret | undefined;
+}
+
+export interface RotateOptions {
+  /** Whole milliseconds that the old secret lives on, never past its own expiry; up to a year, 0: it is dead at once. */
+  readonly graceMs: number;
+  /** When the new secret expires: ISO 8601, UTC. Default: it does not. */
+  readonly expiresAt?: string | undefined;
+}
+
+export interface ChangeOptions {
+  /** The version that the change is meant for. Without it the change is made to what is stored, whoever wrote that. */
+  readonly expectedVersion?: number | undefined;
+  /** Who makes the change, for `onAudit`. Default: the manager's `actor`. */
+  readonly actor?: string | undefined;
+}
+
+export interface ListOptions {
+  /** Keys after this one. */
+  readonly after?: string | undefined;
+  /** Keys at most, 1 to 1000. Default 100. */
+  readonly limit?: number | undefined;
+  /** A part of the name, in any case, or the beginning of the key. */
+  readonly search?: string | undefined;
+  readonly state?: 'enabled' | 'disabled' | undefined;
+}
+
+const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
+const MAX_LIMIT = 1000;
+
+/** What the value may be is for the settings' own rules to say. */
+const OF_SETTINGS: OptionRule = { accepts: () => true, takes: 'what settings take' };
+const LISTS: OptionRule = { accepts: isPlainObject, takes: 'an object of lists, such as { methods: ["eth_*"] }' };
+
+const ALLOWLIST_RULES = Object.fromEntries(
+  ALLOWLIST_TYPES.map((type) => [type, OF_SETTINGS]),
+) as OptionRules<Allowlists>;
+
+const CHANGE_RULES: OptionRules<KeyChanges> = {
+  name: OF_SETTINGS,
+  enabled: OF_SETTINGS,
+  requireSecret: OF_SETTINGS,
+  overrideAllowlists: OF_SETTINGS,
+  allowlists: LISTS,
+};
+const NEW_KEY_RULES: OptionRules<NewKey> = { ...CHANGE_RULES, apiKey: OF_SETTINGS, secret: OF_SETTINGS };
+const NEW_SECRET_RULES: OptionRules<NewSecret> = {
+  label: OF_SETTINGS,
+  expiresAt: OF_SETTINGS,
+  allowlists: LISTS,
+};
+
+const SECRET_CHANGES_RULES: OptionRules<SecretChanges> = { label: OF_SETTINGS, expiresAt: OF_SETTINGS };
+
+const ROTATE_RULES: OptionRules<RotateOptions> = {
+  graceMs: {
+    accepts: isWhole(0, MAX_GRACE_MS),
+    takes: `whole milliseconds from 0 to ${String(MAX_GRACE_MS)}, such as 86400000 for a day`,
+    isRequired: true,
+  },
+  expiresAt: OF_SETTINGS,
+};
+
+const CHANGE_OPTIONS_RULES: OptionRules<ChangeOptions> = {
+  expectedVersion: { accepts: (value) => typeof value === 'number', takes: 'the version that was read, such as 1' },
+  actor: { accepts: isText, takes: 'a name, such as "ann"' },
+};
+
+const LIST_RULES: OptionRules<ListOptions> = {
+  after: { accepts: isText, takes: 'the key that the page before ended with' },
+  limit: { accepts: isWhole(1, MAX_LIMIT), takes: `a whole number from 1 to ${String(MAX_LIMIT)}` },
+  search: { accepts: isText, takes: 'a part of a name, or the beginning of a key' },
+  state: { accepts: (value) => value === 'enabled' || value === 'disabled', takes: '"enabled" or "disabled"' },
+};
+
+export function checkList(options: ListOptions): void {
+  checkArgument('list', LIST_RULES, options);
+}
+
+export function checkRotate(options: RotateOptions): void {
+  checkArgument('rotateSecret', ROTATE_RULES, options);
+}
+
+export function checkSecretChanges(changes: SecretChanges): void {
+  checkArgument('updateSecret', SECRET_CHANGES_RULES, changes);
+}
+
+export function checkChangeOptions(options: ChangeOptions): void {
+  checkArgument('options', CHANGE_OPTIONS_RULES, options);
+}
+
+export function checkNewKey(newKey: NewKey): void {
+  const { secret, ...settings }: Partial<NewKey> = isPlainObject(newKey) ? newKey : {};
+  assertMembers('create', settings, [
+    ...problemsOf(NEW_KEY_RULES, newKey),
+    ...listProblems(settings.allowlists),
+    ...secretProblems(secret, 'secret.'),
+  ]);
+}
+
+export function checkChanges(changes: KeyChanges): void {
+  const settings: KeyChanges = isPlainObject(changes) ? changes : {};
+  assertMembers('update', settings, [...problemsOf(CHANGE_RULES, changes), ...listProblems(settings.allowlists)]);
+}
+
+export function checkNewSecret(secret: NewSecret): void {
+  assertNoProblems('ERR_RPC_GUARD_ARGUMENT', 'addSecret', secretProblems(secret));
+}
+
+function secretProblems(secret: unknown, at = ''): string[] {
+  const lists = isPlainObject(secret) ? secret['allowlists'] : undefined;
+  return [...problemsOf(NEW_SECRET_RULES, secret, at), ...listProblems(lists, at)];
+}
+
+function listProblems(lists: unknown, at = ''): string[] {
+  return isPlainObject(lists) ? problemsOf(ALLOWLIST_RULES, lists, `${at}allowlists.`) : [];
+}
+
+/** With a misspelt member, what is wrong with the values of the others is in the same message. */
+function assertMembers(whose: string, settings: Partial<NewKey>, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const known = Object.entries(settings).filter(([name]) => Object.hasOwn(NEW_KEY_RULES, name));
+  assertNoProblems('ERR_RPC_GUARD_ARGUMENT', whose, [...problems, ...settingsProblems(Object.fromEntries(known))]);
+}
+
+function settingsProblems(settings: KeyChanges): string[] {
+  const lists = Object.entries(settings.allowlists ?? {}).filter(([type]) => Object.hasOwn(ALLOWLIST_RULES, type));
+  try {
+    parseKeySettings({ apiKey: 'not-given', ...present(settings), allowlists: Object.fromEntries(lists) });
+    return [];
+  } catch (error) {
+    return [(error as Error).message];
+  }
+}
+
+/** The entries that a method was given, one or several. */
+export function entriesOf(type: AllowlistType, entries: string | readonly string[]): readonly string[] {
+  if (!ALLOWLIST_TYPES.includes(type)) {
+    throw wrong(`allowlists: there is no such list; there are ${ALLOWLIST_TYPES.join(', ')}`);
+  }
+  const all: readonly unknown[] = [entries].flat();
+  if (all.length > 0 && all.every((entry) => typeof entry === 'string')) return all;
+  throw wrong(`allowlists.${type}: it takes one entry or more, as strings`);
+}
+
+export function wrong(message: string): RpcGuardError {
+  return new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', message);
+}

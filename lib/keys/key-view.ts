@@ -1,0 +1,32 @@
+import type { KeySettings, SecretRecord } from '../settings/key-settings';
+
+/** A secret as it may be shown: without its hash. */
+export interface SecretView extends Omit<SecretRecord, 'hash'> {
+  readonly state: 'active' | 'expired';
+}
+
+/** A key's settings as they may be shown: without hashes. */
+export interface KeyView extends Omit<KeySettings, 'secrets'> {
+  readonly secrets: readonly SecretView[];
+}
+
+export function viewOf(settings: KeySettings): KeyView {
+  const now = Date.now();
+  return { ...settings, secrets: settings.secrets.map((secret) => viewOfSecret(secret, now)) };
+}
+
+/** Member by member, so that none is shown by accident. */
+function viewOfSecret(secret: SecretRecord, nowMs: number): SecretView {
+  const { id, hint, label, createdAt, expiresAt, allowlists } = secret;
+  const state = isExpired(secret, nowMs) ? 'expired' : 'active';
+  return { id, hint, label, createdAt, ...present({ expiresAt, allowlists }), state };
+}
+
+export function isExpired({ expiresAt }: Pick<SecretRecord, 'expiresAt'>, nowMs: number): boolean {
+  return expiresAt !== undefined && Date.parse(expiresAt) <= nowMs;
+}
+
+/** Without the members that are `undefined`. */
+export function present<T extends object>(value: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
+}

@@ -1,0 +1,133 @@
+import { methods } from '../allowlists/methods';
+import { addressTable } from '../allowlists/address-table';
+import type { AddressParams, AddressTable } from '../allowlists/address-table';
+import { MAX_TIMER_MS, checkOptions, isFunction, isPlainObject, isWhole, quoteValue } from '../option-rules';
+import type { OptionRules } from '../option-rules';
+import { compileBlockedMethods } from '../policy/blocked-methods';
+import { parseKeyPath } from '../request/key-path';
+import type { KeyPath } from '../request/key-path';
+
+/** The options that decide on a request: those of the guard, and of a dry run. */
+export interface RequestOptions {
+  /** Where the key stands in the path, below the mount point. Default `/v3/:apiKey`. */
+  readonly path?: string;
+  /** Names and prefixes (`admin_*`) refused for every key. Default: the node-administration namespaces. */
+  readonly blockedMethods?: readonly string[];
+  /** Methods of your node that the built-in table does not know → the addresses they query, or `'none'`. */
+  readonly addressParams?: Readonly<Record<string, AddressParams>>;
+  /** Bytes of a body, before and after decompression. Default 2 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Calls in a batch. Default 1000. */
+  readonly maxBatchSize?: number;
+  /** Milliseconds for the whole body to arrive. Default 10 s. */
+  readonly bodyTimeoutMs?: number;
+}
+
+export interface ParsedRequestOptions {
+  readonly path: KeyPath;
+  readonly blockedMethods: readonly string[];
+  readonly isBlocked: (method: string) => boolean;
+  readonly addressTable: AddressTable;
+  readonly maxBodyBytes: number;
+  readonly maxBatchSize: number;
+  readonly bodyTimeoutMs: number;
+}
+
+export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
+  'admin_*',
+  'personal_*',
+  'miner_*',
+  'engine_*',
+  'clique_*',
+  'les_*',
+  'db_*',
+  'shh_*',
+  'ethstats_*',
+  // What changes, profiles or writes files on the node.
+  'debug_set*',
+  'debug_start*',
+  'debug_stop*',
+  'debug_write*',
+  'debug_standardTrace*',
+  'debug_cpuProfile',
+  'debug_goTrace',
+  'debug_blockProfile',
+  'debug_mutexProfile',
+  'debug_freeOSMemory',
+  'debug_backtraceAt',
+  'debug_verbosity',
+  'debug_vmodule',
+  'debug_chaindb*',
+  'debug_db*',
+  // Permissions and validators of private networks, settings and plugins of a node.
+  'perm_*',
+  'ibft_propose*',
+  'ibft_discard*',
+  'qbft_propose*',
+  'qbft_discard*',
+  'parity_set*',
+  'plugins_*',
+  // Development nodes: balances, time and identities at will.
+  'anvil_*',
+  'hardhat_*',
+  'evm_*',
+];
+
+const METHOD = /^[\x21-\x7e]{1,128}$/;
+
+export const REQUEST_RULES: OptionRules<RequestOptions> = {
+  path: {
+    accepts: (value) => typeof value === 'string' && parseKeyPath(value) !== undefined,
+    takes: 'a path with one :apiKey segment, such as "/v3/:apiKey"',
+    default: '/v3/:apiKey',
+  },
+  blockedMethods: {
+    accepts: (value) => Array.isArray(value) && value.every(isMethodEntry),
+    takes: 'an array of method names and prefixes, such as ["admin_*", "eth_sign"]',
+    default: DEFAULT_BLOCKED_METHODS,
+    quote: quoteMethods,
+  },
+  addressParams: {
+    accepts: (value) =>
+      isPlainObject(value) &&
+      Object.entries(value).every(([method, row]) => METHOD.test(method) && (row === 'none' || isFunction(row))),
+    takes: 'functions of params or "none" by method, such as { acme_balance: (params) => params[0] }',
+    default: {},
+  },
+  maxBodyBytes: {
+    accepts: isWhole(1, 256 * 1024 * 1024),
+    takes: 'whole bytes up to 268435456, such as 2097152',
+    default: 2 * 1024 * 1024,
+  },
+  maxBatchSize: { accepts: isWhole(1, 100_000), takes: 'a whole number up to 100000, such as 1000', default: 1000 },
+  bodyTimeoutMs: { accepts: isWhole(1, MAX_TIMER_MS), takes: 'whole milliseconds, such as 10000', default: 10_000 },
+};
+
+/** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem. */
+export function parseRequestOptions(whose: string, options: RequestOptions): ParsedRequestOptions {
+  return prepareRequestOptions(checkOptions(whose, REQUEST_RULES, options) as Required<RequestOptions>);
+}
+
+/** Takes apart what the rules have let pass. */
+export function prepareRequestOptions(checked: Required<RequestOptions>): ParsedRequestOptions {
+  const { maxBodyBytes, maxBatchSize, bodyTimeoutMs, blockedMethods } = checked;
+  return {
+    path: parseKeyPath(checked.path)!,
+    blockedMethods,
+    isBlocked: compileBlockedMethods(blockedMethods),
+    addressTable: addressTable(checked.addressParams),
+    maxBodyBytes,
+    maxBatchSize,
+    bodyTimeoutMs,
+  };
+}
+
+function isMethodEntry(entry: unknown): boolean {
+  return typeof entry === 'string' && methods.problem(entry) === undefined;
+}
+
+function quoteMethods(value: unknown): string {
+  if (!Array.isArray(value)) return quoteValue(value);
+  const wrong: unknown = value.find((entry) => !isMethodEntry(entry));
+  return `an array with ${quoteValue(wrong)}`;
+}
