@@ -131,7 +131,7 @@ describePostgres('PostgresStore', () => {
     try {
       new PostgresStore({ pool: openPool(), ...names });
     } catch (error) {
-      expect(error).toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
+      expect(error).toMatchObject({ code: 'ERR_RPC_GUARD_OPTIONS' });
       return;
     }
     const { store } = await openStore(names);
