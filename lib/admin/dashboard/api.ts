@@ -1,7 +1,8 @@
 import type { KeysAnswer, Meta, ShownKey } from '../api';
 import type { Preview } from '../preview';
 import type { TestRequest, TestResult } from '../request-tester';
-import type { KeyChanges, MadeSecret, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/key-manager';
+import type { KeyChanges, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/changes';
+import type { MadeSecret } from '../../keys/key-manager';
 import type { AllowlistType } from '../../settings/key-settings';
 
 /** What the server, or the way there, answered instead of what was asked for. */

@@ -1,6 +1,6 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
-import type { SecretView } from '../../keys/key-manager';
+import type { SecretView } from '../../keys/key-view';
 import { api } from './api';
 import { Dialog } from './dialog';
 import { ExpiryField, NEVER, expiresAt } from './expiry';
