@@ -58,7 +58,16 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ['explain', ['dry-run']],
   [
     'websocket',
-    ['upgrade', 'open-sessions', 'session', 'message-queue', 'heartbeat', 'pending-batches', 'coalesce-writes'],
+    [
+      'upgrade',
+      'open-sessions',
+      'session',
+      'open-upstream',
+      'message-queue',
+      'heartbeat',
+      'pending-batches',
+      'coalesce-writes',
+    ],
   ],
   ['http', ['handle-request', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
   ['observe', ['decision-log', 'request-event']],
@@ -123,6 +132,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   ws: [
     'websocket/upgrade',
     'websocket/session',
+    'websocket/open-upstream',
     'websocket/heartbeat',
     'websocket/message-queue',
     'websocket/open-sessions',

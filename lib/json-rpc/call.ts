@@ -91,6 +91,14 @@ export function splitAnswers(body: Buffer): ReadonlyMap<string, readonly string[
   return answers;
 }
 
+/** Whether an upstream's message is one error response that names no call. */
+export function isErrorWithoutId(message: Buffer): boolean {
+  // Most messages are notifications: they are not parsed for this.
+  if (!message.includes('"error"')) return false;
+  const json = parseJson(decodeUtf8(message) ?? '', ANY_JSON);
+  return json.ok && isJsonObject(json.value) && json.value['id'] === null && json.value['error'] !== undefined;
+}
+
 function decodeUtf8(bytes: Buffer): string | undefined {
   if (isAscii(bytes)) return bytes.toString('latin1');
   return isUtf8(bytes) ? bytes.toString('utf8') : undefined;

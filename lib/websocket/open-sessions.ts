@@ -8,6 +8,8 @@ const PING_MS = 30_000;
 /** The sessions that are open, counted by key, with the timers that look after them. */
 export class OpenSessions {
   private readonly sessions = new Set<Session>();
+  /** What ends the handshakes under way. */
+  private readonly handshakes = new Set<() => void>();
   private readonly countByKey = new Map<string, number>();
   private timers: readonly NodeJS.Timeout[] = [];
   private closing: Promise<void> | undefined;
@@ -19,6 +21,15 @@ export class OpenSessions {
 
   countOf(apiKey: string): number {
     return this.countByKey.get(apiKey) ?? 0;
+  }
+
+  /** Counts a handshake as a socket until the function that is returned is called. `abort` is called on `close()`. */
+  reserve(apiKey: string, abort: () => void): () => void {
+    this.handshakes.add(abort);
+    this.countByKey.set(apiKey, this.countOf(apiKey) + 1);
+    return () => {
+      if (this.handshakes.delete(abort)) this.release(apiKey);
+    };
   }
 
   /** Looks after a session until its caller's socket has closed. */
@@ -35,6 +46,7 @@ export class OpenSessions {
   close(): Promise<void> {
     this.closing ??= new Promise((resolve) => {
       this.onLastClosed = resolve;
+      for (const abort of this.handshakes) abort();
       for (const session of this.sessions) session.close(1001);
       if (this.sessions.size === 0) resolve();
     });
@@ -43,12 +55,16 @@ export class OpenSessions {
 
   private remove(apiKey: string, session: Session): void {
     this.sessions.delete(session);
-    const left = this.countOf(apiKey) - 1;
-    if (left > 0) this.countByKey.set(apiKey, left);
-    else this.countByKey.delete(apiKey);
+    this.release(apiKey);
     if (this.sessions.size > 0) return;
     this.timers.forEach(clearInterval);
     this.onLastClosed();
+  }
+
+  private release(apiKey: string): void {
+    const left = this.countOf(apiKey) - 1;
+    if (left > 0) this.countByKey.set(apiKey, left);
+    else this.countByKey.delete(apiKey);
   }
 
   private startTimers(): void {

@@ -1,6 +1,9 @@
-import { splitAnswers } from '../json-rpc/call';
+import { isErrorWithoutId, splitAnswers } from '../json-rpc/call';
 import { refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+
+const OPEN_BRACKET = 0x5b;
+const SPACE = 0x20;
 
 interface PendingBatch {
   readonly ids: ReadonlySet<string>;
@@ -39,10 +42,13 @@ export class PendingBatches {
     send();
   }
 
-  /** Whether `message`, an array from the upstream, answers one of them. */
+  /**
+   * Whether `message` from the upstream answers one of them. An error without an id answers the oldest: a node that
+   * refuses a batch as a whole, for its size, says so in one object.
+   */
   take(message: Buffer): boolean {
-    const answers = splitAnswers(message);
-    const batch = answers && [...this.batches].find(({ ids }) => [...answers.keys()].some((id) => ids.has(id)));
+    if (this.batches.size === 0) return false;
+    const batch = isArray(message) ? this.answeredBy(message) : this.failedBy(message);
     if (batch !== undefined) this.end(batch, message);
     return batch !== undefined;
   }
@@ -52,6 +58,16 @@ export class PendingBatches {
     for (const { timer } of this.batches) clearTimeout(timer);
     this.batches.clear();
     this.waiting = [];
+  }
+
+  private answeredBy(array: Buffer): PendingBatch | undefined {
+    const answers = splitAnswers(array);
+    return answers && [...this.batches].find(({ ids }) => [...answers.keys()].some((id) => ids.has(id)));
+  }
+
+  private failedBy(message: Buffer): PendingBatch | undefined {
+    const [oldest] = this.batches;
+    return isErrorWithoutId(message) ? oldest : undefined;
   }
 
   private end(batch: PendingBatch, answer: Buffer | Refusal): void {
@@ -66,4 +82,10 @@ export class PendingBatches {
 
 function haveCommon(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
   return [...some].some((id) => others.has(id));
+}
+
+function isArray(data: Buffer): boolean {
+  let at = 0;
+  while (at < data.length && data[at]! <= SPACE) at++;
+  return data[at] === OPEN_BRACKET;
 }

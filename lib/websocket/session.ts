@@ -21,6 +21,7 @@ import { corkForTurn } from './coalesce-writes';
 import { Heartbeat } from './heartbeat';
 import { MAX_WAITING_BYTES, MessageQueue } from './message-queue';
 import type { Message } from './message-queue';
+import type { SocketEnd } from './open-upstream';
 import { PendingBatches } from './pending-batches';
 
 /** What every session of a guard works with. */
@@ -30,29 +31,23 @@ export interface SessionParts {
   readonly report: Reporter;
 }
 
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Batches of one socket that may wait for their answers at once. */
 const MAX_BATCHES = 16;
-const OPEN_BRACKET = 0x5b;
-const SPACE = 0x20;
 /** Codes that are told of a socket and never sent. */
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
-
-/** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
-export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
 
 /**
  * A caller's socket and the upstream's, one for one: passes messages both ways, the caller's when they are allowed, the
  * upstream's as they come.
  */
 export class Session {
+  private readonly client: WebSocket;
   private readonly upstream: WebSocket;
   private readonly batches: PendingBatches;
   private readonly heartbeat = new Heartbeat();
   private readonly messages: MessageQueue;
   private readonly replyOptions: ReplyOptions;
-  /** The upstream's is known once it has opened. */
   private readonly connections = new Map<WebSocket, Duplex>();
   private batchCount = 0;
   private hasEnded = false;
@@ -61,27 +56,25 @@ export class Session {
   constructor(
     private readonly parts: SessionParts,
     private readonly facts: RequestFacts,
-    private readonly client: WebSocket,
-    connection: Duplex,
+    client: SocketEnd,
+    upstream: SocketEnd,
   ) {
-    const { upstream, upstreamTimeoutMs, exposeReason } = parts.options;
+    const { upstreamTimeoutMs, exposeReason } = parts.options;
     this.replyOptions = { requestId: facts.requestId, exposeReason };
-    this.upstream = new WebSocket(upstream.wsUrl, {
-      headers: upstream.wsHeaders,
-      ...SOCKET_OPTIONS,
-      handshakeTimeout: upstreamTimeoutMs,
-      maxPayload: MAX_ANSWER_BYTES,
-    });
+    this.client = client.socket;
+    this.upstream = upstream.socket;
     this.batches = new PendingBatches(upstreamTimeoutMs, () => {
       this.closeFor('UPSTREAM_TIMEOUT', 1011);
     });
-    this.messages = new MessageQueue(client, {
+    this.messages = new MessageQueue(client.socket, {
       mayTake: () => this.hasRoom(),
       take: (message) => this.take(message),
       fail: this.fail,
     });
     this.listen();
-    this.connect(client, connection);
+    this.connect(client);
+    this.connect(upstream);
+    this.upstream.resume();
   }
 
   /** Closes the sockets when the key's settings have come to refuse them. */
@@ -115,21 +108,15 @@ export class Session {
     });
     upstream.on('message', (data: Buffer, isBinary) => {
       this.heartbeat.heard(upstream);
-      if (isArray(data) && this.batches.take(data)) return;
+      if (this.batches.take(data)) return;
       this.send(client, data, isBinary);
       if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
-    });
-    upstream.on('upgrade', ({ socket }) => {
-      this.connect(upstream, socket);
-    });
-    upstream.on('open', () => {
-      this.messages.work();
     });
     client.on('error', () => undefined);
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       if (client.readyState !== WebSocket.OPEN) return;
       const { apiKey, requestId } = this.facts;
-      const fields = { key: keyHint(apiKey), requestId, why: error.code ?? error.name };
+      const fields = { key: keyHint(apiKey), requestId, why: error.code ?? error.message };
       this.parts.options.logger.warn(fields, 'the upstream socket failed');
     });
     client.on('close', (code, reason) => {
@@ -144,10 +131,10 @@ export class Session {
     });
   }
 
-  private connect(socket: WebSocket, to: Duplex): void {
-    this.connections.set(socket, to);
-    this.heartbeat.watch(socket, to);
-    to.on('drain', () => {
+  private connect({ socket, connection }: SocketEnd): void {
+    this.connections.set(socket, connection);
+    this.heartbeat.watch(socket, connection);
+    connection.on('drain', () => {
       if (socket === this.client && this.upstream.isPaused) this.upstream.resume();
       this.messages.work();
     });
@@ -253,14 +240,6 @@ export class Session {
 
 function closeSocket(socket: WebSocket, code: number, reason: Buffer | string = ''): void {
   socket.resume(); // else the other side's close frame is never read
-  if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-  else if (code === NO_STATUS) socket.close();
+  if (code === NO_STATUS) socket.close();
   else socket.close(code, reason);
-}
-
-/** Whether a message is an array: nothing else answers a batch. */
-function isArray(data: Buffer): boolean {
-  let at = 0;
-  while (at < data.length && data[at]! <= SPACE) at++;
-  return data[at] === OPEN_BRACKET;
 }

@@ -2,14 +2,18 @@ import { ServerResponse } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { admit } from '../policy/authorize';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
+import { createUpstreamHealth } from '../upstream/upstream-health';
+import type { UpstreamHealth } from '../upstream/upstream-health';
 import { OpenSessions } from './open-sessions';
-import { SOCKET_OPTIONS, Session } from './session';
+import { SOCKET_OPTIONS, openUpstream } from './open-upstream';
+import type { SocketEnd } from './open-upstream';
+import { Session } from './session';
 import type { SessionParts } from './session';
 
 /** For `server.on('upgrade', …)`. */
@@ -26,6 +30,9 @@ interface Handshake {
   readonly facts: RequestFacts;
 }
 
+/** Nobody reads it. */
+const CALLER_GONE = refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' });
+
 /** How many guards have passed on an upgrade: the last of all listeners answers it. */
 const passedOn = new WeakMap<Duplex, number>();
 
@@ -33,18 +40,27 @@ const passedOn = new WeakMap<Duplex, number>();
 export class WebSocketGuard {
   private readonly handshakes: WebSocketServer;
   private readonly sessions = new OpenSessions();
+  private readonly upstreamHealth: UpstreamHealth;
+  /** What goes on once `ws` has found nothing wrong with a handshake; `answer` answers it with 101. */
+  private readonly whenSound = new WeakMap<IncomingMessage, (answer: () => void) => void>();
 
   constructor(
     private readonly parts: SessionParts,
     private readonly answerRefusal: AnswerRefusal,
   ) {
-    const { maxBodyBytes, wsPath } = parts.options;
+    const { maxBodyBytes, wsPath, upstream, logger } = parts.options;
+    this.upstreamHealth = createUpstreamHealth(new URL(upstream.wsUrl).host, logger);
     this.handshakes = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       ...SOCKET_OPTIONS,
       maxPayload: maxBodyBytes,
       handleProtocols: () => false,
+      verifyClient: ({ req }, answer) => {
+        this.whenSound.get(req)?.(() => {
+          answer(true);
+        });
+      },
     });
     this.handshakes.on('wsClientError', (error, socket, req) => {
       const facts = requestFacts(req, wsPath);
@@ -68,18 +84,74 @@ export class WebSocketGuard {
   }
 
   private async route(handshake: Handshake): Promise<void> {
-    const { req, socket, head, facts } = handshake;
+    const { facts } = handshake;
     const arrivedAt = performance.now();
     const admission = await admit(facts, this.parts.store);
     const refusal = isRefusal(admission) ? admission : this.noRoom(facts);
+    if (handshake.socket.destroyed) return; // the caller went away
     if (refusal === undefined) {
-      this.handshakes.handleUpgrade(req, socket, head, (client) => {
-        this.sessions.add(facts.apiKey, new Session(this.parts, facts, client, socket), client);
-      });
+      this.shakeHands(handshake);
       return;
     }
     this.parts.report(refusal, facts, arrivedAt);
     this.refuseOver(handshake, refusal);
+  }
+
+  private shakeHands(handshake: Handshake): void {
+    const { req, socket, head, facts } = handshake;
+    let upstream: SocketEnd | undefined;
+    this.whenSound.set(req, (answer) => {
+      this.prepare(handshake)
+        .then((prepared) => {
+          upstream = prepared;
+          if (upstream !== undefined) answer();
+        })
+        .catch(() => socket.destroy());
+    });
+    this.handshakes.handleUpgrade(req, socket, head, (client) => {
+      const session = new Session(this.parts, facts, { socket: client, connection: socket }, upstream!);
+      this.sessions.add(facts.apiKey, session, client);
+    });
+  }
+
+  /** Opens the upstream's socket, and looks at the key again after that; else refuses the handshake. */
+  private async prepare(handshake: Handshake): Promise<SocketEnd | undefined> {
+    const { socket, facts } = handshake;
+    const arrivedAt = performance.now();
+    const opening = openUpstream(this.parts.options);
+    const onGone = () => {
+      opening.abort(CALLER_GONE);
+    };
+    const stopWatching = watchForEnd(socket, onGone);
+    const release = this.sessions.reserve(facts.apiKey, () => {
+      opening.abort(refuse('SETTINGS_UNAVAILABLE', { why: 'the guard is closing' }));
+    });
+    const opened = await opening.outcome;
+    this.tellHealth(opened);
+    const admission = isRefusal(opened) ? opened : await admit(facts, this.parts.store);
+    release();
+    stopWatching();
+    const refusal = isRefusal(admission) ? admission : this.lost(socket, opened as SocketEnd);
+    if (refusal === undefined) return opened as SocketEnd;
+    if (!isRefusal(opened)) opened.socket.terminate();
+    this.parts.report(refusal, facts, arrivedAt);
+    if (socket.destroyed) return undefined;
+    this.refuseOver(handshake, refusal);
+    return undefined;
+  }
+
+  /** Why a handshake whose upstream is open is not answered with 101 after all: things change while a key is looked up. */
+  private lost(connection: Duplex, upstream: SocketEnd): Refusal | undefined {
+    if (this.sessions.isClosing) return refuse('SETTINGS_UNAVAILABLE', { why: 'the guard is closing' });
+    if (connection.destroyed || !connection.readable) return CALLER_GONE;
+    const isOpen = upstream.socket.readyState === WebSocket.OPEN;
+    return isOpen ? undefined : refuse('UPSTREAM_UNAVAILABLE', { why: 'it closed as soon as it had opened' });
+  }
+
+  private tellHealth(opened: SocketEnd | Refusal): void {
+    if (!isRefusal(opened)) this.upstreamHealth.answered();
+    else if (opened.refused !== 'SETTINGS_UNAVAILABLE' && opened !== CALLER_GONE)
+      this.upstreamHealth.failed(opened.why ?? opened.refused);
   }
 
   private refuseOver({ socket, req, facts }: Omit<Handshake, 'head'>, refusal: Refusal): void {
@@ -98,6 +170,19 @@ export class WebSocketGuard {
     const hasRoom = this.sessions.countOf(apiKey) < this.parts.options.maxSocketsPerKey;
     return hasRoom ? undefined : refuse('TOO_MANY_SOCKETS');
   }
+}
+
+/** Calls `onEnd` when a caller ends its connection before it is answered. What it sends meanwhile stays unread. */
+function watchForEnd(connection: Duplex, onEnd: () => void): () => void {
+  const look = () => {
+    // Node tells of the end only to who reads up to it.
+    if (connection.readableLength === 0) connection.read();
+  };
+  const listeners = { readable: look, end: onEnd, close: onEnd };
+  for (const [event, listener] of Object.entries(listeners)) connection.on(event, listener);
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) connection.off(event, listener);
+  };
 }
 
 /** A client that speaks another version learns which one is spoken here (RFC 6455, section 4.2.2). */

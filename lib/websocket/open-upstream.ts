@@ -1,0 +1,61 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { ParsedOptions } from '../options/options';
+import { refuse } from '../policy/refusals';
+import type { Refusal } from '../policy/refusals';
+
+/** A socket with the connection that it runs on. */
+export interface SocketEnd {
+  readonly socket: WebSocket;
+  readonly connection: Duplex;
+}
+
+/** The upstream's socket on its way. */
+export interface OpeningUpstream {
+  /** The socket, open and not read from yet, or why there is none. Never rejects. */
+  readonly outcome: Promise<SocketEnd | Refusal>;
+  /** Gives it up, as long as it is not open. */
+  readonly abort: (refusal: Refusal) => void;
+}
+
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
+export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
+
+/** Opens a socket to the upstream: within `upstreamTimeoutMs`, name, connection, TLS and handshake together. */
+export function openUpstream({ upstream, upstreamTimeoutMs }: ParsedOptions): OpeningUpstream {
+  const socket = new WebSocket(upstream.wsUrl, {
+    headers: upstream.wsHeaders,
+    ...SOCKET_OPTIONS,
+    maxPayload: MAX_ANSWER_BYTES,
+  });
+  let resolve: (outcome: SocketEnd | Refusal) => void = () => undefined;
+  const outcome = new Promise<SocketEnd | Refusal>((resolver) => {
+    resolve = resolver;
+  });
+  const timer = setTimeout(() => {
+    abort(refuse('UPSTREAM_TIMEOUT', { why: 'it did not answer the handshake in time' }));
+  }, upstreamTimeoutMs);
+
+  function abort(refusal: Refusal): void {
+    clearTimeout(timer);
+    resolve(refusal);
+    if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+  }
+  let connection: Duplex | undefined;
+  socket.on('upgrade', (response) => {
+    connection = response.socket;
+  });
+  socket.on('unexpected-response', (_request, { statusCode }) => {
+    abort(refuse('UPSTREAM_UNAVAILABLE', { why: `it answered the handshake with status ${String(statusCode)}` }));
+  });
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    abort(refuse('UPSTREAM_UNAVAILABLE', { why: error.code ?? error.message }));
+  });
+  socket.on('open', () => {
+    clearTimeout(timer);
+    socket.pause();
+    resolve({ socket, connection: connection! });
+  });
+  return { outcome, abort };
+}
