@@ -66,6 +66,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'message-queue',
       'heartbeat',
       'pending-batches',
+      'subscriptions',
       'coalesce-writes',
     ],
   ],

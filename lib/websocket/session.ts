@@ -23,6 +23,7 @@ import { MAX_WAITING_BYTES, MessageQueue } from './message-queue';
 import type { Message } from './message-queue';
 import type { SocketEnd } from './open-upstream';
 import { PendingBatches } from './pending-batches';
+import { Subscriptions } from './subscriptions';
 
 /** What every session of a guard works with. */
 export interface SessionParts {
@@ -47,6 +48,7 @@ export class Session {
   private readonly batches: PendingBatches;
   private readonly heartbeat = new Heartbeat();
   private readonly messages: MessageQueue;
+  private readonly subscriptions = new Subscriptions();
   private readonly replyOptions: ReplyOptions;
   private readonly connections = new Map<WebSocket, Duplex>();
   private batchCount = 0;
@@ -77,14 +79,16 @@ export class Session {
     this.upstream.resume();
   }
 
-  /** Closes the sockets when the key's settings have come to refuse them. */
+  /** Closes the sockets when the key's settings have come to refuse them, or what was subscribed to on them. */
   recheck(): void {
     Promise.resolve(this.parts.store.get(this.facts.apiKey))
       .then((key) => this.admitted(key))
       .then((admission) => {
-        if (!isRefusal(admission) || this.client.readyState !== WebSocket.OPEN) return;
-        this.parts.report(admission, this.facts, performance.now());
-        this.closeFor(admission.refused);
+        const { options, report } = this.parts;
+        const refusal = isRefusal(admission) ? admission : this.subscriptions.refusedBy(admission, options);
+        if (refusal === undefined || this.client.readyState !== WebSocket.OPEN) return;
+        report(refusal, this.facts, performance.now());
+        this.closeFor(refusal.refused);
       })
       .catch(this.fail);
   }
@@ -164,6 +168,7 @@ export class Session {
     const arrivedAt = performance.now();
     const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
     report(judged, this.facts, arrivedAt);
+    if (!isRefusal(admission) && !isRefusal(judged)) this.subscriptions.add(judged.allowed, admission);
     if (isRefusal(admission)) this.closeFor(admission.refused);
     else if (isRefusal(judged)) this.send(this.client, refusalReply(judged, undefined, this.replyOptions));
     else if (judged.batch) this.passBatch(judged);
