@@ -23,6 +23,16 @@ test('--version and --help are results', async () => {
   expect(help.stdout).toContain('Usage: rpc-guard secrets rotate');
 });
 
+test('help prints the help of a command', async () => {
+  const [all, group, one, none] = await Promise.all(
+    [[], ['keys'], ['keys', 'create'], ['keys', 'nope']].map((args) => cli(['help', ...args])),
+  );
+  expect(all).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: rpc-guard [') as string, stderr: '' });
+  expect(group).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: rpc-guard keys [') as string });
+  expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: rpc-guard keys create') as string });
+  expect(none).toMatchObject({ code: 2, stdout: '', stderr: 'rpc-guard: there is no command keys nope\n' });
+});
+
 test('wrong usage ends with 2 and says what is right', async () => {
   const wrong: [string[], string][] = [
     [[], 'Usage: rpc-guard'],

@@ -194,6 +194,60 @@ test('settings that do not parse are not written over, and are repaired by delet
   expect(await cli(['keys', 'create', '--api-key', KEY], { store })).toMatchObject({ code: 0 });
 });
 
+describe('a key', () => {
+  const [A, B] = [`${'a'.repeat(8)}1111`, `${'a'.repeat(8)}2222`];
+  const both = () =>
+    fileWith({ apiKey: A, name: 'my dapp' }, { apiKey: B, name: 'backend' }, { apiKey: 'backend-key' });
+  const CALL = '{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}';
+
+  test('is named by itself, by its first characters or by its name, by every command that takes one', async () => {
+    const store = both();
+    const named = [A, A.slice(0, 9), 'my dapp'];
+    const shown = await Promise.all(named.map((key) => cliJson<Shown>(['keys', 'show', key], { store })));
+    expect(shown.map(({ key }) => key.apiKey)).toEqual([A, A, A]);
+
+    const run = <T>(...args: string[]) => cliJson<T>(args, { store });
+    expect((await run<Shown>('keys', 'disable', 'my dapp')).key).toMatchObject({ apiKey: A, enabled: false });
+    expect((await run<Shown>('keys', 'enable', A.slice(0, 9))).key).toMatchObject({ apiKey: A, enabled: true });
+    expect((await run<Shown>('allow', 'add', 'my dapp', 'methods', 'eth_chainId')).key.apiKey).toBe(A);
+    expect((await run<Shown>('secrets', 'add', 'my dapp')).key.apiKey).toBe(A);
+    expect((await run<Shown>('secrets', 'rotate', 'my dapp')).key.apiKey).toBe(A);
+    expect(await run('check', 'my dapp', '-d', CALL)).toMatchObject({ allowed: true, notes: [`the key is ${A}`] });
+    expect((await run<Shown>('keys', 'update', 'my dapp', '--name', 'x')).key).toMatchObject({ apiKey: A, name: 'x' });
+    expect(await run('keys', 'delete', 'x', '--yes')).toEqual({ deleted: A });
+  });
+
+  test('that two could be is neither: which there are is told, and nothing is changed', async () => {
+    const store = both();
+    const before = readFileSync(store, 'utf8');
+    const [begins, name, tooShort, part] = await Promise.all(
+      ['aaaa', 'backend', 'aaa', 'dapp'].map((key) => cli(['keys', 'delete', key, '--yes'], { store })),
+    );
+    const which = `rpc-guard: say which key: ${A} (my dapp), ${B} (backend)\n`;
+    expect(begins).toMatchObject({ code: 2, stdout: '', stderr: which });
+    expect(name).toMatchObject({ code: 2, stderr: `rpc-guard: say which key: ${B} (backend), backend-key\n` });
+    for (const none of [tooShort, part])
+      expect(none).toMatchObject({ code: 3, stderr: expect.stringContaining('no such key') as string });
+    expect(readFileSync(store, 'utf8')).toBe(before);
+  });
+});
+
+test('a change prints one line of what it has made of the key, not the whole of it', async () => {
+  const store = fileWith({ apiKey: KEY, name: 'my dapp' });
+  const changes: [string[], string][] = [
+    [['keys', 'disable', KEY], 'version 2: disabled'],
+    [['keys', 'update', KEY, '--require-secret'], 'version 3: secret required'],
+    [['allow', 'add', KEY, 'methods', 'eth_call', 'eth_get*'], 'version 4: methods now eth_call, eth_get*'],
+    [
+      ['allow', 'remove', KEY, 'methods', 'eth_call', 'eth_get*', '--yes'],
+      'version 5: methods now no list: everything passes',
+    ],
+  ];
+  for (const [args, change] of changes) {
+    expect(await cli(args, { store })).toMatchObject({ code: 0, stdout: `${KEY} (my dapp), ${change}\n` });
+  }
+});
+
 describe('keys update, enable, disable', () => {
   test('change what is given and leave the rest', async () => {
     const store = fileWith({ apiKey: KEY, name: 'a', requireSecret: true, allowlists: { methods: ['eth_call'] } });

@@ -1,4 +1,5 @@
 import { printable, terminalOf } from '../../lib/cli/output';
+import { ago } from '../../lib/cli/show-key';
 import { table } from '../../lib/cli/table';
 import type { Terminal } from '../../lib/cli/output';
 
@@ -26,6 +27,29 @@ test('a table fits the terminal: columns that may go over several lines do, and 
   expect(lines[1]).toContain(key);
   const column = lines.slice(1).map((line) => line.slice(34, 51).trim());
   expect(column.join('').replaceAll(' ', '')).toBe(name.replaceAll(' ', ''));
+});
+
+test('words are broken only where a column cannot be as wide as its longest one', () => {
+  const columns = [{ title: '' }, { title: '', wraps: true }, { title: '', wraps: true }];
+  const rows = [['k'.repeat(32), 'a backend of the explorer', '1 active, required']];
+  const lines = table(columns, rows, { ...WIDE, width: 52 });
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(52);
+  const words = lines.join(' ').split(/ +/).slice(1).sort();
+  expect(words).toEqual(['1', 'a', 'active,', 'backend', 'explorer', 'of', 'required', 'the']);
+});
+
+test.each([
+  [40, '40 seconds ago'],
+  [10, '10 seconds ago'],
+  [0, 'now'],
+  [-40, 'in 40 seconds'],
+])('%d s ago is written "%s"', (seconds, text) => {
+  jest.useFakeTimers({ now: 1_800_000_000_000 });
+  try {
+    expect(ago(new Date(Date.now() - seconds * 1000).toISOString())).toBe(text);
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 test('a key is never broken, however narrow the terminal is', () => {

@@ -31,6 +31,7 @@ test('there are the commands', () => {
     'allow remove',
     'check',
     'admin hash-password',
+    'help',
   ]);
 });
 

@@ -5,12 +5,13 @@ import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { MemoryStore } from '../stores/memory';
 import { MAX_ATTEMPTS, isStale } from '../stores/versioned-write';
-import { addExpectVersion, examples, kebab, parseListType } from './arguments';
+import { addExpectVersion, examples, KEY_ARGUMENT, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { confirm } from './prompt';
 import { withStore, storedKey } from './with-store';
+import type { Output } from './output';
 import type { Context } from './with-store';
-import { showKey } from './show-key';
+import { NO_LIST, showChange } from './show-key';
 
 interface RemoveOptions extends ChangeFlags {
   readonly yes?: boolean;
@@ -24,14 +25,14 @@ export function addAllow(program: Command): void {
 
   const add = allow.command('add').description('Adds entries to a list: all of them or, where one is bad, none.');
   add
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .argument('<list>', LIST, parseListType)
     .argument('<entries...>', 'one entry or more')
-    .action((apiKey: string, type: AllowlistType, entries: string[], options: ChangeFlags, command: Command) =>
+    .action((named: string, type: AllowlistType, entries: string[], options: ChangeFlags, command: Command) =>
       withStore(command, async (context) => {
-        await storedKey(context, apiKey);
+        const { apiKey } = await storedKey(context, named);
         const change = { expectedVersion: options.expectVersion };
-        showKey(context.output, await context.manager.addToAllowlist(apiKey, type, entries, change));
+        showList(context.output, await context.manager.addToAllowlist(apiKey, type, entries, change), type);
       }),
     );
   addExpectVersion(add);
@@ -46,7 +47,7 @@ export function addAllow(program: Command): void {
 
   const remove = allow.command('remove').description('Takes entries off a list.');
   remove
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .argument('<list>', LIST, parseListType)
     .argument('<entries...>', 'one entry or more')
     .option('--yes', 'do not ask where the list is left empty, which opens it for everything')
@@ -59,13 +60,14 @@ export function addAllow(program: Command): void {
 
 async function removeEntries(
   context: Context,
-  apiKey: string,
+  named: string,
   type: AllowlistType,
   entries: readonly string[],
   { yes, expectVersion }: RemoveOptions,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const stored = await storedKey(context, apiKey);
+    const stored = await storedKey(context, named);
+    const { apiKey } = stored;
     if (await leavesNone(stored, type, entries)) {
       await confirm({
         yes,
@@ -78,12 +80,18 @@ async function removeEntries(
     const expectedVersion = expectVersion ?? stored.version;
     try {
       const key = await context.manager.removeFromAllowlist(apiKey, type, entries, { expectedVersion });
-      showKey(context.output, key);
+      showList(context.output, key, type);
       return;
     } catch (error) {
       if (!isStale(error) || expectVersion !== undefined || attempt === MAX_ATTEMPTS) throw error;
     }
   }
+}
+
+/** The list as it is now. */
+function showList(output: Output, key: KeyView, type: AllowlistType): void {
+  const entries = key.allowlists[type];
+  showChange(output, key, `${kebab(type)} now ${entries.length === 0 ? NO_LIST : entries.join(', ')}`);
 }
 
 /** Whether nothing is left then: tried on a copy, so that the rules stay KeyManager's. Secrets have no part in it. */

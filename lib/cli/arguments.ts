@@ -4,6 +4,9 @@ import { ALLOWLISTS } from '../allowlists';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 
+/** What `<key>` takes. */
+export const KEY_ARGUMENT = 'the API key, its first characters or its name';
+
 const UNITS: Readonly<Record<string, number>> = {
   s: 1000,
   m: 60_000,

@@ -4,7 +4,7 @@ import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } fro
 import { parseRequestOptions } from '../options/request-options';
 import { requestFacts } from '../request/request-facts';
 import { API_KEY } from '../settings/api-key';
-import { collect, examples } from './arguments';
+import { collect, examples, KEY_ARGUMENT } from './arguments';
 import { askHidden, isAttended, readPiped } from './prompt';
 import { parseCurlLine } from './parse-curl';
 import type { CurlRequest } from './parse-curl';
@@ -14,7 +14,7 @@ import { indent, table } from './table';
 import type { Terminal } from './output';
 import type { Cell } from './table';
 import { readInputFile, readStdin } from './read-input';
-import { withStore, readable } from './with-store';
+import { findKey, withStore, readable } from './with-store';
 import type { Context } from './with-store';
 import { splitWords } from './shell-words';
 
@@ -39,7 +39,7 @@ export function addCheck(program: Command): void {
       'Tells what the guard would do with a request, and which entry decides. Nothing is sent anywhere. ' +
         'Without a key and --curl, a curl line is read from stdin.',
     )
-    .argument('[key]', 'the whole API key, of which -H and -d make a request')
+    .argument('[key]', `${KEY_ARGUMENT}, of which -H and -d make a request`)
     .option('-H, --header <name: value>', 'a header of the request; repeatable', collect)
     .option('-d, --data <body>', 'its body; @file reads a file, - reads stdin')
     .option('--curl <line>', 'a whole curl line; a secret in it stays in the history of the shell')
@@ -66,13 +66,16 @@ export function addCheck(program: Command): void {
   );
 }
 
-async function runCheck({ store, output }: Context, key: string | undefined, options: CheckOptions): Promise<void> {
+async function runCheck(context: Context, key: string | undefined, options: CheckOptions): Promise<void> {
+  const { store, output } = context;
   const rules = rulesOf(options);
-  const { request, notes } = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options, rules);
+  const made = key === undefined ? await fromCurl(options, rules) : await fromParts(key, options, rules);
+  if (key === undefined) await store.init?.();
+  const apiKey = key === undefined ? made.request.apiKey : ((await findKey(context, key))?.apiKey ?? key);
+  const request = { ...made.request, apiKey };
+  const notes = [...made.notes, ...(key === undefined || key === apiKey ? [] : [`the key is ${apiKey}`])];
   for (const note of notes) output.note(note);
 
-  const { apiKey } = request;
-  await store.init?.();
   const settings = API_KEY.test(apiKey) ? await readable(apiKey, () => store.get(apiKey)) : undefined;
   const run = await dryRun(request, settings, rules);
   output.result({ ...run, notes }, () => linesOf(run, output.terminal));

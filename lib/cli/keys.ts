@@ -3,7 +3,16 @@ import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
 import type { KeyView } from '../keys/key-view';
-import { addExpectVersion, addListOptions, examples, kebab, listsOf, parseExpiry, parseWhole } from './arguments';
+import {
+  addExpectVersion,
+  addListOptions,
+  examples,
+  KEY_ARGUMENT,
+  kebab,
+  listsOf,
+  parseExpiry,
+  parseWhole,
+} from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';
 import { CliError, usage } from './exit';
@@ -12,7 +21,7 @@ import type { Terminal } from './output';
 import type { Cell } from './table';
 import { withStore, readable, storedKey } from './with-store';
 import type { Context } from './with-store';
-import { ago, showKey, stateOf } from './show-key';
+import { ago, overrideRule, secretRule, showChange, showKey, stateOf } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 
 interface CreateOptions extends ListOptions {
@@ -102,7 +111,7 @@ function addList(keys: Command): void {
 function addShow(keys: Command): void {
   const show = keys.command('show').description('Shows a key with its lists and secrets. No secret can be read again.');
   show
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .action((apiKey: string, _options: object, command: Command) =>
       withStore(command, async (context) => showKey(context.output, await storedKey(context, apiKey))),
     );
@@ -112,7 +121,7 @@ function addShow(keys: Command): void {
 function addUpdate(keys: Command): void {
   const update = keys.command('update').description('Changes what is given, and leaves the rest.');
   update
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .option('--name <name>', 'what it is for')
     .option('--require-secret', 'refuse requests without a valid secret')
     .option('--no-require-secret', 'let requests without a secret pass')
@@ -132,7 +141,7 @@ function addUpdate(keys: Command): void {
 function addDelete(keys: Command): void {
   const del = keys.command('delete').description('Deletes a key with its secrets, once it is confirmed.');
   del
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .option('--yes', 'do it without being asked')
     .action((apiKey: string, options: ChangeFlags & { readonly yes?: boolean }, command: Command) =>
       withStore(command, (context) => deleteKey(context, apiKey, options)),
@@ -144,11 +153,12 @@ function addDelete(keys: Command): void {
 function addSwitch(keys: Command, change: 'enable' | 'disable', does: string): void {
   const command = keys.command(change).description(does);
   command
-    .argument('<key>', 'the whole API key')
-    .action((apiKey: string, { expectVersion: expectedVersion }: ChangeFlags, it: Command) =>
+    .argument('<key>', KEY_ARGUMENT)
+    .action((named: string, { expectVersion: expectedVersion }: ChangeFlags, it: Command) =>
       withStore(it, async (context) => {
-        await storedKey(context, apiKey);
-        showKey(context.output, await context.manager[change](apiKey, { expectedVersion }));
+        const { apiKey } = await storedKey(context, named);
+        const key = await context.manager[change](apiKey, { expectedVersion });
+        showChange(context.output, key, `${change}d`);
       }),
     );
   addExpectVersion(command);
@@ -194,27 +204,33 @@ async function listKeys(
   if (next !== undefined) output.note(`there may be more: --after ${next}`);
 }
 
-async function updateKey(context: Context, apiKey: string, options: UpdateOptions): Promise<void> {
+async function updateKey(context: Context, named: string, options: UpdateOptions): Promise<void> {
   const { name, requireSecret, overrideAllowlists, expectVersion: expectedVersion } = options;
   const changes = { name, requireSecret, overrideAllowlists };
   if (Object.values(changes).every((value) => value === undefined)) {
     throw usage('nothing to change: write --name, --[no-]require-secret or --[no-]override-allowlists');
   }
-  await storedKey(context, apiKey);
-  showKey(context.output, await context.manager.update(apiKey, changes, { expectedVersion }));
+  const { apiKey } = await storedKey(context, named);
+  const key = await context.manager.update(apiKey, changes, { expectedVersion });
+  const changed = [
+    name === undefined ? [] : [`name ${key.name === '' ? '(none)' : key.name}`],
+    requireSecret === undefined ? [] : [`secret ${secretRule(key)}`],
+    overrideAllowlists === undefined ? [] : [`allowlists ${overrideRule(key)}`],
+  ];
+  showChange(context.output, key, changed.flat().join('; '));
 }
 
 async function deleteKey(
   context: Context,
-  apiKey: string,
+  named: string,
   { yes, expectVersion }: ChangeFlags & { readonly yes?: boolean },
 ): Promise<void> {
   // What does not parse is repaired by deleting it.
-  const key = await storedKey(context, apiKey).catch((error: unknown) => {
+  const key = await storedKey(context, named).catch((error: unknown) => {
     if (error instanceof CliError && error.code === 'ERR_RPC_GUARD_SETTINGS') return undefined;
     throw error;
   });
-  const { name = '', version } = key ?? {};
+  const { apiKey = named, name = '', version } = key ?? {};
   const which = key === undefined ? ', whose settings do not parse,' : name === '' ? '' : ` (${name})`;
   await confirm({
     yes,

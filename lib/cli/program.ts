@@ -4,6 +4,8 @@ import { addAdmin } from './admin';
 import { addAllow } from './allow';
 import { addCheck } from './check';
 import { addKeys } from './keys';
+import { examples } from './arguments';
+import { usage } from './exit';
 import { addSecrets } from './secrets';
 
 const HELP_WIDTH = 80;
@@ -50,7 +52,22 @@ export function makeProgram(): Command {
   addAllow(program);
   addCheck(program);
   addAdmin(program);
+  addHelp(program);
   return program;
+}
+
+function addHelp(program: Command): void {
+  const help = program.command('help').description('Prints the help of a command.');
+  help.argument('[command...]', 'a command, such as keys create').action((names: readonly string[]) => {
+    let asked = program;
+    for (const name of names) {
+      const below = asked.commands.find((command) => command.name() === name);
+      if (below === undefined) throw usage(`there is no command ${names.join(' ')}`);
+      asked = below;
+    }
+    asked.help();
+  });
+  examples(help, 'rpc-guard help keys', 'rpc-guard help keys create');
 }
 
 function helpWidth(): number {

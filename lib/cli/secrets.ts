@@ -1,12 +1,20 @@
 import type { Command } from 'commander';
 import type { KeyView } from '../keys/key-view';
-import { addExpectVersion, addListOptions, examples, listsOf, parseDuration, parseExpiry } from './arguments';
+import {
+  addExpectVersion,
+  addListOptions,
+  examples,
+  KEY_ARGUMENT,
+  listsOf,
+  parseDuration,
+  parseExpiry,
+} from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
 import { confirm } from './prompt';
 import { usage } from './exit';
 import { withStore, storedKey } from './with-store';
 import type { Context } from './with-store';
-import { showKey, when } from './show-key';
+import { showChange, when } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
 
 interface AddOptions extends ListOptions, ChangeFlags {
@@ -33,7 +41,7 @@ export function addSecrets(program: Command): void {
 
   const add = secrets.command('add').description('Adds a secret beside those there are.');
   add
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .option('--label <label>', 'who uses it')
     .option('--expires <when>', '90d, or 2027-01-31T00:00:00Z; default: never', parseExpiry)
     .option('--secret-only', 'print nothing but the secret on stdout, for a pipe or a file')
@@ -50,7 +58,7 @@ export function addSecrets(program: Command): void {
 
   const rotate = secrets.command('rotate').description('Makes a secret that takes the place of another.');
   rotate
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .argument('[secret-id]', 'the secret to replace; not needed where there is one alone')
     .option('--grace <duration>', 'how long the old one lives on: 24h, 90m, 7d, 0', parseDuration, DAY_MS)
     .option('--expires <when>', 'when the new one expires: 90d, or 2027-01-31T00:00:00Z', parseExpiry)
@@ -69,7 +77,7 @@ export function addSecrets(program: Command): void {
 
   const revoke = secrets.command('revoke').description('Ends a secret at once, when it is confirmed.');
   revoke
-    .argument('<key>', 'the whole API key')
+    .argument('<key>', KEY_ARGUMENT)
     .argument('<secret-id>', 'the secret to end')
     .option('--yes', 'do it without being asked')
     .action((apiKey: string, secretId: string, options: RevokeOptions, command: Command) =>
@@ -79,23 +87,24 @@ export function addSecrets(program: Command): void {
   examples(revoke, `rpc-guard secrets revoke $KEY 0b1f4c8e9d2a`);
 }
 
-async function addSecret(context: Context, apiKey: string, options: AddOptions): Promise<void> {
+async function addSecret(context: Context, named: string, options: AddOptions): Promise<void> {
   const { label, expires: expiresAt, secretOnly, expectVersion: expectedVersion } = options;
   assertOneForm(context.output, secretOnly);
-  await storedKey(context, apiKey);
+  const { apiKey } = await storedKey(context, named);
   const secret = { label, expiresAt, allowlists: listsOf(options) };
   showSecret(context.output, await context.manager.addSecret(apiKey, secret, { expectedVersion }), secretOnly);
 }
 
 async function rotateSecret(
   context: Context,
-  apiKey: string,
+  namedKey: string,
   named: string | undefined,
   { grace: graceMs, expires: expiresAt, secretOnly, expectVersion: expectedVersion }: RotateFlags,
 ): Promise<void> {
   const { manager, output } = context;
   assertOneForm(output, secretOnly);
-  const key = await storedKey(context, apiKey);
+  const key = await storedKey(context, namedKey);
+  const { apiKey } = key;
   const secretId = named ?? onlySecretOf(key);
   const made = await manager.rotateSecret(apiKey, secretId, { graceMs, expiresAt }, { expectedVersion });
   showSecret(output, made, secretOnly);
@@ -106,11 +115,11 @@ async function rotateSecret(
 
 async function revokeSecret(
   context: Context,
-  apiKey: string,
+  named: string,
   secretId: string,
   { yes, expectVersion: expectedVersion }: RevokeOptions,
 ): Promise<void> {
-  const { secrets } = await storedKey(context, apiKey);
+  const { apiKey, secrets } = await storedKey(context, named);
   const secret = secrets.find(({ id }) => id === secretId);
   if (secret !== undefined) {
     const label = secret.label === '' ? '' : ` "${secret.label}"`;
@@ -121,7 +130,9 @@ async function revokeSecret(
       accepts: (typed) => /^y(?:es)?$/i.test(typed),
     });
   }
-  showKey(context.output, await context.manager.revokeSecret(apiKey, secretId, { expectedVersion }));
+  const key = await context.manager.revokeSecret(apiKey, secretId, { expectedVersion });
+  const active = key.secrets.filter(({ state }) => state === 'active').length;
+  showChange(context.output, key, `the secret ${secretId} is revoked, ${String(active)} active left`);
 }
 
 function onlySecretOf({ secrets }: KeyView): string {

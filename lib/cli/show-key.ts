@@ -3,15 +3,25 @@ import type { Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../keys/key-view';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
-import { paint } from './output';
+import { paint, printable } from './output';
 import { indent, table } from './table';
 import type { Output, Terminal } from './output';
 import type { Cell } from './table';
 
 /** The key, and what is surprising in it, as the result of a command. */
 export function showKey(output: Output, key: KeyView): void {
-  const warnings = warningsOf(key);
-  output.result({ key, warnings }, () => linesOfKey(key, output.terminal));
+  showAs(output, key, () => linesOfKey(key, output.terminal));
+}
+
+/** One line of what a change has made of a key; with `--json`, the whole key. */
+export function showChange(output: Output, key: KeyView, change: string): void {
+  const { apiKey, name, version } = key;
+  const which = name === '' ? apiKey : `${apiKey} (${name})`;
+  showAs(output, key, () => [printable(`${which}, version ${String(version)}: ${change}`)]);
+}
+
+function showAs(output: Output, key: KeyView, lines: () => readonly string[]): void {
+  output.result({ key, warnings: warningsOf(key) }, lines);
   noteWarnings(output, key);
 }
 
@@ -30,8 +40,8 @@ function linesOfKey(key: KeyView, terminal: Terminal): string[] {
       [
         ['Name', key.name === '' ? '(none)' : key.name],
         ['State', stateOf(key)],
-        ['Secret', key.requireSecret ? 'required' : 'not required'],
-        ['Allowlists', key.overrideAllowlists ? 'overridden by a valid secret' : 'hold with and without a secret'],
+        ['Secret', secretRule(key)],
+        ['Allowlists', overrideRule(key)],
         ['Version', String(key.version)],
         ['Created', when(key.createdAt)],
         ['Changed', when(key.updatedAt)],
@@ -48,6 +58,14 @@ function linesOfKey(key: KeyView, terminal: Terminal): string[] {
         : [...heading(`Allowlists of the secret ${id}`), ...indent(linesOfLists(allowlists, narrower(terminal)))],
     ),
   ];
+}
+
+export function secretRule({ requireSecret }: KeyView): string {
+  return requireSecret ? 'required' : 'not required';
+}
+
+export function overrideRule({ overrideAllowlists }: KeyView): string {
+  return overrideAllowlists ? 'overridden by a valid secret' : 'hold with and without a secret';
 }
 
 export function stateOf({ enabled }: KeyView): Cell {
@@ -76,11 +94,13 @@ function linesOfSecrets(secrets: readonly SecretView[], terminal: Terminal): str
   );
 }
 
+export const NO_LIST = 'no list: everything passes';
+
 function linesOfLists(lists: Allowlists, terminal: Terminal): string[] {
   return table(
     [{ title: '' }, { title: '', wraps: true }],
     ALLOWLIST_TYPES.flatMap((type): Cell[][] => {
-      const [first = { text: 'no list: everything passes', colour: 'dim' as const }, ...more] = lists[type];
+      const [first = { text: NO_LIST, colour: 'dim' as const }, ...more] = lists[type];
       return [[kebab(type), first], ...more.map((entry) => ['', entry])];
     }),
     terminal,
@@ -109,5 +129,5 @@ export function when(time: string): string {
 export function ago(time: string): string {
   const milliseconds = Date.parse(time) - Date.now();
   const [unit, size] = STEPS.find(([, step]) => Math.abs(milliseconds) >= step) ?? ['second', 1000];
-  return RELATIVE.format(Math.round(milliseconds / size), unit).replace(/^in 0 seconds|0 seconds ago$/, 'now');
+  return RELATIVE.format(Math.round(milliseconds / size), unit).replace(/^(?:in 0 seconds|0 seconds ago)$/, 'now');
 }

@@ -24,7 +24,8 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   const hasTitles = columns.some(({ title }) => title !== '');
   const all = (hasTitles ? [titles, ...rows] : rows).map((row) => row.map(cell));
   const widths = columns.map((_, at) => Math.max(...all.map((row) => widthOf(row[at]!.text)), 0));
-  fit(columns, widths, terminal.width);
+  const words = columns.map((_, at) => Math.max(...all.flatMap((row) => row[at]!.text.split(' ').map(widthOf)), 0));
+  fit(columns, widths, words, terminal.width);
   return all.flatMap((row) => {
     const wrapped = row.map(({ text }, at) => wrap(text, widths[at]!));
     const height = Math.max(...wrapped.map(({ length }) => length));
@@ -50,15 +51,17 @@ function cell(it: Cell): { readonly text: string; readonly colour: Colour | unde
   return { text: printable(text), colour };
 }
 
-/** Takes from the widest column that wraps, until all of them fit. */
-function fit(columns: readonly Column[], widths: number[], width: number): void {
+/** Takes from the widest column that wraps, until all of them fit: down to the longest word, and then within words. */
+function fit(columns: readonly Column[], widths: number[], words: readonly number[], width: number): void {
   const excess = () => widths.reduce((sum, each) => sum + each, GAP.length * (widths.length - 1)) - width;
-  while (excess() > 0) {
-    const wrapping = columns.flatMap(({ wraps }, at) => (wraps === true && widths[at]! > NARROWEST ? [at] : []));
-    const [first] = wrapping;
-    if (first === undefined) return;
-    const widest = wrapping.reduce((a, b) => (widths[b]! > widths[a]! ? b : a), first);
-    widths[widest]!--;
+  for (const floors of [words, words.map(() => NARROWEST)]) {
+    while (excess() > 0) {
+      const wrapping = columns.flatMap(({ wraps }, at) => (wraps === true && widths[at]! > floors[at]! ? [at] : []));
+      const [first] = wrapping;
+      if (first === undefined) break;
+      const widest = wrapping.reduce((a, b) => (widths[b]! > widths[a]! ? b : a), first);
+      widths[widest]!--;
+    }
   }
 }
 

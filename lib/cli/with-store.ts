@@ -5,7 +5,7 @@ import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { keyHint } from '../settings/api-key';
 import type { WritableSettingsStore } from '../stores/settings-store';
-import { CliError, EXIT } from './exit';
+import { CliError, EXIT, usage } from './exit';
 import { openStore } from './open-store';
 import { openOutput } from './output';
 import type { Output } from './output';
@@ -16,6 +16,11 @@ export interface Context {
   readonly manager: KeyManager;
   readonly output: Output;
 }
+
+/** Less is a slip of the hand. */
+const SHORTEST_PREFIX = 4;
+/** Keys that a message names. */
+const MAX_TOLD = 5;
 
 interface SharedOptions {
   readonly store?: string;
@@ -39,13 +44,34 @@ export async function withStore(
 }
 
 /**
- * The key as it is stored.
+ * The key as it is stored, by itself, by its first characters or by its name.
  * @throws CliError that tells settings that do not parse (1) from a key that is not there (3) and from bad input (2).
  */
-export async function storedKey({ manager }: Context, apiKey: string): Promise<KeyView> {
-  const key = await readable(apiKey, () => manager.get(apiKey));
+export async function storedKey(context: Context, named: string): Promise<KeyView> {
+  const key = await findKey(context, named);
   if (key !== undefined) return key;
   throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+}
+
+/** As `storedKey` does, but `undefined` where there is none. */
+export async function findKey({ manager }: Context, named: string): Promise<KeyView | undefined> {
+  const exact = await readable(named, () => manager.get(named));
+  if (exact !== undefined || named === '') return exact;
+  const found: KeyView[] = [];
+  let next: string | undefined;
+  do {
+    const page = await manager.list({ search: named, after: next, limit: 500 });
+    found.push(...page.keys.filter((key) => isMeant(key, named)));
+    next = page.next;
+  } while (next !== undefined);
+  if (found.length <= 1) return found[0];
+  const told = found.slice(0, MAX_TOLD).map(({ apiKey, name }) => (name === '' ? apiKey : `${apiKey} (${name})`));
+  const more = found.length > MAX_TOLD ? ` and ${String(found.length - MAX_TOLD)} more` : '';
+  throw usage(`say which key: ${told.join(', ')}${more}`);
+}
+
+function isMeant({ apiKey, name }: KeyView, named: string): boolean {
+  return name === named || (named.length >= SHORTEST_PREFIX && apiKey.startsWith(named));
 }
 
 /** Reads a key's settings; says so where what is stored does not parse. */
