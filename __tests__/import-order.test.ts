@@ -51,6 +51,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'method-groups',
       'same-origin',
       'basic-auth-admin',
+      'attempt-queue',
       'actor',
     ],
   ],

@@ -7,6 +7,7 @@ import { checkOptions, isPlainObject } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseCredentials } from '../policy/authenticators/basic-secret';
 import { setActor } from './actor';
+import { AttemptQueue } from './attempt-queue';
 
 export interface BasicAuthAdminOptions {
   /** Name → what `hashPassword(password)` or `rpc-guard admin hash-password` returned. */
@@ -35,9 +36,6 @@ const MAX_DELAY_MS = 8000;
 /** Failures of an address are forgotten after this long without another. */
 const FORGET_MS = 15 * 60 * 1000;
 const MAX_ADDRESSES = 10_000;
-/** Attempts of one address that may wait for each other, and of all. */
-const MAX_WAITING = 5;
-const MAX_WAITING_IN_ALL = 100;
 /** A password that was right is not derived again until it has not been used for this long. */
 const REMEMBER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED = 100;
@@ -68,8 +66,7 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
   const rememberKey = randomBytes(32);
   const remembered = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS, updateAgeOnGet: true });
   const failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FORGET_MS });
-  const queues = new Map<string, { waiting: number; last: Promise<unknown> }>();
-  let waitingInAll = 0;
+  const attempts = new AttemptQueue();
 
   function basicAuthAdminMiddleware(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void {
     const credentials = parseCredentials(req.headers.authorization ?? '');
@@ -85,7 +82,8 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
       return;
     }
     const address = addressOf(req);
-    inTurn(address, async () => isKnown() || (!res.destroyed && (await attempt(address, name, pass))))
+    attempts
+      .inTurn(address, async () => isKnown() || (!res.destroyed && (await attempt(address, name, pass))))
       .then((outcome) => {
         if (outcome === 'busy') tooMany(res);
         else if (!outcome) challenge(res);
@@ -111,24 +109,6 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
     if (isRight) failures.delete(address);
     else failures.set(address, failed + 1);
     return isRight;
-  }
-
-  /** One attempt of an address after the other, so that opening many connections gains nothing. */
-  async function inTurn<T>(address: string, work: () => Promise<T>): Promise<T | 'busy'> {
-    const queue = queues.get(address) ?? { waiting: 0, last: Promise.resolve() };
-    if (queue.waiting >= MAX_WAITING || waitingInAll >= MAX_WAITING_IN_ALL) return 'busy';
-    queues.set(address, queue);
-    queue.waiting++;
-    waitingInAll++;
-    const mine = queue.last.then(work);
-    queue.last = mine.catch(() => undefined);
-    try {
-      return await mine;
-    } finally {
-      queue.waiting--;
-      waitingInAll--;
-      if (queue.waiting === 0) queues.delete(address);
-    }
   }
 
   return basicAuthAdminMiddleware;
