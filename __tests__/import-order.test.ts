@@ -110,6 +110,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'postgres',
       'sign-of-life',
       'store-contract',
+      'key-query',
       'settings-store',
       'versioned-write',
       'stored-record',

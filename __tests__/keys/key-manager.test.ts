@@ -654,7 +654,7 @@ describeEachStore((fresh) => {
       expect(await find({ search: ' SHOP ' })).toEqual(['P-1', 'P-2']);
       expect(await find({ search: 'ärzte' })).toEqual(['P-20']);
       expect(await find({ search: '%' })).toEqual(['c_c_c_c_c']);
-      for (const search of ['.*', `${prefix}-3`, '-2-', 'c_c_c_', '_c_c']) {
+      for (const search of ['.*', `${prefix}-3`, '-2-', 'c_c_c_', '_c_']) {
         expect(await find({ search })).toEqual(search === 'c_c_c_' ? ['c_c_c_c_c'] : []);
       }
       expect(await find({ search: '' })).toHaveLength(5);
@@ -1299,20 +1299,20 @@ describe('a store that', () => {
   });
 });
 
-test('a search through very many keys stops now and then, and finds what it wants when it goes on', async () => {
+test('a search through very many keys finds what it wants in one question to the store', async () => {
   const shelf = memoryShelf();
   const name = (n: number) => `key-${String(n).padStart(6, '0')}`;
   await shelf.plant(
     Array.from({ length: 10_400 }, (_, n) => ({ apiKey: name(n), name: n === 10_300 ? 'needle' : '' })),
   );
-  const { manager } = managerOf(await shelf.open());
-  const first = await manager.list({ search: 'needle' });
-  expect(first.keys).toEqual([]);
-  expect(first.next).toBe(name(9999));
-  expect(await manager.list({ search: 'needle', after: first.next })).toMatchObject({
+  const store = await shelf.open();
+  const asked = jest.spyOn(store, 'list');
+  const { manager } = managerOf(store);
+  expect(await manager.list({ search: 'needle' })).toMatchObject({
     keys: [{ apiKey: name(10_300) }],
     next: undefined,
   });
+  expect(asked).toHaveBeenCalledTimes(1);
 });
 
 test('a view is of its moment: it does not follow later changes, and cannot change what is stored', async () => {

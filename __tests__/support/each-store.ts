@@ -134,9 +134,12 @@ function postgresShelf(server: ReturnType<typeof postgresServer>, table: string)
     async plant(records) {
       const pool = openPool();
       await new PostgresStore({ pool, table }).init();
-      const text = `INSERT INTO ${table} SELECT k, 1, s FROM unnest($1::text[], $2::text[]) AS planted(k, s)`;
+      const text = `INSERT INTO ${table} SELECT k, 1, s, n, e
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS planted(k, s, n, e)`;
       const keys = records.map((record) => String(record['apiKey']));
-      await pool.query(text, [keys, records.map((record) => JSON.stringify(record))]);
+      const names = records.map(({ name = '' }) => String(name).toLowerCase());
+      const texts = records.map((record) => JSON.stringify(record));
+      await pool.query(text, [keys, texts, names, records.map(({ enabled }) => enabled !== false)]);
     },
     async breakDown() {
       await server.kill();

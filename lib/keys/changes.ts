@@ -53,13 +53,17 @@ export interface ChangeOptions {
 }
 
 export interface ListOptions {
-  /** Keys after this one. */
+  /** The `next` of the page before. */
   readonly after?: string | undefined;
   /** Keys at most, 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
-  /** A part of the name, in any case, or the beginning of the key. */
+  /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
   readonly search?: string | undefined;
   readonly state?: 'enabled' | 'disabled' | undefined;
+  /** Default `key`. */
+  readonly sort?: 'key' | 'name' | 'created' | 'updated' | undefined;
+  /** From the last to the first. Default `false`. */
+  readonly descending?: boolean | undefined;
 }
 
 const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
@@ -108,6 +112,11 @@ const LIST_RULES: OptionRules<ListOptions> = {
   limit: { accepts: isWhole(1, MAX_LIMIT), takes: `a whole number from 1 to ${String(MAX_LIMIT)}` },
   search: { accepts: isText, takes: 'a part of a name, or the beginning of a key' },
   state: { accepts: (value) => value === 'enabled' || value === 'disabled', takes: '"enabled" or "disabled"' },
+  sort: {
+    accepts: (value) => ['key', 'name', 'created', 'updated'].includes(String(value)),
+    takes: '"key", "name", "created" or "updated"',
+  },
+  descending: { accepts: (value) => typeof value === 'boolean', takes: 'true or false' },
 };
 
 export function checkList(options: ListOptions): void {

@@ -7,6 +7,7 @@ import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
+import { cursorOf } from '../stores/key-query';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
@@ -54,7 +55,7 @@ export interface KeyManagerOptions {
 
 export interface KeyPage {
   readonly keys: readonly KeyView[];
-  /** Give it as `after` for what follows; `undefined` at the end. A search may have more to come after an empty page. */
+  /** Give it as `after` for what follows; `undefined` at the end. */
   readonly next: string | undefined;
 }
 
@@ -64,10 +65,6 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
   actor: { accepts: isText, takes: 'a name, such as "ann"' },
   logger: LOGGER_RULE,
 };
-
-/** Keys that one search looks at before it gives its caller a chance to stop. */
-const MAX_SEARCHED = 10_000;
-const SEARCH_PAGE = 500;
 
 /**
  * Keys and secrets over their whole life, in any writable store. A change is made to the settings as they are stored and
@@ -132,21 +129,14 @@ export class KeyManager {
   /** Keys in their order, a page at a time. Keys whose stored settings do not parse are not among them. */
   async list(options: ListOptions = {}): Promise<KeyPage> {
     checkList(options);
-    const { after = '', limit = 100, search = '', state } = options;
+    const { after = '', limit = 100, search = '', state, sort, descending } = options;
     await this.#start();
-    const isWanted = matcher(search, state);
-    const found: KeySettings[] = [];
-    let last = after;
-    for (let searched = 0; searched < MAX_SEARCHED && found.length <= limit;) {
-      const page = await stored(() => this.#store.list({ after: last, limit: Math.max(SEARCH_PAGE, limit + 1) }));
-      found.push(...page.filter(isWanted));
-      searched += page.length;
-      last = page.at(-1)?.apiKey ?? '';
-      if (last === '') break;
-    }
+    const query = { after, limit: limit + 1, search, state, sort, descending };
+    const found = await stored(() => this.#store.list(query));
     const keys = found.slice(0, limit);
-    const next = found.length > limit ? keys.at(-1)?.apiKey : last;
-    return { keys: keys.map((settings) => viewOf(settings)), next: next === '' ? undefined : next };
+    const last = keys.at(-1);
+    const next = found.length > limit && last !== undefined ? cursorOf(last, sort) : undefined;
+    return { keys: keys.map((settings) => viewOf(settings)), next };
   }
 
   async update(apiKey: string, changes: KeyChanges, options: ChangeOptions = {}): Promise<KeyView> {
@@ -327,14 +317,6 @@ export class KeyManager {
   #actorOf({ actor = this.#actor }: ChangeOptions): string {
     return actor;
   }
-}
-
-function matcher(search: string, state: ListOptions['state']): (key: KeySettings) => boolean {
-  const wanted = search.trim();
-  const name = wanted.toLowerCase();
-  return (key) =>
-    (state === undefined || key.enabled === (state === 'enabled')) &&
-    (key.apiKey.startsWith(wanted) || key.name.toLowerCase().includes(name));
 }
 
 function isSame(type: AllowlistType, a: string, b: string): boolean {

@@ -12,8 +12,8 @@ import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
 import { LOGGER_RULE, checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
-import type { WritableSettingsStore } from './settings-store';
-import { pageOf } from './stored-record';
+import { pageOf } from './key-query';
+import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
@@ -105,11 +105,11 @@ export class FileStore implements WritableSettingsStore {
     return existed;
   }
 
-  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]> {
+  list(query?: KeyQuery): Promise<readonly KeySettings[]> {
     const readable = [...this.#keys.values()].flatMap(({ settings }) =>
       settings instanceof RpcGuardError ? [] : [settings],
     );
-    return Promise.resolve(pageOf(readable, page));
+    return Promise.resolve(pageOf(readable, query));
   }
 
   subscribe(onChange: (apiKey: string) => void): () => void {

@@ -2,8 +2,8 @@ import { checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import type { WritableSettingsStore } from './settings-store';
-import { pageOf } from './stored-record';
+import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import { pageOf } from './key-query';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
@@ -39,8 +39,8 @@ export class MemoryStore implements WritableSettingsStore {
     return Promise.resolve(deleted);
   }
 
-  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]> {
-    return Promise.resolve(pageOf(this.#keys.values(), page));
+  list(query?: KeyQuery): Promise<readonly KeySettings[]> {
+    return Promise.resolve(pageOf(this.#keys.values(), query));
   }
 
   subscribe(onChange: (apiKey: string) => void): () => void {

@@ -3,7 +3,8 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, hasMethods } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import type { WritableSettingsStore } from './settings-store';
+import { MIN_SUFFIX, foldName, readCursor } from './key-query';
+import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
@@ -66,6 +67,10 @@ const RULES: OptionRules<PostgresStoreOptions> = {
 /** Of the transaction-level advisory lock under which instances that start at once create the table. */
 const LOCK_ID = 7_241_337;
 const RELISTEN_MS = 500;
+/** What a write sets, beside the settings what lists search and sort by. */
+const COLUMNS = 'version, settings, name, enabled, created_at, updated_at';
+const VALUES = '$4::integer, $5::text, $6::text, $7::boolean, $8::text, $9::text';
+const SORTED_BY = { key: "''", name: 'name', created: 'created_at', updated: 'updated_at' } as const;
 
 /**
  * Settings in PostgreSQL: one row a key in a table that `init` creates where it is missing, and a channel of the
@@ -107,7 +112,11 @@ export class PostgresStore implements WritableSettingsStore {
       CREATE TABLE IF NOT EXISTS ${this.#table} (
         api_key text COLLATE "C" PRIMARY KEY,
         version integer NOT NULL,
-        settings text NOT NULL
+        settings text NOT NULL,
+        name text COLLATE "C" NOT NULL DEFAULT '',
+        enabled boolean NOT NULL DEFAULT true,
+        created_at text COLLATE "C" NOT NULL DEFAULT '',
+        updated_at text COLLATE "C" NOT NULL DEFAULT ''
       );`);
   }
 
@@ -129,10 +138,12 @@ export class PostgresStore implements WritableSettingsStore {
       const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion);
       const statement =
         before === undefined
-          ? `INSERT INTO ${this.#table} (api_key, version, settings)
-             SELECT $1, $4::integer, $5::text WHERE $3 = 0 ON CONFLICT (api_key) DO NOTHING`
-          : `UPDATE ${this.#table} SET version = $4::integer, settings = $5::text WHERE api_key = $1 AND version = $3`;
-      const values = [apiKey, before?.version ?? 0, written.version, JSON.stringify(written)];
+          ? `INSERT INTO ${this.#table} (api_key, ${COLUMNS})
+             SELECT $1, ${VALUES} WHERE $3 = 0 ON CONFLICT (api_key) DO NOTHING`
+          : `UPDATE ${this.#table} SET (${COLUMNS}) = ROW(${VALUES}) WHERE api_key = $1 AND version = $3`;
+      const { version, name, enabled, createdAt, updatedAt } = written;
+      const looked = [foldName(name), enabled, createdAt, updatedAt];
+      const values = [apiKey, before?.version ?? 0, version, JSON.stringify(written), ...looked];
       const done = await this.#change(statement, values);
       if (done) return written;
     }
@@ -153,19 +164,17 @@ export class PostgresStore implements WritableSettingsStore {
     throw tooBusy();
   }
 
-  async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<
-    readonly KeySettings[]
-  > {
+  async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    const { limit = Infinity } = query;
     const found: KeySettings[] = [];
-    for (let last: unknown = after; found.length < limit;) {
+    for (let { after } = query; found.length < limit;) {
       const size = limit === Infinity ? null : limit - found.length;
-      const { rows } = await this.#pool.query(
-        `SELECT api_key, settings FROM ${this.#table} WHERE api_key > $1 ORDER BY api_key LIMIT $2`,
-        [last, size],
-      );
+      const { text, values } = selection(this.#table, { ...query, after }, size);
+      const { rows } = await this.#pool.query(text, values);
       found.push(...rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined));
-      if (size === null || rows.length < size) break;
-      last = rows.at(-1)?.['api_key']; // what cannot be read is left out, so there may be more to find
+      const last = rows.at(-1);
+      if (size === null || rows.length < size || last === undefined) break;
+      after = `${String(last['value'])}\n${String(last['api_key'])}`; // what cannot be read is left out: there may be more
     }
     return found;
   }
@@ -212,7 +221,7 @@ export class PostgresStore implements WritableSettingsStore {
     client.on('error', lose);
     client.on('end', lose);
     client.on('notification', ({ payload }: { payload?: string }) => {
-      if (payload !== undefined) onChange(payload);
+      if (payload !== undefined && !released) onChange(payload);
     });
     try {
       await client.query(`LISTEN "${this.#channel}"`);
@@ -244,4 +253,31 @@ function adviceFor({ options }: PostgresPool): string | undefined {
   if (options === undefined || options.host?.startsWith('/') === true) return undefined;
   if (Number(options.query_timeout ?? 0) > 0 && (options.connectionTimeoutMillis ?? 0) > 0) return undefined;
   return 'new Pool({ …, query_timeout: 2000, connectionTimeoutMillis: 2000 })';
+}
+
+function selection(
+  table: string,
+  { after = '', search = '', state, sort = 'key', descending = false }: KeyQuery,
+  limit: number | null,
+): { readonly text: string; readonly values: unknown[] } {
+  const values: unknown[] = [limit];
+  const parameter = (value: unknown): string => `$${String(values.push(value))}`;
+  const where: string[] = [];
+  const order = sort === 'key' ? ['api_key'] : [SORTED_BY[sort], 'api_key'];
+  if (after !== '') {
+    const { value, apiKey } = readCursor(after);
+    const place = [...(sort === 'key' ? [] : [value]), apiKey].map((part) => `${parameter(part)}::text`);
+    where.push(`(${order.join(', ')}) ${descending ? '<' : '>'} (${place.join(', ')})`);
+  }
+  if (state !== undefined) where.push(`enabled = ${parameter(state === 'enabled')}::boolean`);
+  const wanted = search.trim().replaceAll('\0', '\ufffd');
+  if (wanted !== '') {
+    const key = `${parameter(wanted)}::text`;
+    const isEnd = wanted.length >= MIN_SUFFIX ? `OR right(api_key, length(${key})) = ${key}` : '';
+    where.push(`(starts_with(api_key, ${key}) OR strpos(name, ${parameter(foldName(wanted))}::text) > 0 ${isEnd})`);
+  }
+  const filter = where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`;
+  const by = order.map((column) => `${column} ${descending ? 'DESC' : 'ASC'}`).join(', ');
+  const text = `SELECT api_key, ${SORTED_BY[sort]} AS value, settings FROM ${table} ${filter} ORDER BY ${by} LIMIT $1`;
+  return { text, values };
 }

@@ -4,7 +4,8 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import type { WritableSettingsStore } from './settings-store';
+import { matcherOf, pageOf } from './key-query';
+import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
@@ -152,19 +153,31 @@ export class RedisStore implements WritableSettingsStore {
     throw tooBusy();
   }
 
-  async list({ after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {}): Promise<
-    readonly KeySettings[]
-  > {
+  async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    const { after = '', limit = Infinity, sort = 'key', descending = false } = query;
+    const matches = matcherOf(query);
+    // The index is in the order of the keys; in another one, what is sorted are all that match.
+    if (sort === 'key' && !descending) return this.#inOrder(after, limit, matches);
+    return pageOf(await this.#inOrder('', Infinity, matches), query);
+  }
+
+  async #inOrder(
+    after: string,
+    limit: number,
+    matches: (key: KeySettings) => boolean,
+  ): Promise<readonly KeySettings[]> {
     const found: KeySettings[] = [];
+    let size = Math.min(PAGE_SIZE, limit);
     for (let last = after; found.length < limit;) {
-      const size = Math.min(PAGE_SIZE, limit - found.length);
       const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size)])) as string[];
       const records = await Promise.all(page.map((apiKey) => this.#read(apiKey).catch(() => undefined)));
-      found.push(...records.map(readableRecord).filter((settings) => settings !== undefined));
+      const readable = records.map(readableRecord).filter((settings) => settings !== undefined);
+      found.push(...readable.filter(matches));
       last = page.at(-1) ?? last;
       if (page.length < size) break;
+      size = PAGE_SIZE;
     }
-    return found;
+    return found.slice(0, limit);
   }
 
   /** Takes a connection of its own, a duplicate of the client. */

@@ -20,6 +20,21 @@ export interface SettingsStore {
   close?(): Promise<void> | void;
 }
 
+/** Which keys are listed, and in which order. */
+export interface KeyQuery {
+  /** Those after this key; in another order than that of the keys, after the place that `cursorOf` gives. */
+  readonly after?: string | undefined;
+  /** So many at most. */
+  readonly limit?: number | undefined;
+  /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
+  readonly search?: string | undefined;
+  readonly state?: 'enabled' | 'disabled' | undefined;
+  /** Default `key`. Names are compared without case; equals are in the order of their keys. */
+  readonly sort?: 'key' | 'name' | 'created' | 'updated' | undefined;
+  /** From the last to the first. Default `false`. */
+  readonly descending?: boolean | undefined;
+}
+
 /** A store that keys can be managed in. */
 export interface WritableSettingsStore extends SettingsStore {
   get(apiKey: string): Promise<KeySettings | undefined>;
@@ -36,8 +51,8 @@ export interface WritableSettingsStore extends SettingsStore {
    * @throws RpcGuardError `ERR_RPC_GUARD_STALE_WRITE` as `set` does.
    */
   delete(apiKey: string, expectedVersion?: number): Promise<boolean>;
-  /** Settings in the order of their keys, from the one after `after` on, `limit` at most. Default: all. */
-  list(page?: { readonly after?: string; readonly limit?: number }): Promise<readonly KeySettings[]>;
+  /** The keys that a query finds. Default: all, in the order of the keys. */
+  list(query?: KeyQuery): Promise<readonly KeySettings[]>;
 }
 
 /** The option of what manages keys. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import type { WritableSettingsStore } from './settings-store';
+import type { KeySettings } from '../settings/key-settings';
+import { cursorOf } from './key-query';
+import type { KeyQuery, WritableSettingsStore } from './settings-store';
 
 /** `test` of jest, vitest or node:test. */
 export type Test = (name: string, run: () => Promise<void>) => unknown;
@@ -138,6 +140,44 @@ export function storeContract(test: Test, open: () => WritableSettingsStore | Pr
     assert.deepEqual(await keysOf({ after: 'key-a-01' }), ['key-c-03', 'key-d-04']);
     assert.deepEqual(await keysOf({ after: 'key-b-between', limit: 1 }), ['key-c-03']);
     assert.deepEqual(await keysOf({ after: 'key-d-04' }), []);
+  });
+
+  rule('finds keys by name, beginning, end and state, and sorts them', async (store) => {
+    await store.set({ apiKey: 'key-c-wxyz', name: 'Shop' });
+    await store.set({ apiKey: 'key-a-shop', name: 'Übung' });
+    await store.set({ apiKey: 'key-b-1234', name: 'workshop %', enabled: false });
+    const find = async (query: KeyQuery) => (await store.list(query)).map(({ apiKey }) => apiKey.slice(4, 5)).join('');
+    assert.equal(await find({ search: 'SHOP' }), 'bc');
+    assert.equal(await find({ search: 'shop' }), 'abc');
+    assert.equal(await find({ search: 'übu' }), 'a');
+    assert.equal(await find({ search: '%' }), 'b');
+    assert.equal(await find({ search: ' key-c ' }), 'c');
+    assert.equal(await find({ search: '1234' }), 'b');
+    assert.equal(await find({ search: '234' }), '');
+    assert.equal(await find({ state: 'enabled' }), 'ac');
+    assert.equal(await find({ state: 'disabled', search: 'key-b' }), 'b');
+    assert.equal(await find({ sort: 'name' }), 'cba');
+    assert.equal(await find({ sort: 'name', descending: true, limit: 2 }), 'ab');
+    assert.equal(await find({ descending: true }), 'cba');
+    assert.equal(await find({ after: 'key-c-wxyz', descending: true }), 'ba');
+  });
+
+  rule('goes through any order page by page', async (store) => {
+    for (const n of [3, 1, 4, 5, 2])
+      await store.set({ apiKey: `key-000${String(n)}`, name: n > 3 ? 'same' : String(n) });
+    for (const sort of ['key', 'name', 'created', 'updated'] as const) {
+      for (const descending of [false, true]) {
+        const all = await store.list({ sort, descending });
+        const paged: KeySettings[] = [];
+        for (let after: string | undefined; paged.length < all.length;) {
+          const page = await store.list({ sort, descending, limit: 2, after });
+          assert.ok(page.length > 0);
+          paged.push(...page);
+          after = cursorOf(page.at(-1)!, sort);
+        }
+        assert.deepEqual(paged, all);
+      }
+    }
   });
 
   rule('announces the key of every change, when it can be read, until the subscription ends', async (store) => {

@@ -2,16 +2,6 @@ import { RpcGuardError } from '../errors';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings } from '../settings/key-settings';
 
-export function pageOf(
-  all: Iterable<KeySettings>,
-  { after = '', limit = Infinity }: { readonly after?: string; readonly limit?: number } = {},
-): readonly KeySettings[] {
-  return [...all]
-    .filter(({ apiKey }) => apiKey > after)
-    .sort((a, b) => (a.apiKey < b.apiKey ? -1 : 1))
-    .slice(0, limit);
-}
-
 /**
  * The settings of a stored record, JSON text or what it holds; `undefined` for none.
  * @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` when it is broken: that refuses this key and no other.
