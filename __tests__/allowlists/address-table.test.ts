@@ -184,11 +184,20 @@ describe('a state override', () => {
     expect(passes(method, params(undefined))).toBe(true);
   });
 
+  test.each(withOverride)('of balance and nonce alone passes in %s: it reads nothing', (method, params) => {
+    expect(passes(method, params({ [OTHER]: { balance: '0x56bc75e2d63100000', nonce: '0x1' } }))).toBe(true);
+    expect(passes(method, params({ [A]: { nonce: '0x0' }, [OTHER]: { balance: '0x0' } }))).toBe(true);
+  });
+
   test.each(withOverride)('of anything else is refused in %s', (method, params) => {
     const overrides = [
       code,
       { [OTHER]: { code: '0x6000' } },
-      { [A]: { balance: '0x1' } },
+      { [A]: { balance: '0x1', code: '0x6000' } },
+      { [A]: { balance: 1 } },
+      { [A]: { Balance: '0x1' } },
+      { [A]: { balance: '0x1' }, [B]: { state: {} } },
+      { vitalik: { balance: '0x1' } },
       { [A]: { state: {} } },
       { [A]: { stateDiff: { '0x0': '0x1' } } },
       { [A]: { movePrecompileToAddress: OTHER } },
@@ -486,9 +495,9 @@ describe('a tracer', () => {
   test.each(['callTracer', 'prestateTracer', '4byteTracer', 'flatCallTracer', 'noopTracer'])(
     'that is built into nodes passes: %s',
     (tracer) => {
-      expect(passes('debug_traceCall', [{ to: A }, 'latest', { tracer, tracerConfig: { onlyTopCall: true } }])).toBe(
-        true,
-      );
+      expect(
+        passes('debug_traceCall', [{ from: B, to: A }, 'latest', { tracer, tracerConfig: { onlyTopCall: true } }]),
+      ).toBe(true);
       expect(passes('debug_traceTransaction', [HASH, { tracer }])).toBe(true);
     },
   );
@@ -640,4 +649,41 @@ describe('addressParams', () => {
     expect(passes(method, [A], named)).toBe(true);
     expect(passes(method, [OTHER], named)).toBe(false);
   });
+});
+
+describe('an answer that tells the state of another account', () => {
+  const prestate = { tracer: 'prestateTracer' };
+
+  test.each<readonly [string, (from: unknown) => Params]>([
+    ['debug_traceCall', (from) => [{ from, to: A }, 'latest', prestate]],
+    ['eth_fillTransaction', (from) => [{ from, to: A }]],
+    ['trace_call', (from) => [{ from, to: A }, ['stateDiff'], 'latest']],
+    ['trace_callMany', (from) => [[[{ from, to: A }, ['trace', 'stateDiff']]], 'latest']],
+  ])('is refused unless from is listed too: %s', (method, params) => {
+    expect(passes(method, params(B))).toBe(true);
+    for (const from of [OTHER, undefined, null, '0x0']) expect(passes(method, params(from))).toBe(false);
+    expect(passes(method, JSON.stringify(params(B)).replace('"from"', '"From"'))).toBe(false);
+  });
+
+  test('is refused where a block override names the account', () => {
+    const blockOverrides = { coinbase: OTHER };
+    expect(passes('debug_traceCall', [{ from: B, to: A }, 'latest', { ...prestate, blockOverrides }])).toBe(false);
+    expect(passes('debug_traceCall', [{ from: B, to: A }, 'latest', { ...prestate, BlockOverrides: {} }])).toBe(false);
+    expect(passes('trace_call', [{ from: B, to: A }, ['stateDiff'], 'latest', {}, blockOverrides])).toBe(false);
+    expect(passes('debug_traceCallMany', [[{ transactions: [{ to: A }] }], {}, prestate])).toBe(false);
+  });
+
+  test.each(callRows)('authorizationList runs unlisted code, and is refused in %s', (method, params) => {
+    const [call, ...rest] = params(A);
+    for (const name of ['authorizationList', 'AuthorizationList']) {
+      expect(passes(method, [{ ...(call as object), [name]: [{ address: OTHER }] }, ...rest])).toBe(false);
+    }
+  });
+});
+
+test('a filter of more addresses than can be spread is read', () => {
+  const many = Array.from({ length: 300_000 }, () => A);
+  expect(addressesOf('eth_getLogs', [{ address: many.slice(0, 10) }])).toHaveLength(10);
+  const call = { id: '1', method: 'eth_getLogs', params: [{ address: many }] };
+  expect(queriedAddresses(call, table)).toHaveLength(300_000);
 });

@@ -15,15 +15,15 @@ type Kind = (value: JsonValue | undefined) => readonly JsonValue[] | undefined;
 /** Method → what stands in each position of its `params`. A method that is not here is refused while a list is in force. */
 const ADDRESS_TABLE: AddressTable = new Map<string, AddressReader>([
   // A transaction that is executed or signed: its `to`.
-  ['eth_call', takes(callTo, block, noStateOverride, blockOverride)],
-  ['eth_estimateGas', takes(callTo, block, noStateOverride, blockOverride)],
-  ['eth_createAccessList', takes(callTo, block, noStateOverride, blockOverride)],
-  ['debug_traceCall', takes(callTo, block, traceConfig)],
-  ['trace_call', takes(callTo, list, block, noStateOverride, blockOverride)],
-  ['linea_estimateGas', takes(callTo, block, noStateOverride)],
+  ['eth_call', takes(callTo, block, stateOverride, blockOverride)],
+  ['eth_estimateGas', takes(callTo, block, stateOverride, blockOverride)],
+  ['eth_createAccessList', takes(callTo, block, stateOverride, blockOverride)],
+  ['debug_traceCall', tracedCall],
+  ['trace_call', traceCall],
+  ['linea_estimateGas', takes(callTo, block, stateOverride)],
   ['eth_sendTransaction', takes(callTo)],
   ['eth_signTransaction', takes(callTo)],
-  ['eth_fillTransaction', takes(callTo)],
+  ['eth_fillTransaction', takes(callBoth)],
   ['eth_resend', takes(callTo, scalar, scalar)],
 
   // An account.
@@ -52,8 +52,8 @@ const ADDRESS_TABLE: AddressTable = new Map<string, AddressReader>([
 
   // Several at once: every one of them.
   ['eth_simulateV1', takes(simulation, block)],
-  ['eth_callMany', takes(bundles, fields, noStateOverride, scalar)],
-  ['debug_traceCallMany', takes(bundles, fields, traceConfig)],
+  ['eth_callMany', takes(bundles, fields, stateOverride, scalar)],
+  ['debug_traceCallMany', takes(bundles, fields, statelessTraceConfig)],
   ['trace_callMany', takes(tracedCalls, block)],
   ['eth_getStorageValues', takes(accountsBySlots, block)],
   ['trace_filter', takes(traceFilter)],
@@ -63,6 +63,7 @@ const ADDRESS_TABLE: AddressTable = new Map<string, AddressReader>([
   ['eth_baseFee', takes()],
   ['eth_blobBaseFee', takes()],
   ['eth_blockNumber', takes()],
+  ['eth_capabilities', takes()],
   ['eth_chainId', takes()],
   ['eth_coinbase', takes()],
   ['eth_config', takes()],
@@ -127,6 +128,10 @@ const ADDRESS_TABLE: AddressTable = new Map<string, AddressReader>([
 const ADDRESSLESS_NAMESPACE = /^(?:net|web3)_(?!.*subscribe$)/;
 
 const WORD = /^[A-Za-z0-9_-]*$/;
+const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;
+/** What may be overridden of an account: it reads nothing. */
+const HARMLESS = ['balance', 'nonce'];
 /** The tracers built into nodes. Any other name is JavaScript that can read every contract's storage. */
 const TRACERS = ['callTracer', 'flatCallTracer', 'prestateTracer', '4byteTracer', 'noopTracer', 'erc7562Tracer'];
 const SUBSCRIPTIONS = ['newHeads', 'newPendingTransactions', 'syncing'];
@@ -177,7 +182,7 @@ function takes(...kinds: readonly Kind[]): AddressReader {
     for (let i = 0; i < kinds.length; i++) {
       const found = kinds[i]!(params[i]);
       if (found === undefined) return undefined;
-      addresses.push(...found);
+      for (const address of found) addresses.push(address); // a caller's list may be too long to be spread
     }
     return addresses;
   };
@@ -188,8 +193,43 @@ function account(value: JsonValue | undefined): readonly JsonValue[] | undefined
 }
 
 function callTo(value: JsonValue | undefined): readonly JsonValue[] | undefined {
-  if (!isJsonObject(value) || hasFoldedTwin(value, ['to'])) return undefined;
-  return account(value['to']);
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['to', 'authorizationList'])) return undefined;
+  // An authorization makes an account run the code of any other.
+  return value['authorizationList'] === undefined ? account(value['to']) : undefined;
+}
+
+/** `from` too, where the answer tells what stands in its account. */
+function callBoth(value: JsonValue | undefined): readonly JsonValue[] | undefined {
+  const to = callTo(value);
+  if (to === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['from'])) return undefined;
+  const from = account(value['from']);
+  return from && [...to, ...from];
+}
+
+/** The `stateDiff` of a call holds the accounts of its sender and of the block's beneficiary. */
+function traceCall(params: readonly JsonValue[]): readonly JsonValue[] | undefined {
+  const [, types] = params;
+  if (!isJsonArray(types) || !types.includes('stateDiff')) {
+    return takes(callTo, list, block, stateOverride, blockOverride)(params);
+  }
+  return takes(callBoth, list, block, stateOverride, noBlockOverride)(params);
+}
+
+/** What `prestateTracer` returns holds the accounts of the sender and of the block's beneficiary. */
+function tracedCall(params: readonly JsonValue[]): readonly JsonValue[] | undefined {
+  const [, , config] = params;
+  const isStateful = isJsonObject(config) && config['tracer'] === 'prestateTracer';
+  if (!isStateful) return takes(callTo, block, traceConfig)(params);
+  if (hasFoldedTwin(config, ['blockOverrides']) || config['blockOverrides'] !== undefined) return undefined;
+  return takes(callBoth, block, traceConfig)(params);
+}
+
+function statelessTraceConfig(value: JsonValue | undefined): readonly JsonValue[] | undefined {
+  return isJsonObject(value) && value['tracer'] === 'prestateTracer' ? undefined : traceConfig(value);
+}
+
+function noBlockOverride(value: JsonValue | undefined): readonly JsonValue[] | undefined {
+  return value === undefined || value === null ? [] : undefined;
 }
 
 function logFilter(value: JsonValue | undefined): readonly JsonValue[] | undefined {
@@ -205,7 +245,7 @@ function subscription(params: readonly JsonValue[]): readonly JsonValue[] | unde
 function simulation(value: JsonValue | undefined): readonly JsonValue[] | undefined {
   return eachOf(value, 'blockStateCalls', (blockCalls) => {
     if (!isJsonObject(blockCalls) || hasFoldedTwin(blockCalls, ['stateOverrides', 'blockOverrides'])) return undefined;
-    if (!noStateOverride(blockCalls['stateOverrides'])) return undefined;
+    if (stateOverride(blockCalls['stateOverrides']) === undefined) return undefined;
     return eachOf(blockCalls, 'calls', callTo);
   });
 }
@@ -215,7 +255,7 @@ function bundles(value: JsonValue | undefined): readonly JsonValue[] | undefined
 }
 
 function tracedCalls(value: JsonValue | undefined): readonly JsonValue[] | undefined {
-  return each(value, (pair) => (isJsonArray(pair) ? takes(callTo, list)(pair) : undefined));
+  return each(value, (pair) => (isJsonArray(pair) ? traceCall(pair.length > 2 ? [] : pair) : undefined));
 }
 
 function accountsBySlots(value: JsonValue | undefined): readonly JsonValue[] | undefined {
@@ -230,10 +270,23 @@ function traceFilter(value: JsonValue | undefined): readonly JsonValue[] | undef
   return each(named, oneOrMore);
 }
 
-/** `{}` aside, replaced code or storage makes a listed contract read any other. */
-function noStateOverride(value: JsonValue | undefined): readonly JsonValue[] | undefined {
-  const none = value === undefined || value === null || (isJsonObject(value) && Object.keys(value).length === 0);
-  return none ? [] : undefined;
+/** Of `balance` and `nonce` alone: replaced code or storage makes a listed contract read any other. */
+function stateOverride(value: JsonValue | undefined): readonly JsonValue[] | undefined {
+  if (value === undefined || value === null) return [];
+  if (!isJsonObject(value)) return undefined;
+  return Object.entries(value).every(([address, account]) => ADDRESS.test(address) && readsNothing(account))
+    ? []
+    : undefined;
+}
+
+function readsNothing(override: JsonValue): boolean {
+  if (!isJsonObject(override)) return false;
+  const members = Object.entries(override);
+  return members.length > 0 && members.every(([name, value]) => HARMLESS.includes(name) && isQuantity(value));
+}
+
+function isQuantity(value: JsonValue): boolean {
+  return typeof value === 'string' && QUANTITY.test(value);
 }
 
 function traceConfig(value: JsonValue | undefined): readonly JsonValue[] | undefined {
@@ -241,7 +294,7 @@ function traceConfig(value: JsonValue | undefined): readonly JsonValue[] | undef
   if (!isJsonObject(value) || hasFoldedTwin(value, ['stateOverrides', 'tracer'])) return undefined;
   const { tracer, stateOverrides } = value;
   if (tracer !== undefined && !TRACERS.includes(tracer as string)) return undefined;
-  return noStateOverride(stateOverrides);
+  return stateOverride(stateOverrides);
 }
 
 function blockOverride(value: JsonValue | undefined): readonly JsonValue[] | undefined {
