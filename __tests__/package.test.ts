@@ -86,6 +86,17 @@ describe('loading', () => {
     expect(stderr).toBe('');
   });
 
+  test('rpc-guard loads neither Express nor helmet: the dashboard is an entry of its own', async () => {
+    const script = `
+      require('rpc-guard');
+      const loaded = () => Object.keys(require.cache).filter((file) => /node_modules\\/(?:express|helmet)\\//.test(file));
+      const before = loaded().length;
+      const names = Object.keys(require('rpc-guard/admin')).sort();
+      console.log(JSON.stringify([before, loaded().length > 0, names]));`;
+    const { stdout } = await expectSuccess(node('-e', script));
+    expect(JSON.parse(stdout)).toEqual([0, true, ['basicAuthAdmin', 'hashPassword', 'rpcGuardAdmin']]);
+  });
+
   test('import of ES modules', async () => {
     const script = `
       import * as all from 'rpc-guard';

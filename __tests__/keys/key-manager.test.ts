@@ -1368,3 +1368,15 @@ describe('a misspelt member is refused with the right ones of that object:', () 
     expect(error.message).toMatch(/onaudit: does not exist; did you mean onAudit\?\n {2}actor: got 7/);
   });
 });
+
+test('adding entries that are there already writes nothing and calls no listener', async () => {
+  const store = new MemoryStore();
+  const { manager, events } = managerOf(store);
+  await manager.create({ apiKey: KEY, allowlists: { contractAddresses: [OTHER], methods: ['eth_call'] } });
+  const before = await store.get(KEY);
+  const key = await manager.addToAllowlist(KEY, 'contractAddresses', OTHER.toUpperCase().replace('0X', '0x'));
+  await manager.addToAllowlist(KEY, 'methods', ['eth_call']);
+  expect(key.version).toBe(1);
+  expect(await store.get(KEY)).toBe(before);
+  expect(events).toHaveLength(1);
+});

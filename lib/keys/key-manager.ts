@@ -217,7 +217,10 @@ export class KeyManager {
     });
   }
 
-  /** Adds entries to one list of the key, all of them or, where one is bad or there would be over 30, none. */
+  /**
+   * Adds entries to one list of the key, all of them or, where one is bad or there would be over 30, none. Where all are
+   * on it already nothing is written.
+   */
   async addToAllowlist(
     apiKey: string,
     type: AllowlistType,
@@ -228,6 +231,7 @@ export class KeyManager {
     return this.#change('allowlist.add', apiKey, options, undefined, (key) => {
       const list = [...key.allowlists[type]];
       for (const entry of added) if (!list.some((listed) => isSame(type, listed, entry))) list.push(entry);
+      if (list.length === key.allowlists[type].length) return key;
       return { ...key, allowlists: { ...key.allowlists, [type]: list } };
     });
   }
@@ -272,7 +276,11 @@ export class KeyManager {
     secretId: string | undefined,
     edit: (key: KeySettings) => KeySettingsInput,
   ): Promise<KeyView> {
-    const { before, written } = await this.#write(apiKey, options, (key) => this.#store.set(edit(key), key.version));
+    const { before, written } = await this.#write(apiKey, options, async (key) => {
+      const edited = edit(key);
+      return edited === key ? key : this.#store.set(edited, key.version);
+    });
+    if (written === before) return viewOf(before);
     await this.#audit({ action, apiKey, actor: this.#actorOf(options), before, after: written, secretId });
     return viewOf(written);
   }
