@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import type { Browser, Page, Route } from 'playwright-core';
 import { KeyManager } from '../../lib';
-import type { NewKey } from '../../lib';
+import type { KeyView, NewKey } from '../../lib';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
 import { endAfterTest } from '../support/cleanup';
@@ -284,6 +284,69 @@ describe('A long list', () => {
     await page.getByText('https://c.example saved').waitFor();
     expect((await app.manager.get(apiKey))!.allowlists.origins).toEqual(['https://c.example', 'https://b.example']);
   });
+});
+
+inBrowser('a type of list that the page has never heard of is drawn from what the server tells of it', async () => {
+  const app = await startApp([{ name: 'Checkout' }]);
+  const { page } = await openPage(app);
+  const languages = {
+    type: 'languages',
+    phase: 'request',
+    title: 'Languages',
+    one: 'language',
+    many: 'languages',
+    field: 'Language',
+    help: 'The Accept-Language header has to begin with one of these.',
+    first: 'From then on requests without the header are refused.',
+    examples: ['de', 'en-GB'],
+    sample: { label: 'An Accept-Language header', example: 'de-AT' },
+  };
+  const entries = ['de'];
+  const withLanguages = (key: KeyView) => ({
+    ...key,
+    warnings: [],
+    allowlists: { ...key.allowlists, languages: entries },
+  });
+  interface Answer {
+    readonly allowlists: readonly object[];
+    readonly keys: readonly KeyView[];
+    readonly key: KeyView;
+  }
+  const answered = async (route: Route) => (await (await route.fetch()).json()) as Answer;
+  await page.route('**/api/meta', async (route) => {
+    const meta = await answered(route);
+    await route.fulfill({ json: { ...meta, allowlists: [languages, ...meta.allowlists] } });
+  });
+  await page.route('**/api/keys?*', async (route) => {
+    const { keys } = await answered(route);
+    await route.fulfill({ json: { keys: keys.map(withLanguages), next: null } });
+  });
+  await page.route(/\/api\/keys\/\w+$/, async (route) => {
+    const { key } = await answered(route);
+    await route.fulfill({ json: { key: withLanguages(key) } });
+  });
+  await page.route('**/allowlists/languages', async (route) => {
+    entries.push(...(route.request().postDataJSON() as { entries: string[] }).entries);
+    const [key] = (await app.manager.list()).keys;
+    await route.fulfill({ json: { key: withLanguages(key!) } });
+  });
+  await page.route('**/allowlists/languages/check', (route) =>
+    route.fulfill({ json: { entries: [], samples: [{ sample: 'fr', matchedBy: null }] } }),
+  );
+  await page.reload();
+
+  await page.getByText('1 language', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Checkout' }).click();
+  await page.getByRole('tab', { name: 'Allowlists' }).click();
+  await page.getByText(languages.help).waitFor();
+  await page.getByRole('button', { name: 'Add to Languages' }).click();
+  expect(await page.getByLabel('Language', { exact: true }).getAttribute('placeholder')).toBe('de or en-GB');
+  await page.getByLabel('An Accept-Language header, to try').fill('fr');
+  await page.getByText('No entry matches: refused').waitFor();
+  await page.getByLabel('Language', { exact: true }).fill('en-GB');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Remove en-GB from Languages' }).waitFor();
+  expect((await page.getByRole('heading', { level: 2 }).allTextContents())[0]).toBe('Languages');
 });
 
 describe('Settings as JSON', () => {

@@ -5,7 +5,7 @@ import type { AddPanelProps } from './panel-props';
 import { Combobox } from './combobox';
 import { FirstEntry } from './first-entry';
 import { Check, Cross } from './icons';
-import type { ListWords } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import { inWords } from './problem';
 import { useEntryCheck } from './use-entry-check';
 import type { EntryCheck } from './use-entry-check';
@@ -48,7 +48,13 @@ export function AddEntry({ list, settings, meta, adding, onSwitch, onClose }: Ad
             {problem}
           </p>
         </div>
-        <SampleField id={id} label={list.sample} placeholder={list.sampleExample} value={sample} onInput={setSample}>
+        <SampleField
+          id={id}
+          label={list.sample.label}
+          placeholder={list.sample.example}
+          value={sample}
+          onInput={setSample}
+        >
           {sample !== '' && sample === check.sample && <Match check={check} entry={entry} />}
         </SampleField>
       </div>
@@ -69,7 +75,7 @@ export function AddEntry({ list, settings, meta, adding, onSwitch, onClose }: Ad
 
 interface EntryFieldProps {
   readonly id: string;
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   readonly meta: Meta;
   readonly value: string;
   readonly isBad: boolean;
@@ -80,7 +86,7 @@ function EntryField({ id, list, meta, value, isBad, onInput }: EntryFieldProps) 
   const field = {
     id,
     value,
-    placeholder: list.example,
+    placeholder: list.examples.join(' or '),
     'aria-invalid': isBad ? (true as const) : undefined,
     'aria-describedby': `${id}-problem`,
   };

@@ -1,11 +1,11 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Allowlists, AllowlistType } from '../../settings/key-settings';
+import type { Meta } from '../api';
 import { api } from './api';
 import { Dialog } from './dialog';
 import { EntryLines, linesOf, useLineProblems } from './entry-lines';
 import { ExpiryField, NEVER, expiresAt } from './expiry';
-import { LISTS } from './list-words';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { useAction } from './use-action';
@@ -26,7 +26,7 @@ export function AddSecret({ settings, setSettings, meta, onSecret, onClose }: Ad
     const { key, secret } = await api.addSecret(settings.apiKey, {
       label: label.trim(),
       expiresAt: expiresAt(expiry),
-      allowlists: lines && listsOf(lines),
+      allowlists: lines && listsOf(lines, meta),
     });
     setSettings(key);
     onClose();
@@ -58,7 +58,7 @@ export function AddSecret({ settings, setSettings, meta, onSecret, onClose }: Ad
           Who will use it, for example “billing server”.
         </p>
         <ExpiryField value={expiry} onChange={setExpiry} />
-        <OwnLists lines={lines} max={meta.maxEntries} onChange={setLines} />
+        <OwnLists lines={lines} meta={meta} onChange={setLines} />
         <Problem error={adding.error} />
         <footer>
           <button type="button" class="quiet" onClick={onClose}>
@@ -73,18 +73,18 @@ export function AddSecret({ settings, setSettings, meta, onSecret, onClose }: Ad
   );
 }
 
-function listsOf(lines: Lines): Partial<Allowlists> {
-  return Object.fromEntries(LISTS.map(({ type }) => [type, linesOf(lines[type] ?? '')]));
+function listsOf(lines: Lines, meta: Meta): Partial<Allowlists> {
+  return Object.fromEntries(meta.allowlists.map(({ type }) => [type, linesOf(lines[type] ?? '')]));
 }
 
 interface OwnListsProps {
   /** `undefined` while the secret has no lists of its own. */
   readonly lines: Lines | undefined;
-  readonly max: number;
+  readonly meta: Meta;
   readonly onChange: (lines: Lines | undefined) => void;
 }
 
-function OwnLists({ lines, max, onChange }: OwnListsProps) {
+function OwnLists({ lines, meta, onChange }: OwnListsProps) {
   const [typed, setTyped] = useState<Lines>({});
 
   function change(changed: Lines) {
@@ -100,12 +100,12 @@ function OwnLists({ lines, max, onChange }: OwnListsProps) {
           While this is open, requests with this secret are held against these lists and not against the key’s, even
           with “Override allowlists” on. One entry per line; an empty list lets everything pass.
         </p>
-        {LISTS.map(({ type, title }) => (
+        {meta.allowlists.map(({ type, title }) => (
           <OwnList
             key={type}
             type={type}
             title={title}
-            max={max}
+            max={meta.maxEntries}
             text={typed[type] ?? ''}
             onInput={(text) => change({ ...typed, [type]: text })}
           />

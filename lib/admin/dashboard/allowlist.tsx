@@ -3,7 +3,7 @@ import { AddEntry } from './add-entry';
 import { api } from './api';
 import { Entries } from './entries';
 import { Plus } from './icons';
-import type { ListWords } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
 import { PasteMany } from './paste-many';
@@ -11,7 +11,7 @@ import { say } from './toast';
 import { useAction } from './use-action';
 
 interface AllowlistProps extends Omit<PanelProps, 'onSecret'> {
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
 }
 
 const PANELS = { one: AddEntry, many: PasteMany };
@@ -56,7 +56,7 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
           <Plus /> Add
         </button>
       </div>
-      <p class="hint">{list.does}</p>
+      <p class="hint">{list.help}</p>
       <Warnings settings={settings} at={type} />
       <Entries list={list} settings={settings} setSettings={setSettings} focusAdd={focusAdd} />
       {Panel && (

@@ -1,5 +1,4 @@
 import { Allowlist } from './allowlist';
-import { LISTS } from './list-words';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
 
@@ -15,7 +14,7 @@ export function AllowlistsTab({ settings, setSettings, meta }: PanelProps) {
           <p>“Override allowlists” is on: requests with a valid secret pass all lists.</p>
         </Notice>
       )}
-      {LISTS.map((list) => (
+      {meta.allowlists.map((list) => (
         <Allowlist key={list.type} list={list} settings={settings} setSettings={setSettings} meta={meta} />
       ))}
     </>

@@ -6,6 +6,7 @@ import { Confirm } from './dialog';
 import { Logo } from './icons';
 import { KeyList } from './key-list';
 import { KeyPage } from './key-page';
+import { Lists } from './lists';
 import { NewSecret } from './new-secret';
 import type { OnSecret, SecretToShow } from './panel-props';
 import { Problem } from './problem';
@@ -23,7 +24,7 @@ function App() {
   useEffect(() => void loading.run(), []);
 
   return (
-    <>
+    <Lists.Provider value={meta?.allowlists ?? []}>
       <a class="skip" href="#main" onClick={skipToMain}>
         Skip to content
       </a>
@@ -56,7 +57,7 @@ function App() {
         </Confirm>
       )}
       <Toast />
-    </>
+    </Lists.Provider>
   );
 }
 

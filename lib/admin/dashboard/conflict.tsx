@@ -3,6 +3,7 @@ import { Dialog } from './dialog';
 import { Differences } from './differences';
 import { differences } from './fields';
 import type { FieldChanges } from './fields';
+import { useLists } from './lists';
 import { Problem } from './problem';
 import { Time } from './time';
 
@@ -20,6 +21,7 @@ interface ConflictProps {
 
 /** What somebody else changed and what is unsaved here, part by part, with the choice. */
 export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onMine, onClose }: ConflictProps) {
+  const lists = useLists();
   const isDeleting = changes === undefined;
   return (
     <Dialog title="Somebody else changed this key" wide alert onClose={onClose}>
@@ -28,7 +30,7 @@ export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onM
         {isDeleting ? 'it has not been deleted.' : 'nothing of yours has been saved yet.'}
       </p>
       <Differences
-        parts={differences(before, theirs, changes ?? {})}
+        parts={differences(before, theirs, changes ?? {}, lists)}
         columns={isDeleting ? ['Before', 'Theirs'] : ['Before', 'Theirs', 'Yours']}
       />
       <Problem error={error} />

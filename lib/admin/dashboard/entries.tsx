@@ -4,7 +4,7 @@ import { ApiError, api } from './api';
 import { CopyButton } from './copy';
 import { Confirm } from './dialog';
 import { Check, Cross, Pencil } from './icons';
-import type { ListWords } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { say } from './toast';
@@ -14,7 +14,7 @@ import { useAction } from './use-action';
 const FILTERED_FROM = 8;
 
 interface EntriesProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   /** Takes the focus once the last entry is gone with its button. */
   readonly focusAdd: () => void;
 }
@@ -85,7 +85,7 @@ export function Entries({ list, settings, setSettings, focusAdd }: EntriesProps)
 }
 
 interface EntriesBarProps {
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   readonly entries: readonly string[];
   readonly filter: string;
   readonly onFilter: (filter: string) => void;
@@ -117,7 +117,7 @@ function EntriesBar({ list: { type, title }, entries, filter, onFilter }: Entrie
 
 interface EntryProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
   readonly entry: string;
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   readonly onRemove: () => void;
 }
 

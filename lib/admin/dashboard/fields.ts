@@ -1,5 +1,5 @@
 import type { ShownKey } from '../api';
-import { LISTS } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import { count } from './words';
 
 /** The members that are saved together. */
@@ -32,26 +32,28 @@ const LABELS: Readonly<Record<Field, string>> = {
   overrideAllowlists: 'Override allowlists',
 };
 
-const PARTS: readonly Part[] = [
-  ...FIELDS.map((name) => ({
-    name,
-    label: LABELS[name],
-    of: (key: ShownKey) => key[name],
-    tell: (key: ShownKey) => tellField(key[name]),
-  })),
-  {
-    name: 'secrets',
-    label: 'Secrets',
-    of: ({ secrets }) => secrets,
-    tell: ({ secrets }) => count(secrets.length, 'secret'),
-  },
-  ...LISTS.map(({ type, title }) => ({
-    name: type,
-    label: title,
-    of: ({ allowlists }: ShownKey) => allowlists[type],
-    tell: ({ allowlists }: ShownKey) => allowlists[type].join(', ') || '(none)',
-  })),
-];
+function partsOf(lists: readonly AllowlistMeta[]): readonly Part[] {
+  return [
+    ...FIELDS.map((name) => ({
+      name,
+      label: LABELS[name],
+      of: (key: ShownKey) => key[name],
+      tell: (key: ShownKey) => tellField(key[name]),
+    })),
+    {
+      name: 'secrets',
+      label: 'Secrets',
+      of: ({ secrets }) => secrets,
+      tell: ({ secrets }) => count(secrets.length, 'secret'),
+    },
+    ...lists.map(({ type, title }) => ({
+      name: type,
+      label: title,
+      of: ({ allowlists }: ShownKey) => allowlists[type],
+      tell: ({ allowlists }: ShownKey) => allowlists[type].join(', ') || '(none)',
+    })),
+  ];
+}
 
 function tellField(value: string | boolean): string {
   if (typeof value === 'string') return value === '' ? '(none)' : value;
@@ -59,16 +61,23 @@ function tellField(value: string | boolean): string {
 }
 
 /** The parts of a key's settings in which two states of a key differ, or that `changes` is about, each told in words. */
-export function differences(before: ShownKey, theirs: ShownKey, changes: FieldChanges): readonly Difference[] {
+export function differences(
+  before: ShownKey,
+  theirs: ShownKey,
+  changes: FieldChanges,
+  lists: readonly AllowlistMeta[],
+): readonly Difference[] {
   const yours: ShownKey = { ...before, ...changes };
-  return PARTS.map(({ name, label, of, tell }) => ({
-    name,
-    label,
-    before: tell(before),
-    theirs: tell(theirs),
-    isTheirs: isDifferent(of(before), of(theirs)),
-    yours: name in changes ? tell(yours) : undefined,
-  })).filter((part) => part.isTheirs || part.yours !== undefined);
+  return partsOf(lists)
+    .map(({ name, label, of, tell }) => ({
+      name,
+      label,
+      before: tell(before),
+      theirs: tell(theirs),
+      isTheirs: isDifferent(of(before), of(theirs)),
+      yours: name in changes ? tell(yours) : undefined,
+    }))
+    .filter((part) => part.isTheirs || part.yours !== undefined);
 }
 
 function isDifferent(one: unknown, other: unknown): boolean {

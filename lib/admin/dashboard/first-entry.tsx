@@ -1,9 +1,9 @@
 import type { ShownKey } from '../api';
-import type { ListWords } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import { Notice } from './notice';
 
 interface FirstEntryProps {
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   readonly settings: ShownKey;
 }
 

@@ -6,6 +6,7 @@ import { CopyButton } from './copy';
 import { Dialog } from './dialog';
 import { Differences } from './differences';
 import { differences } from './fields';
+import { useLists } from './lists';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { useUnsaved } from './route';
@@ -106,6 +107,7 @@ function Import({ settings, setSettings, onClose }: ImportProps) {
 }
 
 function Outcome({ imported, settings }: { readonly imported: Imported | undefined; readonly settings: ShownKey }) {
+  const lists = useLists();
   if (!imported) return null;
   if ('problem' in imported) {
     return (
@@ -115,7 +117,7 @@ function Outcome({ imported, settings }: { readonly imported: Imported | undefin
     );
   }
   const { changes, ignored } = imported;
-  const parts = differences(settings, changed(settings, changes), {});
+  const parts = differences(settings, changed(settings, changes), {}, lists);
   return (
     <>
       {ignored.length > 0 && <p class="hint">Not imported: {ignored.join(', ')}.</p>}

@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { ShownKey } from '../api';
 import { CopyButton } from './copy';
 import { Plus } from './icons';
-import { LISTS } from './list-words';
+import { useLists } from './lists';
 import { NewKey } from './new-key';
 import type { OnSecret } from './panel-props';
 import { Problem } from './problem';
@@ -211,8 +211,10 @@ function SecretsOf({ settings: { secrets, requireSecret } }: { readonly settings
 }
 
 function ListsOf({ settings: { allowlists, warnings } }: { readonly settings: ShownKey }) {
-  const inForce = LISTS.filter(({ type }) => allowlists[type].length > 0);
+  const types = useLists();
+  const inForce = types.filter(({ type }) => allowlists[type].length > 0);
   if (warnings.some(({ code }) => code === 'OPEN_TO_ALL')) return <span class="state wait">open to all</span>;
+  if (types.length === 0) return null;
   if (inForce.length === 0) return <span class="quiet-text">none</span>;
   return (
     <>

@@ -1,5 +1,5 @@
 import type { Meta, ShownKey } from '../api';
-import type { ListWords } from './list-words';
+import type { AllowlistMeta } from '../allowlist-meta';
 import type { Action } from './use-action';
 
 /** A new secret, for the one time that it is shown. */
@@ -21,7 +21,7 @@ export interface PanelProps {
 
 /** What the panels that add to a list work on. */
 export interface AddPanelProps {
-  readonly list: ListWords;
+  readonly list: AllowlistMeta;
   readonly settings: ShownKey;
   readonly meta: Meta;
   readonly adding: Action<[entries: readonly string[]]>;

@@ -3,7 +3,7 @@ import type { SecretView } from '../../keys/key-view';
 import { AddSecret } from './add-secret';
 import { EditSecret } from './edit-secret';
 import { Plus } from './icons';
-import { LISTS } from './list-words';
+import { useLists } from './lists';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
 import { RevokeSecret } from './revoke-secret';
@@ -126,8 +126,9 @@ function stateOf({ state, expiresAt }: SecretView): StateWord {
 }
 
 function OwnLists({ lists }: { readonly lists: SecretView['allowlists'] }) {
+  const types = useLists();
   if (!lists) return null;
-  const inForce = LISTS.filter(({ type }) => lists[type].length > 0);
+  const inForce = types.filter(({ type }) => lists[type].length > 0);
   return (
     <details class="own-lists">
       <summary>own allowlists</summary>

@@ -1,14 +1,13 @@
 import type { DryRunCall, DryRunStep } from '../../explain/dry-run';
 import type { TestResult } from '../request-tester';
 import { Check, Cross, Dash } from './icons';
-import { LISTS } from './list-words';
+import { useLists } from './lists';
 
 const STEPS: Readonly<Record<string, string>> = {
   key: 'API key',
   secret: 'API key secret',
   body: 'Body',
   blockedMethods: 'Methods blocked for every key',
-  ...Object.fromEntries(LISTS.map(({ type, title }) => [type, title])),
 };
 const OUTCOMES = {
   pass: { Icon: Check, word: 'passes', tone: 'good' },
@@ -81,6 +80,8 @@ function Call({ call: { method, id, allowed, reason, steps } }: { readonly call:
 }
 
 function Steps({ steps }: { readonly steps: readonly DryRunStep[] }) {
+  const lists = useLists();
+  const titleOf = (step: string) => STEPS[step] ?? lists.find(({ type }) => type === step)?.title ?? step;
   return (
     <ol class="steps">
       {steps.map(({ step, outcome, entry, why }, index) => {
@@ -90,7 +91,7 @@ function Steps({ steps }: { readonly steps: readonly DryRunStep[] }) {
             <Icon />
             <div>
               <p>
-                <strong>{STEPS[step] ?? step}</strong> <span class="outcome">{word}</span>
+                <strong>{titleOf(step)}</strong> <span class="outcome">{word}</span>
               </p>
               {(why || entry) && (
                 <p class="why">
