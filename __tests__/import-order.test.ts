@@ -76,7 +76,16 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ['options', ['options', 'request-options', 'upstream-options', 'cors-options']],
   [
     'upstream',
-    ['upstreams', 'http-client', 'proxy-middleware', 'read-answer', 'hide-upstream', 'upstream-health', 'upstream-url'],
+    [
+      'upstreams',
+      'upstream-queue',
+      'http-client',
+      'proxy-middleware',
+      'read-answer',
+      'hide-upstream',
+      'upstream-health',
+      'upstream-url',
+    ],
   ],
   [
     'policy',

@@ -8,6 +8,7 @@ import { createDecisionLog, messageReporter } from './observe/decision-log';
 import { parseOptions } from './options/options';
 import type { RpcGuardOptions } from './options/options';
 import { SettingsCache } from './stores/settings-cache';
+import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
 import { WebSocketGuard } from './websocket/upgrade';
 import type { Upgrade } from './websocket/upgrade';
@@ -36,6 +37,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     options: parsed,
     store: new SettingsCache(parsed.store, parsed),
     upstreams: createUpstreams(parsed),
+    queue: new UpstreamQueue(parsed.maxConcurrent),
     applyCors: corsFor(parsed.cors),
     beforeHandOff: (calls) => calls,
     observe: createDecisionLog(parsed),

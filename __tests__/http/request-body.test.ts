@@ -2,6 +2,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, constants as
 import type { RequestHandler } from 'express';
 import fc from 'fast-check';
 import type { Decision, RpcGuardOptions } from '../../lib';
+import { endAfterTest } from '../support/cleanup';
 import { KEY, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
 import { readLikeGo, readLikeGoAt } from '../support/go-reader';
@@ -928,4 +929,21 @@ describe('for any body', () => {
     );
     expect(accepted).toBeGreaterThan(20);
   });
+});
+
+test('a body of one-byte chunks costs at most twice maxBodyBytes', async () => {
+  const maxBodyBytes = 256 * 1024;
+  const app = await guardedApp({ options: { maxBodyBytes } });
+  const body = JSON.stringify(call('eth_a', ['x'.repeat(maxBodyBytes - 1000)]));
+  const alloc = jest.spyOn(Buffer, 'alloc');
+  endAfterTest(() => alloc.mockRestore());
+  const wire = await openWire(app.port);
+  const headers = ['Transfer-Encoding: chunked'];
+  wire.write(requestBytes({ target: `/v3/${KEY}`, headers, body: chunked(body, 1) }));
+  expect((await wire.answer()).json.result).toBe('eth_a');
+  // Of the buffers that were made for it two are alive at a time, while one is copied into the next.
+  const sizes = alloc.mock.calls.map(([size]) => size).filter((size) => size > 0);
+  const pairs = sizes.map((size, n) => size + (sizes[n - 1] ?? 0));
+  expect(Math.max(...pairs)).toBeLessThanOrEqual(2 * maxBodyBytes);
+  expect(sizes.length).toBeLessThan(40);
 });

@@ -19,6 +19,7 @@ import { requestFacts } from '../request/request-facts';
 import type { CachedStore } from '../stores/settings-cache';
 import { readAnswer } from '../upstream/read-answer';
 import type { UpstreamAnswer } from '../upstream/read-answer';
+import type { Place, UpstreamQueue } from '../upstream/upstream-queue';
 import type { Upstreams } from '../upstream/upstreams';
 import { hasGone, whenGone } from './client-connection';
 import type { CorsHandler } from './cors';
@@ -32,6 +33,7 @@ export interface Guard {
   readonly options: ParsedOptions;
   readonly store: CachedStore;
   readonly upstreams: Upstreams;
+  readonly queue: UpstreamQueue;
   readonly applyCors: CorsHandler;
   /** Called between decision and hand-off: it may hold the calls back, or refuse what was allowed. */
   readonly beforeHandOff: (calls: AdmittedCalls) => AdmittedCalls | Promise<AdmittedCalls>;
@@ -54,6 +56,12 @@ interface IncomingCall extends Answerable, Occurrence {
 
 /** Of the upstream's answers to one batch, where they have to be put together with refusals. */
 const MAX_MERGED_BYTES = 16 * 1024 * 1024;
+const CROWDED = refuse('UPSTREAM_UNAVAILABLE', {
+  status: 503,
+  headers: { 'Retry-After': '01' },
+  message: 'too many requests are waiting for the upstream, try again',
+  why: 'too many requests are waiting',
+});
 /** A body that took longer than this took long enough for its key to be revoked meanwhile. */
 const READMIT_AFTER_MS = 500;
 
@@ -126,8 +134,39 @@ async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls)
     respondRefusal(call, first.refusal, exposeReason, first.call.id);
     return;
   }
-  if (judged.allowed.length < judged.calls.length) return answerMixed(guard, call, calls);
+  const place = { key: call.facts.apiKey, connection: call.req.socket };
+  const entered = guard.queue.enter(place);
+  if (!(entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered)) {
+    call.failure = CROWDED.refused;
+    respondRefusal(call, CROWDED, exposeReason, judged.batch ? undefined : first?.call.id);
+    return;
+  }
+  try {
+    await (judged.allowed.length < judged.calls.length ? answerMixed : answerWhole)(guard, call, calls);
+  } finally {
+    guard.queue.leave(place);
+  }
+}
 
+async function waitInLine(
+  { queue }: Guard,
+  { req }: IncomingCall,
+  place: Place,
+  entered: Promise<boolean>,
+): Promise<boolean> {
+  const stopListening = whenGone(req, () => {
+    queue.drop(place);
+  });
+  const isIn = await entered;
+  stopListening();
+  return isIn;
+}
+
+/** Nothing is refused: the upstream's own answer is the caller's. */
+async function answerWhole(guard: Guard, call: IncomingCall, calls: AdmittedCalls): Promise<void> {
+  const { judged } = calls;
+  const { exposeReason } = guard.options;
+  const [first] = judged.calls;
   const answer = await askUpstream(guard, call, calls.admission, serialiseAll(judged), call.req.headers);
   if (!isRefusal(answer)) return relayAnswer(answer, call.res, guard.options);
   if (!judged.batch) {

@@ -43,6 +43,8 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly wsPath?: string;
   /** WebSockets that one key may have open. Default 1000. */
   readonly maxSocketsPerKey?: number;
+  /** Requests under way to the upstream at once. More wait, up to 1000. Default 512. */
+  readonly maxConcurrent?: number;
   /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
   readonly staleIfErrorMs?: number;
   /** `true` lets any origin call; `false` leaves CORS to the application; an object goes to the `cors` package. Default `true`. */
@@ -60,6 +62,7 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly store: SettingsStore;
   readonly wsPath: KeyPath;
   readonly maxSocketsPerKey: number;
+  readonly maxConcurrent: number;
   readonly staleIfErrorMs: number;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
@@ -82,6 +85,7 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   },
   ...REQUEST_RULES,
   wsPath: WS_PATH_RULE,
+  maxConcurrent: { accepts: isWhole(1, 100_000), takes: 'a whole number up to 100000, such as 512', default: 512 },
   maxSocketsPerKey: {
     accepts: isWhole(1, 1_000_000),
     takes: 'a whole number up to 1000000, such as 1000',
