@@ -290,7 +290,7 @@ test('takes a node that is already there', async () => {
   expect((await fetch(anvil.url, { method: 'POST', body: '{}' })).ok).toBe(true);
 
   const noSockets = await startDemo({ UPSTREAM_URL: anvil.url, UPSTREAM_WS_URL: 'ws://127.0.0.1:1' });
-  expect(noSockets.output).toContain('< closed with 1011 UPSTREAM_UNAVAILABLE');
+  expect(noSockets.output).toContain('HTTP 502  UPSTREAM_UNAVAILABLE  -32603 upstream unavailable');
 });
 
 test.each([

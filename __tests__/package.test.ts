@@ -30,7 +30,7 @@ const testWithVersion4: (name: string, run: () => Promise<void>) => void =
 describe('the tarball', () => {
   test('holds the build, the documents and nothing else', () => {
     const allowed =
-      /^(?:dist\/.+\.(?:m?js|d\.m?ts|css|html|svg|json)|docs\/.+\.(?:md|png|json|yml)|[A-Z]+\.md|LICENSE|package\.json)$/;
+      /^(?:dist\/.+\.(?:m?js|d\.m?ts|css|html|svg|json)|dist\/admin\/public\/NOTICES\.txt|docs\/.+\.(?:md|png|json|yml)|[A-Z]+\.md|LICENSE|package\.json)$/;
     expect(project.packed.filter((name) => !allowed.test(name))).toEqual([]);
     expect(project.packed).toEqual(
       expect.arrayContaining([

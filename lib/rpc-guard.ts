@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { RpcGuardError } from './errors';
 import { corsFor } from './http/cors';
 import { handleRequest } from './http/handle-request';
@@ -11,13 +12,12 @@ import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
 import { WebSocketGuard } from './websocket/upgrade';
-import type { Upgrade } from './websocket/upgrade';
 
 /** Express middleware, for Express 4 and 5. */
 export interface RpcGuard {
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
   /** Guards WebSocket too: `server.on('upgrade', guard.upgrade)`. */
-  readonly upgrade: Upgrade;
+  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Closes WebSockets with 1001, the connections to the upstream, and the store. */
   close(): Promise<void>;
 }

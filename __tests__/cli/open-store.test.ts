@@ -190,7 +190,7 @@ describePostgres('PostgreSQL', () => {
 
   test('a table that is no plain name is refused with 2', async () => {
     const { code, stderr } = await cli(['keys', 'list'], { store: `${store}&table=a-b` });
-    expect([code, stderr]).toEqual([2, expect.stringContaining('"a-b" is not a plain name')]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('table: got "a-b"; it takes a plain name')]);
   });
 
   test('two commands at once lose nothing', async () => {

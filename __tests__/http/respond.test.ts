@@ -54,7 +54,7 @@ describe('the refusal table', () => {
 
   test('names the blocked method in its message as it was sent', async () => {
     const app = await guardedApp({ options: { blockedMethods: ['debug_*', 'eth_sign'] } });
-    for (const method of ['debug_', 'debug_"quoted"', 'eth_sign']) {
+    for (const method of ['debug_', 'debug_"quoted"', 'Debug_x', 'eth_sign']) {
       const answer = await post(app.rpcUrl, call(method, [], 5));
       expect(answer.status).toBe(403);
       expect(answer.json.error).toMatchObject({
@@ -64,7 +64,7 @@ describe('the refusal table', () => {
       expect(answer.json.id).toBe(5);
     }
     expect(app.upstream.seen).toEqual([]);
-    for (const method of ['Debug_x', 'eth_signTransaction', 'admin_peers']) {
+    for (const method of ['eth_signTransaction', 'admin_peers']) {
       expect((await post(app.rpcUrl, call(method))).json.result).toBe(method);
     }
   });

@@ -16,9 +16,6 @@ import type { SocketEnd } from './open-upstream';
 import { Session } from './session';
 import type { SessionParts } from './session';
 
-/** For `server.on('upgrade', …)`. */
-export type Upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
-
 /** Answers a refusal as over HTTP. */
 type AnswerRefusal = (req: IncomingMessage, res: ServerResponse, facts: RequestFacts, refusal: Refusal) => void;
 
@@ -68,7 +65,8 @@ export class WebSocketGuard {
     });
   }
 
-  readonly upgrade: Upgrade = (req, socket, head) => {
+  /** For `server.on('upgrade', …)`. */
+  readonly upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const facts = requestFacts(req, this.parts.options.wsPath);
     if (facts === undefined) {
       passOn(socket);
