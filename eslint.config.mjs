@@ -22,6 +22,14 @@ export default tseslint.config(
     },
   },
   {
+    files: ['lib/**/*.{ts,tsx}'],
+    rules: {
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+      'max-params': ['error', 5],
+      complexity: ['error', 30],
+    },
+  },
+  {
     files: ['*.mjs', '.ci/*.cjs', 'bench/**/*.mjs', 'demo-app/*.mjs', '__tests__/**/*.{mjs,cjs}'],
     extends: [js.configs.recommended],
     languageOptions: { globals: globals.node },
