@@ -4,21 +4,7 @@ import { endAfterTest } from './cleanup';
 
 /** A TCP port that leads to a unix socket, until the test has ended; without a path it takes callers and stays silent. */
 export async function tcpBridge(path?: string): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((caller) => {
-    sockets.add(caller.on('error', () => undefined));
-    if (path === undefined) return;
-    const callee = connect(path).on('error', () => caller.destroy());
-    sockets.add(callee);
-    caller.pipe(callee).pipe(caller);
-    caller.once('close', () => callee.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  endAfterTest(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
+  return (await lossyBridge(path)).port;
 }
 
 export interface LossyBridge {
@@ -30,12 +16,12 @@ export interface LossyBridge {
 }
 
 /** A bridge that can lose what goes over it, as a firewall that forgets its connections does. */
-export async function lossyBridge(path: string): Promise<LossyBridge> {
+export async function lossyBridge(path?: string): Promise<LossyBridge> {
   const sockets = new Set<Socket>();
   let isPassing = true;
   const server = createServer((caller) => {
     sockets.add(caller.on('error', () => undefined));
-    if (!isPassing) return;
+    if (!isPassing || path === undefined) return;
     const callee = connect(path).on('error', () => caller.destroy());
     sockets.add(callee);
     caller.pipe(callee).pipe(caller);
