@@ -1,13 +1,16 @@
 import { EventEmitter } from 'node:events';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
-import { createProxyMiddleware } from 'http-proxy-middleware';
+import type * as Version3 from 'http-proxy-middleware';
 
 /** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
 export type CreateProxyMiddleware = (options: never) => unknown;
 
-/** That of version 3, which comes with the guard. */
-export const bundledProxyMiddleware: CreateProxyMiddleware = createProxyMiddleware;
+/** That of version 3, which comes with the guard. Its 58 modules are loaded only where no other is handed in. */
+export function bundledProxyMiddleware(options: never): unknown {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return (require('http-proxy-middleware') as typeof Version3).createProxyMiddleware(options);
+}
 
 /** A request to hand to http-proxy-middleware, and what to call with its outcome. */
 export interface ProxyRequest {
