@@ -51,7 +51,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'method-groups',
       'same-origin',
       'basic-auth-admin',
-      'attempt-queue',
+      'login-attempts',
       'actor',
     ],
   ],
@@ -140,7 +140,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli/'],
   cors: ['http/cors'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
-  'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin'],
+  'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin', 'admin/login-attempts'],
   ws: [
     'websocket/upgrade',
     'websocket/session',

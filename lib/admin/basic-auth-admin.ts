@@ -1,13 +1,12 @@
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
 import { checkOptions, isPlainObject } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseCredentials } from '../policy/authenticators/basic-secret';
 import { setActor } from './actor';
-import { AttemptQueue } from './attempt-queue';
+import { LoginAttempts, MAX_DELAY_MS } from './login-attempts';
 
 export interface BasicAuthAdminOptions {
   /** Name → what `hashPassword(password)` or `rpc-guard admin hash-password` returned. */
@@ -31,11 +30,6 @@ const HASH =
   /^\$scrypt\$ln=(1[0-9]|20),r=([1-9]|[12][0-9]|3[0-2]),p=([1-9])\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43})$/;
 const NAME = /^[^\x00-\x1f\x7f:]{1,64}$/;
 
-const FIRST_DELAY_MS = 250;
-const MAX_DELAY_MS = 8000;
-/** Failures of an address are forgotten after this long without another. */
-const FORGET_MS = 15 * 60 * 1000;
-const MAX_ADDRESSES = 10_000;
 /** A password that was right is not derived again until it has not been used for this long. */
 const REMEMBER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED = 100;
@@ -57,7 +51,7 @@ export async function hashPassword(password: string): Promise<string> {
 /**
  * An `authorize` for `rpcGuardAdmin`, for those who have no login of their own: HTTP Basic credentials, held against
  * scrypt hashes. Each wrong password makes its address wait longer for the next try, up to 8 s; tries of one address go
- * one at a time. Serve it over TLS.
+ * one at a time, and do not keep another address out. Serve it over TLS.
  * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when there are no users or a hash is none. Neither is quoted.
  */
 export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
@@ -65,8 +59,7 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
   const nobody: PasswordHash = { ...COST, salt: randomBytes(16), derived: randomBytes(DERIVED_BYTES) };
   const rememberKey = randomBytes(32);
   const remembered = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS, updateAgeOnGet: true });
-  const failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FORGET_MS });
-  const attempts = new AttemptQueue();
+  const attempts = new LoginAttempts();
 
   function basicAuthAdminMiddleware(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void {
     const credentials = parseCredentials(req.headers.authorization ?? '');
@@ -81,9 +74,8 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
       admit();
       return;
     }
-    const address = addressOf(req);
     attempts
-      .inTurn(address, async () => isKnown() || (!res.destroyed && (await attempt(address, name, pass))))
+      .inTurn(addressOf(req), async () => isKnown() || (res.destroyed ? undefined : await isRight(name, pass)))
       .then((outcome) => {
         if (outcome === 'busy') tooMany(res);
         else if (!outcome) challenge(res);
@@ -100,15 +92,10 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
     }
   }
 
-  async function attempt(address: string, name: string, pass: string): Promise<boolean> {
-    const failed = failures.get(address) ?? 0;
-    if (failed > 0) await sleep(Math.min(FIRST_DELAY_MS * 2 ** (failed - 1), MAX_DELAY_MS), undefined, { ref: false });
+  async function isRight(name: string, pass: string): Promise<boolean> {
     const user = users.get(name);
     const stored = user ?? nobody;
-    const isRight = timingSafeEqual(await derive(pass, stored), stored.derived) && user !== undefined;
-    if (isRight) failures.delete(address);
-    else failures.set(address, failed + 1);
-    return isRight;
+    return timingSafeEqual(await derive(pass, stored), stored.derived) && user !== undefined;
   }
 
   return basicAuthAdminMiddleware;
