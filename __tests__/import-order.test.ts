@@ -71,7 +71,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'coalesce-writes',
     ],
   ],
-  ['http', ['handle-request', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
+  ['http', ['handle-request', 'hand-off', 'request-body', 'relay-answer', 'respond', 'cors', 'client-connection']],
   ['observe', ['decision-log', 'request-event']],
   ['options', ['options', 'request-options', 'upstream-options', 'cors-options']],
   [
