@@ -1,4 +1,4 @@
-import { addressTable, queriedAddresses } from '../../lib/allowlists/address-table';
+import { METHOD_ROWS, addressTable, isReadOnly, queriedAddresses } from '../../lib/allowlists/address-table';
 import type { AddressParams } from '../../lib/allowlists/address-table';
 import { serialiseCall } from '../../lib/json-rpc/call';
 import { refusalUnder, rpcCall } from '../support/pieces';
@@ -678,6 +678,51 @@ describe('an answer that tells the state of another account', () => {
     for (const name of ['authorizationList', 'AuthorizationList']) {
       expect(passes(method, [{ ...(call as object), [name]: [{ address: OTHER }] }, ...rest])).toBe(false);
     }
+  });
+});
+
+test('no method stands twice in the table', () => {
+  const methods = METHOD_ROWS.map(([method]) => method);
+  expect(methods).toEqual([...new Set(methods)]);
+});
+
+describe('a call may be sent a second time', () => {
+  test.each(['eth_call', 'eth_getBalance', 'eth_getTransactionBySenderAndNonce', 'trace_filter', 'eth_chainId'])(
+    'when its method only reads: %s',
+    (method) => {
+      expect(isReadOnly(method)).toBe(true);
+    },
+  );
+
+  test.each([
+    'eth_sendRawTransaction',
+    'eth_sendRawTransactionSync',
+    'eth_sendTransaction',
+    'eth_sign',
+    'eth_resend',
+    'eth_newFilter',
+    'eth_newBlockFilter',
+    'eth_newPendingTransactionFilter',
+    'eth_getFilterChanges',
+    'eth_getFilterLogs',
+    'eth_uninstallFilter',
+    'eth_subscribe',
+    'eth_unsubscribe',
+  ])('but not when it sends, signs, or concerns a filter or a subscription: %s', (method) => {
+    expect(isReadOnly(method)).toBe(false);
+  });
+
+  test.each(['acme_balance', 'eth_Call', 'net_start', '', 'constructor'])(
+    'nor when it is not in the table: %j',
+    (method) => {
+      expect(isReadOnly(method)).toBe(false);
+    },
+  );
+
+  test('whatever an operator says of its addresses', () => {
+    addressTable({ acme_write: 'none', eth_sendRawTransaction: 'none' });
+    expect(isReadOnly('acme_write')).toBe(false);
+    expect(isReadOnly('eth_sendRawTransaction')).toBe(false);
   });
 });
 

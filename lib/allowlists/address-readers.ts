@@ -1,0 +1,241 @@
+import { ExactNumber, hasFoldedTwin, isJsonArray, isJsonObject } from '../json-rpc/strict-json';
+import type { JsonObject, JsonValue } from '../json-rpc/strict-json';
+
+/**
+ * Addresses that are queried. `[]` means none; `undefined` means that the call does not say, or says it in a way that
+ * some node could read differently, and is refused.
+ */
+export type Addresses = readonly JsonValue[] | undefined;
+
+/** The addresses that a call with these params queries. */
+export type AddressReader = (params: readonly JsonValue[]) => Addresses;
+
+/** What stands in one position of `params`; sometimes another position decides how it is read. */
+export type Kind = (value: JsonValue | undefined, params: readonly JsonValue[]) => Addresses;
+
+/** What an operator's function may answer. */
+export type ToldAddresses = string | readonly string[] | undefined;
+
+const WORD = /^[A-Za-z0-9_-]*$/;
+const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;
+/** What may be overridden of an account: it reads nothing. */
+const HARMLESS = ['balance', 'nonce'];
+/** The tracers built into nodes. Any other name is JavaScript that can read every contract's storage. */
+const TRACERS = ['callTracer', 'flatCallTracer', 'prestateTracer', '4byteTracer', 'noopTracer', 'erc7562Tracer'];
+const SUBSCRIPTIONS = ['newHeads', 'newPendingTransactions', 'syncing'];
+
+/** Reads each position by its kind. More positions than kinds are refused. */
+export function takes(kinds: readonly Kind[]): AddressReader {
+  return (params) => {
+    if (params.length > kinds.length) return undefined;
+    const addresses: JsonValue[] = [];
+    for (let i = 0; i < kinds.length; i++) {
+      const found = kinds[i]!(params[i], params);
+      if (found === undefined) return undefined;
+      for (const address of found) addresses.push(address); // a caller's list may be too long to be spread
+    }
+    return addresses;
+  };
+}
+
+/**
+ * Asks an operator's function. It must answer one address or more: nothing, `[]` (an empty list that the caller may have
+ * sent), and an exception refuse the call. It cannot change the params.
+ */
+export function toldBy(tell: (params: readonly JsonValue[]) => ToldAddresses): AddressReader {
+  return (params) => {
+    try {
+      const addresses: unknown = tell(deepFreeze(params));
+      // An answer that is still to come is none.
+      if (addresses instanceof Promise) addresses.catch(() => undefined);
+      return oneOrMore(
+        Array.isArray(addresses) ? Array.from(addresses as string[]) : (addresses as string | undefined),
+      );
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+function deepFreeze<T extends JsonValue>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
+}
+
+// Kinds that query addresses.
+
+export function account(value: JsonValue | undefined): Addresses {
+  return typeof value === 'string' ? [value] : undefined;
+}
+
+export function callTo(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['to', 'authorizationList'])) return undefined;
+  // An authorization makes an account run the code of any other.
+  return value['authorizationList'] === undefined ? account(value['to']) : undefined;
+}
+
+/** `from` too, where the answer tells what stands in its account. */
+export function callAndSender(value: JsonValue | undefined): Addresses {
+  const to = callTo(value);
+  if (to === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['from'])) return undefined;
+  const from = account(value['from']);
+  return from && [...to, ...from];
+}
+
+/** The call of `trace_call`, with the trace types behind it: `stateDiff` holds the account of its sender. */
+export function tracedCall(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
+  return tellsStateDiff(params) ? callAndSender(value) : callTo(value);
+}
+
+/** The call of `debug_traceCall`, with its config in the third position: a prestate holds the account of its sender. */
+export function debuggedCall(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
+  return tellsPrestate(params[2]) ? callAndSender(value) : callTo(value);
+}
+
+export function logFilter(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['address'])) return undefined;
+  return oneOrMore(value['address']);
+}
+
+export function simulation(value: JsonValue | undefined): Addresses {
+  return eachOf(value, 'blockStateCalls', (blockCalls) => {
+    if (!isJsonObject(blockCalls) || hasFoldedTwin(blockCalls, ['stateOverrides', 'blockOverrides'])) return undefined;
+    if (stateOverride(blockCalls['stateOverrides']) === undefined) return undefined;
+    return eachOf(blockCalls, 'calls', callTo);
+  });
+}
+
+export function bundles(value: JsonValue | undefined): Addresses {
+  return each(value, (bundle) => eachOf(bundle, 'transactions', callTo));
+}
+
+export function tracedCalls(value: JsonValue | undefined): Addresses {
+  return each(value, (pair) => (isJsonArray(pair) ? tracedPair(pair) : undefined));
+}
+
+const tracedPair = takes([tracedCall, list]);
+
+export function accountsBySlots(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || !Object.values(value).every((slots) => list(slots))) return undefined;
+  return oneOrMore(Object.keys(value));
+}
+
+export function traceFilter(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['fromAddress', 'toAddress'])) return undefined;
+  const { fromAddress, toAddress } = value;
+  const named = [fromAddress, toAddress].filter((side) => side !== undefined);
+  return each(named, oneOrMore);
+}
+
+/** What `eth_subscribe` subscribes to; the options behind it say the addresses of logs. */
+export function subscription(value: JsonValue | undefined): Addresses {
+  return value === 'logs' || SUBSCRIPTIONS.includes(value as string) ? [] : undefined;
+}
+
+export function subscriptionOptions(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
+  return params[0] === 'logs' ? logFilter(value) : scalar(value);
+}
+
+// Kinds that query none.
+
+/** Of `balance` and `nonce` alone: replaced code or storage makes a listed contract read any other. */
+export function stateOverride(value: JsonValue | undefined): Addresses {
+  if (value === undefined || value === null) return [];
+  if (!isJsonObject(value)) return undefined;
+  return Object.entries(value).every(([address, account]) => ADDRESS.test(address) && readsNothing(account))
+    ? []
+    : undefined;
+}
+
+function readsNothing(override: JsonValue): boolean {
+  if (!isJsonObject(override)) return false;
+  const members = Object.entries(override);
+  return members.length > 0 && members.every(([name, value]) => HARMLESS.includes(name) && isQuantity(value));
+}
+
+export function traceConfig(value: JsonValue | undefined): Addresses {
+  if (value === undefined || value === null) return [];
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['stateOverrides', 'tracer'])) return undefined;
+  const { tracer, stateOverrides } = value;
+  if (tracer !== undefined && !TRACERS.includes(tracer as string)) return undefined;
+  return stateOverride(stateOverrides);
+}
+
+/** A prestate holds the account of the block's beneficiary: none may be named. */
+export function debugConfig(value: JsonValue | undefined): Addresses {
+  if (tellsPrestate(value)) {
+    if (hasFoldedTwin(value, ['blockOverrides']) || value['blockOverrides'] !== undefined) return undefined;
+  }
+  return traceConfig(value);
+}
+
+/** Where each call may have another sender. */
+export function statelessConfig(value: JsonValue | undefined): Addresses {
+  return tellsPrestate(value) ? undefined : traceConfig(value);
+}
+
+function tellsPrestate(config: JsonValue | undefined): config is JsonObject {
+  return isJsonObject(config) && config['tracer'] === 'prestateTracer';
+}
+
+export function blockOverride(value: JsonValue | undefined): Addresses {
+  return value === undefined || value === null || isJsonObject(value) ? [] : undefined;
+}
+
+/** The `stateDiff` of a call holds the account of the block's beneficiary: none may be named. */
+export function tracedBlockOverride(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
+  return value === undefined || value === null || !tellsStateDiff(params) ? blockOverride(value) : undefined;
+}
+
+function tellsStateDiff([, types]: readonly JsonValue[]): boolean {
+  return isJsonArray(types) && types.includes('stateDiff');
+}
+
+export function block(value: JsonValue | undefined): Addresses {
+  return isScalar(value) || isFlat(value) ? [] : undefined;
+}
+
+export function fields(value: JsonValue | undefined): Addresses {
+  return value === undefined || value === null || isFlat(value) ? [] : undefined;
+}
+
+export function list(value: JsonValue | undefined): Addresses {
+  return value === undefined || value === null || (isJsonArray(value) && value.every(isScalar)) ? [] : undefined;
+}
+
+export function scalar(value: JsonValue | undefined): Addresses {
+  return isScalar(value) ? [] : undefined;
+}
+
+/** A string that could itself be JSON is no scalar: some node might parse it. */
+export function isScalar(value: JsonValue | undefined): boolean {
+  if (typeof value === 'string') return WORD.test(value);
+  return value === null || typeof value !== 'object' || value instanceof ExactNumber;
+}
+
+function isQuantity(value: JsonValue): boolean {
+  return typeof value === 'string' && QUANTITY.test(value);
+}
+
+function isFlat(value: JsonValue | undefined): value is JsonObject {
+  return isJsonObject(value) && Object.values(value).every(isScalar);
+}
+
+function oneOrMore(value: JsonValue | undefined): Addresses {
+  if (!isJsonArray(value)) return account(value);
+  return value.length > 0 ? value : undefined;
+}
+
+/** What `read` finds in each item of a non-empty array. */
+function each(value: JsonValue | undefined, read: (item: JsonValue) => Addresses): Addresses {
+  if (!isJsonArray(value) || value.length === 0) return undefined;
+  const found = value.map(read);
+  return found.includes(undefined) ? undefined : found.flatMap((addresses) => addresses ?? []);
+}
+
+/** `each`, over the array that an object holds under `name`. */
+function eachOf(value: JsonValue | undefined, name: string, read: (item: JsonValue) => Addresses): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, [name])) return undefined;
+  return each(value[name], read);
+}
