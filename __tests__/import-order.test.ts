@@ -44,6 +44,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'requests',
       'request-tester',
       'admin-options',
+      'own-host',
       'api-error',
       'preview',
       'allowlist-meta',

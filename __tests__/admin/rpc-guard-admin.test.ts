@@ -2,15 +2,25 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import cors from 'cors';
 import express from 'express';
+import type { RequestHandler } from 'express';
 import { MemoryStore, RpcGuardError, hashSecret } from '../../lib';
 import { rpcGuardAdmin } from '../../lib/admin';
 import type { RpcGuardAdminOptions } from '../../lib/admin';
 import { adminApp } from '../support/admin-app';
+import { rawHttp } from '../support/raw-http';
 import { thrownBy } from '../support/pieces';
 import type { AdminApp } from '../support/admin-app';
 import { basic, call, post } from '../support/guarded-app';
 
 const ADDRESS = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+
+const letIn: RequestHandler = (_req, _res, next) => {
+  next();
+};
+
+function portOf(app: AdminApp): number {
+  return Number(new URL(app.url).port);
+}
 
 async function newKey(app: AdminApp, settings: object = {}): Promise<{ apiKey: string; secret: string; path: string }> {
   const { status, json } = await app.api('POST', 'keys', settings);
@@ -26,7 +36,6 @@ async function verdict(app: AdminApp, apiKey: string, headers = {}, method = 'et
 
 describe('Mounting', () => {
   const store = new MemoryStore();
-  const letIn = () => undefined;
 
   test.each<[string, unknown, RegExp]>([
     ['no options at all', undefined, /authorize/],
@@ -40,6 +49,7 @@ describe('Mounting', () => {
     ],
     ['a wrong upstream', { store, authorize: letIn, upstream: 'ftp://x' }, /rpcGuardAdmin\(options\).*\n.*upstream/],
     ['a publicUrl that is none', { store, authorize: letIn, publicUrl: 'rpc.example.com/' }, /publicUrl/],
+    ['a host that is none', { store, authorize: letIn, hosts: ['https://admin.example.com'] }, /hosts.*admin\.example/],
     ['an onAudit that is no function', { store, authorize: letIn, onAudit: 'log' }, /onAudit/],
   ])('throws with %s', (_what, options, problem) => {
     expect(() => rpcGuardAdmin(options as RpcGuardAdminOptions)).toThrow(problem);
@@ -94,6 +104,16 @@ describe('Mounting', () => {
     expect((await app.api('POST', 'keys', 'name=b', form)).json.error.code).toBe('NOT_JSON');
     expect((await app.api('GET', 'keys')).json.keys).toHaveLength(1);
   });
+
+  test.each(['/\\evil.example', '/%5Cevil.example', '//evil.example', '/\\/evil.example'])(
+    'at a parameter, the redirect of %s stays on the site',
+    async (path) => {
+      const app = await adminApp({ at: '/:tenant' });
+      const answer = await rawHttp(portOf(app), `GET ${path} HTTP/1.1\r\nHost: own.example\r\n\r\n`);
+      const location = /^location: (.*)\r$/im.exec(answer)?.[1] ?? '/';
+      expect(new URL(location, 'http://own.example/a').host).toBe('own.example');
+    },
+  );
 
   test('without the slash at its end the page is found, with what follows', async () => {
     const app = await adminApp();
@@ -163,6 +183,49 @@ describe('Who may', () => {
     for (const headers of [{}, { Origin: app.url }, { Origin: app.url, 'Sec-Fetch-Site': 'same-origin' }]) {
       expect((await app.api('GET', 'keys', undefined, headers as Record<string, string>)).status).toBe(200);
     }
+  });
+
+  test.each(['[', '', 'a b', 'own.example/path', 'name@own.example', 'own.example:port', '%zz'])(
+    'a request to the host "%s" is refused',
+    async (host) => {
+      const app = await adminApp();
+      for (const path of ['', 'api/meta']) {
+        const answer = await rawHttp(portOf(app), `GET /admin/${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+        expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+        expect(answer).toContain('BAD_REQUEST');
+      }
+      expect(app.logged).toEqual([]);
+    },
+  );
+
+  describe('with publicUrl', () => {
+    const publicUrl = 'https://rpc.example.com/eth';
+    const ask = async (app: AdminApp, host: string) =>
+      rawHttp(portOf(app), `GET /admin/api/keys HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+
+    test.each(['rebound.example', 'rebound.example:8545', 'example.com', 'rpc.example.com.', 'x.rpc.example.com'])(
+      'a request to %s is refused before anybody is asked to log in, and told what to write',
+      async (host) => {
+        const authorize = jest.fn(letIn);
+        const app = await adminApp({ options: { publicUrl, authorize } });
+        const answer = await ask(app, host);
+        expect(answer).toMatch(/^HTTP\/1\.1 421 /);
+        expect(answer).toMatch(/UNKNOWN_HOST.*publicUrl of rpcGuardAdmin says rpc\.example\.com.*add it to hosts/);
+        expect(authorize).not.toHaveBeenCalled();
+      },
+    );
+
+    test.each([
+      'rpc.example.com',
+      'RPC.example.com:8443',
+      'admin.example.com',
+      'localhost:8545',
+      '10.0.0.7',
+      '[::1]:80',
+    ])('a request to %s is answered', async (host) => {
+      const app = await adminApp({ options: { publicUrl, hosts: ['Admin.example.com'] } });
+      expect(await ask(app, host)).toMatch(/^HTTP\/1\.1 200 /);
+    });
   });
 
   test.each([

@@ -52,6 +52,8 @@ export interface AdminAppOptions {
   /** Whether tested requests can be sent to the guard's upstream. */
   readonly sends?: boolean;
   readonly expressVersion?: 4 | 5;
+  /** Where the management is mounted. Default: `/admin` */
+  readonly at?: string;
   /** Middleware in front of both. */
   readonly before?: readonly RequestHandler[];
 }
@@ -65,6 +67,7 @@ export async function adminApp({
   options = {},
   sends = false,
   expressVersion,
+  at = '/admin',
   before = [],
 }: AdminAppOptions = {}): Promise<AdminApp> {
   const upstream = await recordingUpstream();
@@ -86,7 +89,7 @@ export async function adminApp({
   });
   const app = expressVersion === 4 ? express4() : express();
   for (const middleware of before) app.use(middleware);
-  app.use('/admin', admin);
+  app.use(at, admin);
   app.use(guard);
   const server: Server = app.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

@@ -14,6 +14,7 @@ import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import type { UpstreamClientOptions } from '../upstream/http-client';
 import { actorOf } from './actor';
+import { isHost } from './own-host';
 
 /** Written as a method, so that a `RequestHandler` of Express is one too. */
 interface Handlers {
@@ -36,6 +37,11 @@ export interface RpcGuardAdminOptions extends RequestOptions, Partial<UpstreamOp
   readonly onAudit?: (event: AuditEvent) => unknown;
   /** Where callers reach the guard: its path is added to it in the lines to paste. Default: the dashboard's own host. */
   readonly publicUrl?: string;
+  /**
+   * With `publicUrl`: further host names that the dashboard is at, such as `admin.example.com`. A request to another name
+   * is refused; `localhost` and IP addresses are always taken.
+   */
+  readonly hosts?: readonly string[];
   /** The guard's `wsPath`, for the lines to paste. */
   readonly wsPath?: string;
   /** Pino-shaped. Default: errors to stderr. */
@@ -48,6 +54,7 @@ export interface ParsedAdminOptions extends ParsedRequestOptions {
   readonly actorOf: (req: IncomingMessage) => string;
   readonly onAudit: ((event: AuditEvent) => unknown) | undefined;
   readonly publicUrl: string | undefined;
+  readonly hosts: readonly string[];
   readonly wsPath: KeyPath;
   readonly logger: Logger;
   /** `undefined` where there is no upstream to send a tested request to. */
@@ -69,6 +76,11 @@ const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
     accepts: (value) => typeof value === 'string' && PUBLIC_URL.test(value),
     takes: 'an http(s) URL without a slash at its end, such as "https://rpc.example.com"',
   },
+  hosts: {
+    accepts: (value) => Array.isArray(value) && value.every(isHost),
+    takes: 'an array of host names, such as ["admin.example.com"]',
+    default: [],
+  },
   ...REQUEST_RULES,
   wsPath: WS_PATH_RULE,
   ...UPSTREAM_RULES,
@@ -89,6 +101,7 @@ export function parseAdminOptions(options: RpcGuardAdminOptions): ParsedAdminOpt
     actorOf: (req) => actor?.(req) ?? actorOf(req) ?? 'admin',
     onAudit,
     publicUrl,
+    hosts: checked.hosts,
     wsPath: parseWsPath(checked.wsPath)!,
     logger,
     toUpstream: upstream === undefined ? undefined : prepareUpstreamOptions(checked, logger),

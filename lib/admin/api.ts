@@ -95,7 +95,7 @@ export function createApi(context: ApiContext): Router {
 }
 
 function meta({ options, tester }: ApiContext, req: Request): Meta {
-  const base = options.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`;
+  const base = options.publicUrl ?? `${req.protocol === 'https' ? 'https' : 'http'}://${req.get('host') ?? ''}`;
   return {
     httpUrl: base + urlPath(options.path),
     wsUrl: new URL(base).origin.replace(/^http/, 'ws') + urlPath(options.wsPath),

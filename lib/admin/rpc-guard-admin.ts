@@ -13,6 +13,7 @@ import { createApi } from './api';
 import { ApiError, toApiError } from './api-error';
 import { createRequestTester } from './request-tester';
 import { describeApi } from './describe-api';
+import { ownHostOnly } from './own-host';
 import { isSameOrigin } from './same-origin';
 
 /** Express middleware, for Express 4 and 5. */
@@ -60,7 +61,7 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const description = describeApi(join(DASHBOARD, 'openapi.json'));
 
   const router = Router({ caseSensitive: true });
-  router.use(securityHeaders, neverStored, authorized(authorize), withSlash);
+  router.use(securityHeaders, neverStored, ownHostOnly(parsed), authorized(authorize), withSlash);
   router.use('/api', sameOriginOnly, createApi({ manager, tester, options: parsed }));
   router.get('/openapi.json', (_req, res) => {
     res.json(description);
@@ -100,7 +101,10 @@ const neverStored: RequestHandler = (_req, res, next) => {
 const withSlash: RequestHandler = (req, res, next) => {
   const [path = '', search] = req.originalUrl.split('?');
   if (req.path !== '/' || path.endsWith('/')) next();
-  else res.redirect(301, `${req.baseUrl}/${search === undefined ? '' : `?${search}`}`);
+  else {
+    const own = req.baseUrl.replace(/^[/\\]+/, ''); // where a parameter matched it, two slashes could begin a host
+    res.redirect(301, `/${own}/${search === undefined ? '' : `?${search}`}`);
+  }
 };
 
 const sameOriginOnly: RequestHandler = (req, _res, next) => {
