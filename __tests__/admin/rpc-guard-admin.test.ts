@@ -300,6 +300,25 @@ describe('Keys', () => {
     expect((await app.api('GET', 'keys?limit=many')).status).toBe(400);
   });
 
+  test('keys are listed by name, or as they are asked for', async () => {
+    const app = await adminApp();
+    for (const name of ['beta', 'Alpha', 'gamma']) await newKey(app, { name });
+    const namesOf = async (path: string) => (await app.api('GET', path)).json.keys.map(({ name }) => name);
+    expect(await namesOf('keys')).toEqual(['Alpha', 'beta', 'gamma']);
+    expect(await namesOf('keys?sort=name&order=desc')).toEqual(['gamma', 'beta', 'Alpha']);
+    const { next } = (await app.api('GET', 'keys?sort=updated&order=desc&limit=2')).json;
+    expect(await namesOf(`keys?sort=updated&order=desc&after=${next ?? ''}`)).toHaveLength(1);
+    for (const wrong of ['sort=age', 'order=up']) expect((await app.api('GET', `keys?${wrong}`)).status).toBe(400);
+  });
+
+  test('keys that do not parse are told with each page', async () => {
+    const app = await adminApp();
+    expect((await app.api('GET', 'keys')).json.problems).toEqual([]);
+    const problem = { keyHint: 'bad…', reason: 'settings: has no such member: "x"' };
+    Object.assign(app.store, { problems: () => [problem] });
+    expect((await app.api('GET', 'keys')).json.problems).toEqual([problem]);
+  });
+
   test('secrets are added, rotated with a grace time and revoked; each is shown once, no hash ever', async () => {
     const app = await adminApp();
     const { apiKey, path } = await newKey(app, { requireSecret: false });

@@ -106,7 +106,7 @@ describe('keys list', () => {
 
   test('lists all keys, however many pages they are', async () => {
     const { keys, next } = await cliJson<KeyPage>(['keys', 'list'], { store: fileWith(...many) });
-    expect(keys.map(({ apiKey }) => apiKey)).toEqual(many.map(({ apiKey }) => apiKey));
+    expect(keys.map(({ apiKey }) => apiKey).sort()).toEqual(many.map(({ apiKey }) => apiKey));
     expect(next).toBeUndefined();
   });
 
@@ -115,12 +115,12 @@ describe('keys list', () => {
     const [searched, disabled, limited] = await Promise.all([
       cliJson<KeyPage>(['keys', 'list', '--search', 'DAPP'], { store }),
       cliJson<KeyPage>(['keys', 'list', '--state', 'disabled', '--limit', '700'], { store }),
-      cli(['keys', 'list', '--limit', '2', '--after', 'key-00009'], { store }),
+      cli(['keys', 'list', '--sort', 'key', '--limit', '2', '--after', 'key-00009'], { store }),
     ]);
     expect(searched.keys).toHaveLength(12);
     expect(disabled.keys).toHaveLength(601);
     expect(limited.stdout).toMatch(/key-00010.*\nkey-00011.*\n$/);
-    expect(limited.stderr).toBe('there may be more: --after key-00011\n');
+    expect(limited.stderr).toBe('there is more: --after key-00011\n');
   });
 
   test('shows each key whole, and what it is held against', async () => {
@@ -141,7 +141,31 @@ describe('keys list', () => {
       stdout: '',
       stderr: 'no keys\n',
     });
-    expect(await cliJson(['keys', 'list'], { store: fileWith() })).toEqual({ keys: [] });
+    expect(await cliJson(['keys', 'list'], { store: fileWith() })).toEqual({ keys: [], problems: [] });
+  });
+
+  test('sorts by name, or as it is told, and goes on where a list was cut', async () => {
+    const store = fileWith(
+      { apiKey: 'key-00001', name: 'b', createdAt: '2026-01-02T00:00:00Z' },
+      { apiKey: 'key-00002', name: 'A', createdAt: '2026-01-03T00:00:00Z' },
+      { apiKey: 'key-00003', name: 'b', createdAt: '2026-01-01T00:00:00Z' },
+    );
+    const orderOf = async (...flags: string[]) =>
+      (await cliJson<KeyPage>(['keys', 'list', ...flags], { store })).keys.map(({ apiKey }) => apiKey.at(-1)).join('');
+    expect(await orderOf()).toBe('231');
+    expect(await orderOf('--sort', 'created', '--descending')).toBe('213');
+    const { next } = await cliJson<KeyPage>(['keys', 'list', '--limit', '1'], { store });
+    expect(await orderOf('--after', next ?? '')).toBe('31');
+    expect((await cli(['keys', 'list', '--sort', 'age'], { store })).code).toBe(2);
+  });
+
+  test('says which keys do not parse, and why', async () => {
+    const store = fileWith({ apiKey: KEY }, { apiKey: 'bad-key-1', requiresecret: true });
+    const { stderr } = await cli(['keys', 'list'], { store });
+    expect(stderr).toMatch(/^bad-… does not parse: .*requiresecret/m);
+    const { keys, problems } = await cliJson<KeyPage & { problems: unknown }>(['keys', 'list'], { store });
+    expect(keys).toHaveLength(1);
+    expect(problems).toMatchObject([{ keyHint: 'bad-…' }]);
   });
 });
 

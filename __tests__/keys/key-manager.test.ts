@@ -602,6 +602,7 @@ describeEachStore((fresh) => {
 
   describe('list', () => {
     const named = (n: number) => `key-${String(n).padStart(5, '0')}`;
+    const sort = 'key';
 
     test('gives keys in their order, page by page, each once, and says where the end is', async () => {
       const all = Array.from({ length: 1203 }, (_, n) => named(n));
@@ -611,7 +612,7 @@ describeEachStore((fresh) => {
         const pages: string[][] = [];
         let after: string | undefined;
         do {
-          const page = await manager.list({ limit, after });
+          const page = await manager.list({ limit, after, sort });
           pages.push(page.keys.map(({ apiKey }) => apiKey));
           after = page.next;
         } while (after !== undefined);
@@ -621,18 +622,18 @@ describeEachStore((fresh) => {
         );
       }
       expect((await manager.list()).keys).toHaveLength(100);
-      expect(await manager.list({ after: named(1202) })).toEqual({ keys: [], next: undefined });
-      expect((await manager.list({ after: named(1201) })).keys).toMatchObject([{ apiKey: named(1202) }]);
+      expect(await manager.list({ sort, after: named(1202) })).toEqual({ keys: [], next: undefined });
+      expect((await manager.list({ sort, after: named(1201) })).keys).toMatchObject([{ apiKey: named(1202) }]);
     });
 
     test('has no next page where the last one is full, of 1, 2, 500 and 1000 keys', async () => {
       await shelf.plant(Array.from({ length: 1000 }, (_, n) => ({ apiKey: named(n) })));
       const { manager } = managerOf(await shelf.open());
-      expect((await manager.list({ limit: 1000 })).next).toBeUndefined();
-      expect((await manager.list({ limit: 999 })).next).toBe(named(998));
+      expect((await manager.list({ sort, limit: 1000 })).next).toBeUndefined();
+      expect((await manager.list({ sort, limit: 999 })).next).toBe(named(998));
       for (const limit of [1, 2, 500]) {
-        expect((await manager.list({ limit, after: named(999 - limit) })).next).toBeUndefined();
-        expect((await manager.list({ limit, after: named(998 - limit) })).next).toBe(named(998));
+        expect((await manager.list({ sort, limit, after: named(999 - limit) })).next).toBeUndefined();
+        expect((await manager.list({ sort, limit, after: named(998 - limit) })).next).toBe(named(998));
       }
     });
 
@@ -647,7 +648,7 @@ describeEachStore((fresh) => {
       ]);
       const { manager } = managerOf(await shelf.open());
       const find = async (options: Parameters<KeyManager['list']>[0]) =>
-        (await manager.list(options)).keys.map(({ apiKey }) => apiKey.replace(prefix, 'P'));
+        (await manager.list({ sort, ...options })).keys.map(({ apiKey }) => apiKey.replace(prefix, 'P'));
       expect(await find({ search: prefix })).toEqual(['BP', 'P-1', 'P-2', 'P-20']);
       expect(await find({ search: `${prefix}-2` })).toEqual(['BP', 'P-2', 'P-20']);
       expect(await find({ search: prefix.toUpperCase() })).toEqual(['BP']);
@@ -662,10 +663,33 @@ describeEachStore((fresh) => {
       expect(await find({ state: 'enabled' })).toEqual(['BP', 'P-1', 'P-20', 'c_c_c_c_c']);
       expect(await find({ state: 'enabled', search: 'shop' })).toEqual(['P-1']);
       expect(await find({ search: prefix, limit: 2 })).toEqual(['BP', 'P-1']);
-      const first = await manager.list({ search: prefix, limit: 2 });
+      const first = await manager.list({ sort, search: prefix, limit: 2 });
       expect(first.next).toBe(`${prefix}-1`);
       expect(await find({ search: prefix, limit: 2, after: first.next })).toEqual(['P-2', 'P-20']);
-      expect((await manager.list({ search: prefix, limit: 4 })).next).toBeUndefined();
+      expect((await manager.list({ sort, search: prefix, limit: 4 })).next).toBeUndefined();
+    });
+
+    test('sorts by name, then by creation, when it is not told otherwise', async () => {
+      const created = (day: number) => ({ createdAt: `2026-01-0${String(day)}T00:00:00Z` });
+      await shelf.plant([
+        { apiKey: 'key-00001', name: 'shop', ...created(2) },
+        { apiKey: 'key-00002', name: 'Shop', ...created(1) },
+        { apiKey: 'key-00003', name: 'Agent', ...created(3) },
+        { apiKey: 'key-00004', name: 'shop\nwindow', ...created(1) },
+      ]);
+      const { manager } = managerOf(await shelf.open());
+      const orderOf = async (options: Parameters<KeyManager['list']>[0]) => {
+        let order = '';
+        for (let after: string | undefined; order.length < 4;) {
+          const { keys, next } = await manager.list({ ...options, after, limit: 1 });
+          order += keys[0]?.apiKey.at(-1) ?? '-';
+          after = next;
+        }
+        return order;
+      };
+      expect(await orderOf({})).toBe('3214');
+      expect(await orderOf({ descending: true })).toBe('4123');
+      expect(await orderOf({ sort: 'created' })).toBe('2413');
     });
 
     test('leaves broken records out and goes on behind them', async () => {
@@ -678,8 +702,11 @@ describeEachStore((fresh) => {
         { apiKey: named(22) },
       ]);
       const { manager } = managerOf(await shelf.open());
-      expect(await manager.list({ limit: 1 })).toMatchObject({ keys: [{ apiKey: named(20) }], next: named(20) });
-      expect(await manager.list({ limit: 2 })).toMatchObject({ keys: [{}, { apiKey: named(22) }], next: undefined });
+      expect(await manager.list({ sort, limit: 1 })).toMatchObject({ keys: [{ apiKey: named(20) }], next: named(20) });
+      expect(await manager.list({ sort, limit: 2 })).toMatchObject({
+        keys: [{}, { apiKey: named(22) }],
+        next: undefined,
+      });
     });
   });
 

@@ -40,6 +40,7 @@ interface ApiJson extends TestResult, Preview {
   readonly key: ShownKey;
   readonly keys: readonly ShownKey[];
   readonly next: string | null;
+  readonly problems: readonly { readonly keyHint: string; readonly reason: string }[];
   readonly secret: string;
   readonly secretId: string;
   readonly error: { readonly code: string; readonly message: string; readonly current: ShownKey };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
 import { FileStore, MemoryStore } from '../../lib';
+import { foldName } from '../../lib/stores/key-query';
 import type { KeySettingsInput, WritableSettingsStore } from '../../lib';
 import { PostgresStore } from '../../lib/stores/postgres';
 import { RedisStore } from '../../lib/stores/redis';
@@ -134,12 +135,13 @@ function postgresShelf(server: ReturnType<typeof postgresServer>, table: string)
     async plant(records) {
       const pool = openPool();
       await new PostgresStore({ pool, table }).init();
-      const text = `INSERT INTO ${table} SELECT k, 1, s, n, e
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS planted(k, s, n, e)`;
+      const text = `INSERT INTO ${table} SELECT k, 1, s, n, e, c, c
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[]) AS planted(k, s, n, e, c)`;
       const keys = records.map((record) => String(record['apiKey']));
-      const names = records.map(({ name = '' }) => String(name).toLowerCase());
+      const names = records.map(({ name = '' }) => foldName(String(name)));
+      const times = records.map(({ createdAt = '' }) => createdAt);
       const texts = records.map((record) => JSON.stringify(record));
-      await pool.query(text, [keys, texts, names, records.map(({ enabled }) => enabled !== false)]);
+      await pool.query(text, [keys, texts, names, records.map(({ enabled }) => enabled !== false), times]);
     },
     async breakDown() {
       await server.kill();

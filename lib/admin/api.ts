@@ -2,13 +2,14 @@ import { Router, json } from 'express';
 import type { Request } from 'express';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
-import type { ChangeOptions, KeyChanges, RotateOptions } from '../keys/changes';
+import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
 import type { KeyManager, MadeSecret } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { KeyPath } from '../request/key-path';
 import { MAX_SECRETS } from '../settings/key-settings';
+import type { KeyProblem } from '../stores/settings-store';
 import { packageVersion } from '../version';
 import type { ParsedAdminOptions } from './admin-options';
 import { allowlistMeta } from './allowlist-meta';
@@ -54,6 +55,8 @@ export interface Meta {
 export interface KeysAnswer {
   readonly keys: readonly ShownKey[];
   readonly next: string | null;
+  /** Keys whose settings do not parse: they are refused, and on no page. 100 at most. */
+  readonly problems: readonly KeyProblem[];
 }
 
 interface KeyAnswer {
@@ -111,12 +114,16 @@ function meta({ options, tester }: ApiContext, req: Request): Meta {
 }
 
 async function listKeys({ manager }: ApiContext, req: Request): Promise<KeysAnswer> {
-  const { search, state, after, limit = '50' } = query(req);
+  const { search, state, after, limit = '50', sort, order = 'asc' } = query(req);
   if (state !== undefined && state !== 'enabled' && state !== 'disabled') {
     throw invalidRequest('state: it takes enabled or disabled');
   }
-  const { keys, next } = await manager.list({ search, state, after, limit: Number(limit) });
-  return { keys: keys.map(shown), next: next ?? null };
+  if (order !== 'asc' && order !== 'desc') throw invalidRequest('order: it takes asc or desc');
+  const descending = order === 'desc';
+  const by = sort as ListOptions['sort']; // the manager says what it may be
+  const listed = manager.list({ search, state, after, limit: Number(limit), sort: by, descending });
+  const [{ keys, next }, problems] = await Promise.all([listed, manager.problems()]);
+  return { keys: keys.map(shown), next: next ?? null, problems };
 }
 
 async function createKey(context: ApiContext, req: Request): Promise<KeyAnswer> {

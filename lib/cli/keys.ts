@@ -41,6 +41,8 @@ interface ListFlags {
   readonly after?: string;
   readonly search?: string;
   readonly state?: 'enabled' | 'disabled';
+  readonly sort?: 'name' | 'created' | 'updated' | 'key';
+  readonly descending?: boolean;
 }
 
 interface UpdateOptions extends ChangeFlags {
@@ -93,17 +95,24 @@ function addCreate(keys: Command): void {
 function addList(keys: Command): void {
   const list = keys
     .command('list')
-    .description('Lists all keys, or those that are asked for, in the order of the keys.');
+    .description('Lists all keys, or those that are asked for, by name or as --sort says.');
   list
-    .option('--search <text>', 'a part of the name, in any case, or the beginning of the key')
+    .option('--search <text>', 'a part of the name, in any case, the beginning of the key, or its last 4 characters')
     .addOption(new Option('--state <state>', 'keys of this state alone').choices(['enabled', 'disabled']))
+    .addOption(
+      new Option('--sort <by>', 'names without case, equal ones by their creation')
+        .choices(['name', 'created', 'updated', 'key'])
+        .default('name'),
+    )
+    .option('--descending', 'from the last to the first')
     .option('--limit <n>', 'so many keys at most', parseWhole)
-    .option('--after <key>', 'keys after this one')
+    .option('--after <place>', 'what follows a list that was cut by --limit, in the same order')
     .action((options: ListFlags, command: Command) => withStore(command, (context) => listKeys(context, options)));
   examples(
     list,
     'rpc-guard keys list --search dapp',
     'rpc-guard keys list --state disabled',
+    'rpc-guard keys list --sort updated --descending --limit 10',
     "rpc-guard keys list --json | jq -r '.keys[].apiKey'",
   );
 }
@@ -199,9 +208,11 @@ async function listKeys(
     next = page.next;
   } while (next !== undefined && keys.length < limit);
 
-  output.result({ keys, next }, () => (keys.length === 0 ? [] : linesOfKeys(keys, output.terminal)));
+  const problems = await manager.problems();
+  output.result({ keys, next, problems }, () => (keys.length === 0 ? [] : linesOfKeys(keys, output.terminal)));
   if (keys.length === 0) output.note('no keys');
-  if (next !== undefined) output.note(`there may be more: --after ${next}`);
+  if (next !== undefined) output.note(`there is more: --after ${next}`);
+  for (const { keyHint, reason } of problems) output.note(`${keyHint || 'a key'} does not parse: ${reason}`);
 }
 
 async function updateKey(context: Context, named: string, options: UpdateOptions): Promise<void> {

@@ -60,7 +60,7 @@ export interface ListOptions {
   /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
   readonly search?: string | undefined;
   readonly state?: 'enabled' | 'disabled' | undefined;
-  /** Default `key`. */
+  /** Default `name`: without case, equal names by their creation. */
   readonly sort?: 'key' | 'name' | 'created' | 'updated' | undefined;
   /** From the last to the first. Default `false`. */
   readonly descending?: boolean | undefined;
@@ -108,9 +108,9 @@ const CHANGE_OPTIONS_RULES: OptionRules<ChangeOptions> = {
 };
 
 const LIST_RULES: OptionRules<ListOptions> = {
-  after: { accepts: isText, takes: 'the key that the page before ended with' },
+  after: { accepts: isText, takes: 'the `next` of the page before' },
   limit: { accepts: isWhole(1, MAX_LIMIT), takes: `a whole number from 1 to ${String(MAX_LIMIT)}` },
-  search: { accepts: isText, takes: 'a part of a name, or the beginning of a key' },
+  search: { accepts: isText, takes: 'a part of a name, the beginning of a key, or its last 4 characters' },
   state: { accepts: (value) => value === 'enabled' || value === 'disabled', takes: '"enabled" or "disabled"' },
   sort: {
     accepts: (value) => ['key', 'name', 'created', 'updated'].includes(String(value)),

@@ -9,7 +9,7 @@ import type { AllowlistType, KeySettings, KeySettingsInput } from '../settings/k
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
 import { cursorOf } from '../stores/key-query';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
-import type { WritableSettingsStore } from '../stores/settings-store';
+import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
 import { createAudit } from './audit';
 import type { Audit, AuditAction, AuditEvent } from './audit';
@@ -126,10 +126,10 @@ export class KeyManager {
     return settings && viewOf(settings);
   }
 
-  /** Keys in their order, a page at a time. Keys whose stored settings do not parse are not among them. */
+  /** Keys by name, or as `sort` says, a page at a time. Keys whose settings do not parse are not among them. */
   async list(options: ListOptions = {}): Promise<KeyPage> {
     checkList(options);
-    const { after = '', limit = 100, search = '', state, sort, descending } = options;
+    const { after = '', limit = 100, search = '', state, sort = 'name', descending } = options;
     await this.#start();
     const query = { after, limit: limit + 1, search, state, sort, descending };
     const found = await stored(() => this.#store.list(query));
@@ -137,6 +137,12 @@ export class KeyManager {
     const last = keys.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last, sort) : undefined;
     return { keys: keys.map((settings) => viewOf(settings)), next };
+  }
+
+  /** Keys whose settings do not parse, which `list` leaves out; 100 at most, `[]` where the store does not tell. */
+  async problems(): Promise<readonly KeyProblem[]> {
+    await this.#start();
+    return stored(async () => (await this.#store.problems?.()) ?? []);
   }
 
   async update(apiKey: string, changes: KeyChanges, options: ChangeOptions = {}): Promise<KeyView> {

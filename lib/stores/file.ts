@@ -12,8 +12,9 @@ import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
 import { LOGGER_RULE, checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
-import { pageOf } from './key-query';
-import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import { keyHint } from '../settings/api-key';
+import { listed, pageOf } from './key-query';
+import type { KeyProblem, KeyQuery, WritableSettingsStore } from './settings-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
@@ -107,9 +108,15 @@ export class FileStore implements WritableSettingsStore {
 
   list(query?: KeyQuery): Promise<readonly KeySettings[]> {
     const readable = [...this.#keys.values()].flatMap(({ settings }) =>
-      settings instanceof RpcGuardError ? [] : [settings],
+      settings instanceof RpcGuardError ? [] : [{ ...listed(settings), settings }],
     );
-    return Promise.resolve(pageOf(readable, query));
+    return Promise.resolve(pageOf(readable, query).map(({ settings }) => settings));
+  }
+
+  problems(): readonly KeyProblem[] {
+    return [...this.#keys].flatMap(([apiKey, { settings }]) =>
+      settings instanceof RpcGuardError ? [{ keyHint: keyHint(apiKey), reason: settings.message }] : [],
+    );
   }
 
   subscribe(onChange: (apiKey: string) => void): () => void {

@@ -1,91 +1,104 @@
 import type { KeySettings } from '../settings/key-settings';
 import type { KeyQuery } from './settings-store';
 
-type Sort = NonNullable<KeyQuery['sort']>;
+export type Sort = NonNullable<KeyQuery['sort']>;
+
+/** What lists search, filter and sort keys by. */
+export interface ListedKey {
+  readonly apiKey: string;
+  readonly foldedName: string;
+  readonly enabled: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
 
 /** A key's last characters are shown in its place; so many or more of them find it. */
 export const MIN_SUFFIX = 4;
 
-/** A name as it is searched and sorted. PostgreSQL takes no NUL. */
+/** What each order compares, one after the other. Equal names are in the order of their creation. */
+export const SORTED_BY = {
+  key: ['apiKey'],
+  name: ['foldedName', 'createdAt', 'apiKey'],
+  created: ['createdAt', 'apiKey'],
+  updated: ['updatedAt', 'apiKey'],
+} as const satisfies Record<Sort, readonly (keyof ListedKey)[]>;
+
+type Member = (typeof SORTED_BY)[Sort][number];
+/** Where a list goes on: what its order compares, of the last key before. */
+export type Place = Readonly<Partial<Record<Member, string>>>;
+
+/** A name as it is searched and sorted: without case, and without control characters, which end it in a cursor. */
 export function foldName(name: string): string {
-  return name.toLowerCase().replaceAll('\0', '\ufffd');
+  return name
+    .toLowerCase()
+    .replace(/[\x00-\x1f\x7f]/g, ' ')
+    .toWellFormed();
+}
+
+export function listed({ apiKey, name, enabled, createdAt, updatedAt }: KeySettings): ListedKey {
+  return { apiKey, foldedName: foldName(name), enabled, createdAt, updatedAt };
 }
 
 /** Whether a key is one of those that are looked for. */
-export function matcherOf({ search = '', state }: KeyQuery): (key: KeySettings) => boolean {
+export function matcherOf({ search = '', state }: KeyQuery): (key: ListedKey) => boolean {
   const wanted = search.trim();
   const name = foldName(wanted);
   return (key) => {
     if (state !== undefined && key.enabled !== (state === 'enabled')) return false;
     if (wanted === '' || key.apiKey.startsWith(wanted)) return true;
-    return (wanted.length >= MIN_SUFFIX && key.apiKey.endsWith(wanted)) || foldName(key.name).includes(name);
+    return (wanted.length >= MIN_SUFFIX && key.apiKey.endsWith(wanted)) || key.foldedName.includes(name);
   };
 }
 
-/** A key's place in an order: give it as `after` for what follows. */
+/** A key's place in an order, in plain letters: give it as `after` for what follows. In the order of keys it is the key. */
 export function cursorOf(key: KeySettings, sort: Sort = 'key'): string {
-  return sort === 'key' ? key.apiKey : `${sortValue(key, sort)}\n${key.apiKey}`;
+  return cursorAt(listed(key), sort);
 }
 
-/** What `cursorOf` made: the value that is sorted by, and the key. A key stands for itself. */
-export function readCursor(cursor: string): { readonly value: string; readonly apiKey: string } {
-  const end = cursor.lastIndexOf('\n');
-  return { value: cursor.slice(0, Math.max(end, 0)), apiKey: cursor.slice(end + 1) };
+export function cursorAt(place: Place, sort: Sort = 'key'): string {
+  if (sort === 'key') return place.apiKey!;
+  return Buffer.from(SORTED_BY[sort].map((member) => place[member]).join('\n')).toString('base64url');
 }
 
-/** The page of a query, in one pass: of 100,000 keys only those that may be on it are kept and compared. */
-export function pageOf(all: Iterable<KeySettings>, query: KeyQuery = {}): readonly KeySettings[] {
-  const { after = '', limit = Infinity, sort = 'key', descending = false } = query;
+/** The place that `cursorOf` gave; `undefined` for the beginning. What it did not give is some place or other. */
+export function readCursor({ after = '', sort = 'key' }: KeyQuery): Place | undefined {
+  if (after === '') return undefined;
+  if (sort === 'key') return { apiKey: after };
+  const parts = Buffer.from(after, 'base64url').toString().replaceAll('\0', ' ').split('\n');
+  return Object.fromEntries(SORTED_BY[sort].map((member, at) => [member, parts[at] ?? '']));
+}
+
+/** The page of a query, in one pass: of 100,000 keys only those that may be on it are kept and sorted. */
+export function pageOf<Key extends ListedKey>(all: Iterable<Key>, query: KeyQuery = {}): readonly Key[] {
+  const { limit = Infinity, sort = 'key', descending = false } = query;
+  const start = readCursor(query);
   const matches = matcherOf(query);
+  const members = SORTED_BY[sort];
   const sign = descending ? -1 : 1;
-  const start = after === '' ? undefined : readCursor(after);
-  const page: Placed[] = [];
-  let last: Placed | undefined;
-  for (const settings of all) {
-    const placed = { value: sortValue(settings, sort), apiKey: settings.apiKey, settings };
-    if (start !== undefined && sign * compare(placed, start) <= 0) continue;
-    if (last !== undefined && sign * compare(placed, last) > 0) continue;
-    if (!matches(settings)) continue;
-    page.push(placed);
+  const page: Key[] = [];
+  let last: Key | undefined;
+  const cut = (): void => {
+    page.sort((a, b) => sign * compare(members, a, b));
+    if (page.length > limit) page.length = limit;
+  };
+  for (const key of all) {
+    if (last !== undefined && sign * compare(members, key, last) > 0) continue;
+    if (start !== undefined && sign * compare(members, key, start) <= 0) continue;
+    if (!matches(key)) continue;
+    page.push(key);
     if (page.length < 2 * limit + SLACK) continue;
-    cut(page, limit, sign);
+    cut();
     last = page.at(-1);
   }
-  cut(page, limit, sign);
-  return page.map(({ settings }) => settings);
-}
-
-interface Place {
-  readonly value: string;
-  readonly apiKey: string;
-}
-
-interface Placed extends Place {
-  readonly settings: KeySettings;
+  cut();
+  return page;
 }
 
 const SLACK = 100;
 
-function cut(page: Placed[], limit: number, sign: number): void {
-  page.sort((a, b) => sign * compare(a, b));
-  if (page.length > limit) page.length = limit;
-}
-
-function compare(a: Place, b: Place): number {
-  if (a.value !== b.value) return a.value < b.value ? -1 : 1;
-  if (a.apiKey === b.apiKey) return 0;
-  return a.apiKey < b.apiKey ? -1 : 1;
-}
-
-function sortValue(key: KeySettings, sort: Sort): string {
-  switch (sort) {
-    case 'key':
-      return '';
-    case 'name':
-      return foldName(key.name);
-    case 'created':
-      return key.createdAt;
-    case 'updated':
-      return key.updatedAt;
+function compare(members: readonly Member[], a: Place, b: Place): number {
+  for (const member of members) {
+    if (a[member] !== b[member]) return a[member]! < b[member]! ? -1 : 1;
   }
+  return 0;
 }

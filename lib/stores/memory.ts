@@ -3,7 +3,8 @@ import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
-import { pageOf } from './key-query';
+import { listed, pageOf } from './key-query';
+import type { ListedKey } from './key-query';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
@@ -12,40 +13,44 @@ const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
 
 /** Settings in the memory of this process: for tests, and for keys that are written in code. */
 export class MemoryStore implements WritableSettingsStore {
-  readonly #keys = new Map<string, KeySettings>();
+  readonly #keys = new Map<string, ListedKey & { readonly settings: KeySettings }>();
   readonly #listeners = new Set<(apiKey: string) => void>();
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` when one of `keys` does not parse. */
   constructor(keys: readonly KeySettingsInput[] = []) {
     checkOptions('MemoryStore(keys)', RULES, { keys });
-    for (const settings of keys.map(parseKeySettings)) this.#keys.set(settings.apiKey, settings);
+    for (const settings of keys.map(parseKeySettings)) this.#put(settings);
   }
 
   get(apiKey: string): Promise<KeySettings | undefined> {
-    return Promise.resolve(this.#keys.get(apiKey));
+    return Promise.resolve(this.#keys.get(apiKey)?.settings);
   }
 
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
-    const written = settingsToWrite(this.#keys.get(settings.apiKey), settings, expectedVersion);
-    this.#keys.set(written.apiKey, written);
+    const written = settingsToWrite(this.#keys.get(settings.apiKey)?.settings, settings, expectedVersion);
+    this.#put(written);
     this.#announce(written.apiKey);
     return Promise.resolve(written);
   }
 
   async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
-    assertFresh(this.#keys.get(apiKey), expectedVersion);
+    assertFresh(this.#keys.get(apiKey)?.settings, expectedVersion);
     const deleted = this.#keys.delete(apiKey);
     this.#announce(apiKey);
     return Promise.resolve(deleted);
   }
 
   list(query?: KeyQuery): Promise<readonly KeySettings[]> {
-    return Promise.resolve(pageOf(this.#keys.values(), query));
+    return Promise.resolve(pageOf(this.#keys.values(), query).map(({ settings }) => settings));
   }
 
   subscribe(onChange: (apiKey: string) => void): () => void {
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
+  }
+
+  #put(settings: KeySettings): void {
+    this.#keys.set(settings.apiKey, { ...listed(settings), settings });
   }
 
   #announce(apiKey: string): void {

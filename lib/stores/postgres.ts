@@ -3,7 +3,7 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, hasMethods } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { MIN_SUFFIX, foldName, readCursor } from './key-query';
+import { MIN_SUFFIX, SORTED_BY, cursorAt, foldName, readCursor } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
@@ -70,7 +70,7 @@ const RELISTEN_MS = 500;
 /** What a write sets, beside the settings what lists search and sort by. */
 const COLUMNS = 'version, settings, name, enabled, created_at, updated_at';
 const VALUES = '$4::integer, $5::text, $6::text, $7::boolean, $8::text, $9::text';
-const SORTED_BY = { key: "''", name: 'name', created: 'created_at', updated: 'updated_at' } as const;
+const COLUMN_OF = { apiKey: 'api_key', foldedName: 'name', createdAt: 'created_at', updatedAt: 'updated_at' } as const;
 
 /**
  * Settings in PostgreSQL: one row a key in a table that `init` creates where it is missing, and a channel of the
@@ -174,7 +174,7 @@ export class PostgresStore implements WritableSettingsStore {
       found.push(...rows.map(({ settings }) => readableRecord(settings)).filter((settings) => settings !== undefined));
       const last = rows.at(-1);
       if (size === null || rows.length < size || last === undefined) break;
-      after = `${String(last['value'])}\n${String(last['api_key'])}`; // what cannot be read is left out: there may be more
+      after = cursorAt(last, query.sort); // what cannot be read is left out: there may be more
     }
     return found;
   }
@@ -257,17 +257,19 @@ function adviceFor({ options }: PostgresPool): string | undefined {
 
 function selection(
   table: string,
-  { after = '', search = '', state, sort = 'key', descending = false }: KeyQuery,
+  query: KeyQuery,
   limit: number | null,
 ): { readonly text: string; readonly values: unknown[] } {
+  const { search = '', state, descending = false } = query;
   const values: unknown[] = [limit];
   const parameter = (value: unknown): string => `$${String(values.push(value))}`;
   const where: string[] = [];
-  const order = sort === 'key' ? ['api_key'] : [SORTED_BY[sort], 'api_key'];
-  if (after !== '') {
-    const { value, apiKey } = readCursor(after);
-    const place = [...(sort === 'key' ? [] : [value]), apiKey].map((part) => `${parameter(part)}::text`);
-    where.push(`(${order.join(', ')}) ${descending ? '<' : '>'} (${place.join(', ')})`);
+  const order = SORTED_BY[query.sort ?? 'key'];
+  const columns = order.map((member) => COLUMN_OF[member]);
+  const start = readCursor(query);
+  if (start !== undefined) {
+    const place = order.map((member) => `${parameter(start[member])}::text`);
+    where.push(`(${columns.join(', ')}) ${descending ? '<' : '>'} (${place.join(', ')})`);
   }
   if (state !== undefined) where.push(`enabled = ${parameter(state === 'enabled')}::boolean`);
   const wanted = search.trim().replaceAll('\0', '\ufffd');
@@ -277,7 +279,8 @@ function selection(
     where.push(`(starts_with(api_key, ${key}) OR strpos(name, ${parameter(foldName(wanted))}::text) > 0 ${isEnd})`);
   }
   const filter = where.length === 0 ? '' : `WHERE ${where.join(' AND ')}`;
-  const by = order.map((column) => `${column} ${descending ? 'DESC' : 'ASC'}`).join(', ');
-  const text = `SELECT api_key, ${SORTED_BY[sort]} AS value, settings FROM ${table} ${filter} ORDER BY ${by} LIMIT $1`;
+  const by = columns.map((column) => `${column} ${descending ? 'DESC' : 'ASC'}`).join(', ');
+  const place = order.map((member) => `${COLUMN_OF[member]} AS "${member}"`).join(', ');
+  const text = `SELECT ${place}, settings FROM ${table} ${filter} ORDER BY ${by} LIMIT $1`;
   return { text, values };
 }

@@ -4,7 +4,8 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { matcherOf, pageOf } from './key-query';
+import { listed, matcherOf, pageOf } from './key-query';
+import type { ListedKey } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
@@ -158,21 +159,18 @@ export class RedisStore implements WritableSettingsStore {
     const matches = matcherOf(query);
     // The index is in the order of the keys; in another one, what is sorted are all that match.
     if (sort === 'key' && !descending) return this.#inOrder(after, limit, matches);
-    return pageOf(await this.#inOrder('', Infinity, matches), query);
+    const found = (await this.#inOrder('', Infinity, matches)).map((settings) => ({ ...listed(settings), settings }));
+    return pageOf(found, query).map(({ settings }) => settings);
   }
 
-  async #inOrder(
-    after: string,
-    limit: number,
-    matches: (key: KeySettings) => boolean,
-  ): Promise<readonly KeySettings[]> {
+  async #inOrder(after: string, limit: number, matches: (key: ListedKey) => boolean): Promise<readonly KeySettings[]> {
     const found: KeySettings[] = [];
     let size = Math.min(PAGE_SIZE, limit);
     for (let last = after; found.length < limit;) {
       const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size)])) as string[];
       const records = await Promise.all(page.map((apiKey) => this.#read(apiKey).catch(() => undefined)));
       const readable = records.map(readableRecord).filter((settings) => settings !== undefined);
-      found.push(...readable.filter(matches));
+      found.push(...readable.filter((settings) => matches(listed(settings))));
       last = page.at(-1) ?? last;
       if (page.length < size) break;
       size = PAGE_SIZE;

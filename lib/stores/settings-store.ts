@@ -22,17 +22,28 @@ export interface SettingsStore {
 
 /** Which keys are listed, and in which order. */
 export interface KeyQuery {
-  /** Those after this key; in another order than that of the keys, after the place that `cursorOf` gives. */
+  /** Those after this key; in another order than that of the keys, after the place that `cursorOf` gave in that order. */
   readonly after?: string | undefined;
   /** So many at most. */
   readonly limit?: number | undefined;
   /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
   readonly search?: string | undefined;
   readonly state?: 'enabled' | 'disabled' | undefined;
-  /** Default `key`. Names are compared without case; equals are in the order of their keys. */
+  /**
+   * Default `key`. Names are compared without case, equal ones by their creation, what is still equal by the key. Names
+   * and keys are in the order of their code points, not of a language.
+   */
   readonly sort?: 'key' | 'name' | 'created' | 'updated' | undefined;
   /** From the last to the first. Default `false`. */
   readonly descending?: boolean | undefined;
+}
+
+/** Settings that do not parse: their key is refused, and in no list. */
+export interface KeyProblem {
+  /** The first characters of the key; `''` where there is none. */
+  readonly keyHint: string;
+  /** What is wrong, where, and what to write. */
+  readonly reason: string;
 }
 
 /** A store that keys can be managed in. */
@@ -53,6 +64,8 @@ export interface WritableSettingsStore extends SettingsStore {
   delete(apiKey: string, expectedVersion?: number): Promise<boolean>;
   /** The keys that a query finds. Default: all, in the order of the keys. */
   list(query?: KeyQuery): Promise<readonly KeySettings[]>;
+  /** Keys whose settings do not parse, 100 at most. For a store that people write by hand. */
+  problems?(): Promise<readonly KeyProblem[]> | readonly KeyProblem[];
 }
 
 /** The option of what manages keys. */

@@ -204,7 +204,29 @@ const RULES: readonly (readonly [rule: string, check: (store: WritableSettingsSt
       assert.equal(await find({ sort: 'name' }), 'cba');
       assert.equal(await find({ sort: 'name', descending: true, limit: 2 }), 'ab');
       assert.equal(await find({ descending: true }), 'cba');
+      assert.equal(await find({ search: 'shop', sort: 'name', limit: 2 }), 'cb');
       assert.equal(await find({ after: 'key-c-wxyz', descending: true }), 'ba');
+    },
+  ],
+
+  [
+    'sorts equal names by their creation, and by creation and change',
+    async (store) => {
+      const days = ['2026-01-03T00:00:00Z', '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'];
+      for (const [n, createdAt] of days.entries()) {
+        await store.set({ apiKey: `key-000${String(n)}`, name: n === 0 ? 'SAME' : 'same', createdAt });
+      }
+      await store.set({ apiKey: 'key-0003', name: 'same\tname', createdAt: days[1]! });
+      const order = async (query: KeyQuery) => (await store.list(query)).map(({ apiKey }) => apiKey.at(-1)).join('');
+      assert.equal(await order({ sort: 'name' }), '1203');
+      assert.equal(await order({ sort: 'created' }), '1320');
+      assert.equal(await order({ sort: 'created', descending: true }), '0231');
+      await new Promise((resolve) => setTimeout(resolve, 5)); // for a later time of change
+      await store.set({ apiKey: 'key-0001', name: 'a later change' });
+      assert.equal((await order({ sort: 'updated' })).at(-1), '1');
+      assert.equal(await order({ sort: 'name' }), '1203');
+      await store.delete('key-0002');
+      assert.equal(await order({ sort: 'name' }), '103');
     },
   ],
 
