@@ -320,7 +320,30 @@ describe('settings are refused, and the place is named,', () => {
   });
 });
 
-describe('an unknown member is refused and named', () => {
+test.each([
+  [[], 'settings: is not an object; write { "apiKey": "my-first-key" }'],
+  [{ apiKey: KEY, requireSecret: 'yes' }, 'requireSecret: is not true or false'],
+  [{ apiKey: KEY, name: 7 }, 'name: is not text of up to 200 characters'],
+  [
+    { apiKey: KEY, secrets: [SECRET] },
+    'secrets.0: is not an object; write { "hash": … } with what hashSecret(secret) returns',
+  ],
+  [
+    { apiKey: KEY, secrets: SECRET },
+    'secrets: is not an array; write [{ "hash": … }] with what hashSecret(secret) returns',
+  ],
+  [
+    withLists({ methods: 'eth_call' }),
+    'allowlists.methods: is not an array of entries; write ["eth_getBalance","eth_get*"]',
+  ],
+  [withLists({ origins: [null] }), 'allowlists.origins.0: is not a string'],
+  [{ apiKey: KEY, allowlists: [] }, 'allowlists: is not an object of lists; write { "methods": ["eth_*"] }'],
+  [{ apiKey: KEY, version: 0 }, 'version: is not a whole number from 1 on'],
+])('a value of the wrong kind is told what to write: %#', (settings: unknown, message) => {
+  expect(problemOf(settings)).toBe(message);
+});
+
+describe('an unknown member is refused, and the right ones of that object are named', () => {
   test.each([
     ['requiresecret', '', { apiKey: KEY, requiresecret: true }],
     ['requireSecrets', '', { apiKey: KEY, requireSecrets: true }],
@@ -336,8 +359,19 @@ describe('an unknown member is refused and named', () => {
     ['__proto__', 'allowlists', withLists(JSON.parse('{"__proto__":["x"]}') as object)],
   ])('%s in %j', (name, place, settings: unknown) => {
     const message = problemOf(settings);
-    expect(message).toContain(`"${name}"`);
-    expect(message).toContain(place);
+    expect(message).toContain(`${place === '' ? 'settings' : place}: ${name}: does not exist; `);
+    expect(message).toMatch(/did you mean \w+\?$|there are \w+(?:, \w+)+$/);
+  });
+
+  test.each([
+    [{ apiKey: KEY, requireSecrets: true }, 'settings: requireSecrets: does not exist; did you mean requireSecret?'],
+    [withLists({ method: [] }), 'allowlists: method: does not exist; did you mean methods?'],
+    [
+      withLists({ ips: [] }),
+      'allowlists: ips: does not exist; there are contractAddresses, userAgents, origins, methods',
+    ],
+  ])('in whole words: %#', (settings: unknown, message) => {
+    expect(problemOf(settings)).toBe(message);
   });
 
   test.each([

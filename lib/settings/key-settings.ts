@@ -3,6 +3,7 @@ import { ALLOWLISTS } from '../allowlists';
 import type { AllowlistType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
+import { unknownMember } from '../option-rules';
 import { API_KEY } from './api-key';
 
 export type { AllowlistType };
@@ -70,9 +71,21 @@ export function forEachType<T>(make: (type: AllowlistType) => T): Record<Allowli
   return Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)])) as Record<AllowlistType, T>;
 }
 
+/** An object of these members and no others: a misspelt one is told the right name. */
+const exactly = <Shape extends z.ZodRawShape>(shape: Shape, wanted: string) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((name) => unknownMember(name, Object.keys(shape))).join('; ')
+        : `is not ${wanted}`,
+  });
+
 const listSchema = (type: AllowlistType) =>
   z
-    .array(z.string())
+    .array(
+      z.string('is not a string'),
+      `is not an array of entries; write ${JSON.stringify(ALLOWLISTS[type].examples)}`,
+    )
     .max(MAX_ENTRIES, `has more than ${String(MAX_ENTRIES)} entries`)
     .superRefine((entries, context) => {
       for (const [index, entry] of entries.entries()) {
@@ -87,32 +100,49 @@ const listSchema = (type: AllowlistType) =>
     })
     .default([]);
 
-const allowlistsSchema = z.strictObject(forEachType(listSchema));
+const allowlistsSchema = exactly(forEachType(listSchema), 'an object of lists; write { "methods": ["eth_*"] }');
 
-const timeSchema = z.iso.datetime('is not a time in UTC such as "2027-01-31T00:00:00Z"');
+const NO_TIME = 'is not a time in UTC such as "2027-01-31T00:00:00Z"';
+const NO_HASH = 'is not 64 lower-case hex digits; write what hashSecret(secret) returns';
+const NO_KEY = 'is not 8 to 128 characters of A-Z a-z 0-9 _ -';
+const timeSchema = z.iso.datetime(NO_TIME);
+const flagSchema = z.boolean('is not true or false');
+const textSchema = (max: number) => {
+  const problem = `is not text of up to ${String(max)} characters`;
+  return z.string(problem).max(max, problem);
+};
 
-const secretSchema = z.strictObject({
-  id: z.string().min(1).max(64).optional(),
-  hash: z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 lower-case hex digits; write what hashSecret(secret) returns'),
-  hint: z.string().max(16).default(''),
-  label: z.string().max(100).default(''),
-  createdAt: timeSchema.optional(),
-  expiresAt: timeSchema.optional(),
-  allowlists: allowlistsSchema.optional(),
-});
+const secretSchema = exactly(
+  {
+    id: textSchema(64).min(1, 'is empty').optional(),
+    hash: z.string(NO_HASH).regex(/^[0-9a-f]{64}$/, NO_HASH),
+    hint: textSchema(16).default(''),
+    label: textSchema(100).default(''),
+    createdAt: timeSchema.optional(),
+    expiresAt: timeSchema.optional(),
+    allowlists: allowlistsSchema.optional(),
+  },
+  'an object; write { "hash": … } with what hashSecret(secret) returns',
+);
 
-const keySettingsSchema = z.strictObject({
-  apiKey: z.string().regex(API_KEY, 'is not 8 to 128 characters of A-Z a-z 0-9 _ -'),
-  name: z.string().max(200).default(''),
-  enabled: z.boolean().default(true),
-  requireSecret: z.boolean().default(false),
-  overrideAllowlists: z.boolean().default(false),
-  secrets: z.array(secretSchema).max(MAX_SECRETS).default([]),
-  allowlists: allowlistsSchema.prefault({}),
-  version: z.int().min(1).default(1),
-  createdAt: timeSchema.optional(),
-  updatedAt: timeSchema.optional(),
-});
+const keySettingsSchema = exactly(
+  {
+    apiKey: z.string(NO_KEY).regex(API_KEY, NO_KEY),
+    name: textSchema(200).default(''),
+    enabled: flagSchema.default(true),
+    requireSecret: flagSchema.default(false),
+    overrideAllowlists: flagSchema.default(false),
+    secrets: z
+      .array(secretSchema, 'is not an array; write [{ "hash": … }] with what hashSecret(secret) returns')
+      .max(MAX_SECRETS, `has more than ${String(MAX_SECRETS)} secrets`)
+      .default([]),
+    allowlists: allowlistsSchema.prefault({}),
+    version: z.int('is not a whole number from 1 on').min(1, 'is not a whole number from 1 on').default(1),
+    createdAt: timeSchema.optional(),
+    updatedAt: timeSchema.optional(),
+  },
+  'an object; write { "apiKey": "my-first-key" }',
+);
 
 /** What `parseKeySettings` returned: frozen through and through, so that it need not be parsed again. */
 const parsed = new WeakSet<object>();
@@ -149,16 +179,7 @@ function safeParse(settings: unknown): ReturnType<typeof keySettingsSchema.safeP
 }
 
 function describe(error: z.ZodError): string {
-  return error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${describeIssue(issue)}`).join('; ');
-}
-
-/** A long name is not shown: it may be a key or a secret in the wrong place. */
-function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'unrecognized_keys') return issue.message;
-  const names = issue.keys.map((name) =>
-    /^[A-Za-z_]{1,24}$/.test(name) ? `"${name}"` : 'one with a long or odd name',
-  );
-  return `has no such member: ${names.join(', ')}`;
+  return error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`).join('; ');
 }
 
 function deepFreeze<T>(value: T): T {
