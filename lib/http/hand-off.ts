@@ -151,7 +151,7 @@ async function askUpstream(
   if (hasGone(req)) return refuse('UPSTREAM_UNAVAILABLE');
   const sentAt = performance.now();
   const client = upstreams.resolveUpstream(facts, admission);
-  const exchange = client.send(body, headers, facts.requestId, () => onlyReads(call));
+  const exchange = client.send(body, headers, facts.requestId, onlyReads(call));
   const stopListening = whenGone(req, exchange.abort);
   const answer = await exchange.answer;
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
@@ -167,7 +167,7 @@ async function askUpstream(
   return answer;
 }
 
-/** Whether sending it again can do nothing twice. */
+/** Whether sending it again can do nothing twice. Told at once: what the upstream's connection holds on to lives long. */
 function onlyReads({ judged }: IncomingCall): boolean {
   if (judged === undefined || isRefusal(judged)) return false;
   return judged.allowed.every(({ method }) => isReadOnly(method));

@@ -32,7 +32,7 @@ export interface UpstreamClient {
    * Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. What `isRepeatable` is sent
    * once more when it met a kept connection that the upstream had just closed.
    */
-  send(body: string, client: IncomingHttpHeaders, requestId: string, isRepeatable?: () => boolean): Exchange;
+  send(body: string, client: IncomingHttpHeaders, requestId: string, isRepeatable?: boolean): Exchange;
   close(): void;
 }
 
@@ -59,7 +59,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   };
   const headersFor = requestHeaders(upstream);
   return {
-    send(body, client, requestId, isRepeatable = () => false) {
+    send(body, client, requestId, isRepeatable = false) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
       const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
       return exchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
@@ -86,7 +86,7 @@ interface Content {
   readonly body: string | Buffer;
 }
 
-function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Exchange {
+function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange {
   const { patience, health } = wire;
   let resolve: (outcome: UpstreamAnswer | Refusal) => void = () => undefined;
   let isOver = false;
@@ -137,7 +137,7 @@ function exchange(wire: Wire, content: Content, isRepeatable: () => boolean): Ex
       onFailure(why, isStale) {
         if (isDone || isOver) return;
         isDone = true;
-        if (isStale && proxy === wire.proxy && isRepeatable()) end = attempt(wire.freshProxy);
+        if (isStale && proxy === wire.proxy && isRepeatable) end = attempt(wire.freshProxy);
         else onFailure(why);
       },
     });
