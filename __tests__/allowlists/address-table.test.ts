@@ -30,7 +30,6 @@ const callRows: readonly Row[] = [
   ['debug_traceCall', (to) => [{ to }, 'latest', { tracer: 'callTracer' }], 3],
   ['trace_call', (to) => [{ to }, ['trace'], 'latest'], 5],
   ['eth_sendTransaction', (to) => [{ from: OTHER, to }], 1],
-  ['eth_signTransaction', (to) => [{ from: OTHER, to }], 1],
 ];
 const accountRows: readonly Row[] = [
   ['eth_getBalance', (account) => [account, 'latest'], 2],
@@ -66,7 +65,11 @@ const manyRows: readonly Row[] = [
   ['trace_filter', (fromAddress) => [{ fromAddress: [A, fromAddress], toAddress: [B] }], 1],
   ['trace_filter', (toAddress) => [{ fromAddress: [A], toAddress: [toAddress] }], 1],
 ];
-const rows = [...callRows, ...accountRows, ...filterRows, ...manyRows];
+const signerRows: readonly Row[] = [
+  ['eth_signTransaction', (to) => [{ from: B, to }], 1],
+  ['eth_fillTransaction', (to) => [{ from: B, to }], 1],
+];
+const rows = [...callRows, ...signerRows, ...accountRows, ...filterRows, ...manyRows];
 
 describe.each(rows)('%s', (method, params, positions) => {
   test('passes with a listed address', () => {
@@ -303,9 +306,9 @@ describe('several at once', () => {
 
   test.each([
     ['eth_simulateV1', [{ blockStateCalls: [] }]],
-    ['eth_simulateV1', [{ blockStateCalls: [{}] }]],
-    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [] }] }]],
-    ['eth_simulateV1', [{ blockStateCalls: [{ calls: [{ to: A }] }, { calls: [] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ Calls: [{ to: OTHER }] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{}, { calls: [{ to: OTHER }] }] }]],
+    ['eth_simulateV1', [{ blockStateCalls: [{ stateOverrides: { [A]: { code: '0x6000' } } }] }]],
     ['eth_simulateV1', [{ blockStateCalls: { calls: [{ to: A }] } }]],
     ['eth_simulateV1', [{ blockStateCalls: [{ calls: { to: A } }] }]],
     ['eth_simulateV1', [{ blockStateCalls: [{ calls: [[{ to: A }]] }] }]],
@@ -338,6 +341,15 @@ describe('several at once', () => {
     ['trace_filter', [{ fromAddress: [A], toAddress: [OTHER] }]],
   ])('%s is refused with %j', (method, params) => {
     expect(passes(method, params)).toBe(false);
+  });
+
+  test.each([
+    [[{}]],
+    [[{ calls: [] }]],
+    [[{ blockOverrides: { number: '0x20' } }, { calls: [{ to: A }] }]],
+    [[{ stateOverrides: { [OTHER]: { balance: '0x1' } } }, { calls: [{ to: A }] }, {}]],
+  ])('a simulated block without calls reads nothing: %j', (blockStateCalls) => {
+    expect(passes('eth_simulateV1', [{ blockStateCalls }, 'latest'])).toBe(true);
   });
 
   test('the values of eth_getStorageValues pass with listed accounts', () => {
@@ -374,6 +386,9 @@ describe('methods that take no address pass', () => {
     ['eth_subscribe', ['newHeads']],
     ['eth_subscribe', ['newPendingTransactions']],
     ['eth_subscribe', ['newPendingTransactions', true]],
+    ['eth_subscribe', ['newHeads', {}]],
+    ['eth_subscribe', ['syncing', null]],
+    ['eth_subscribe', ['droppedPendingTransactions']],
     ['eth_unsubscribe', ['0x9cef478923ff08bf67fde6c64013158d']],
     ['net_version', []],
     ['net_listening', []],
@@ -492,7 +507,7 @@ describe('unknown methods are refused', () => {
 });
 
 describe('a tracer', () => {
-  test.each(['callTracer', 'prestateTracer', '4byteTracer', 'flatCallTracer', 'noopTracer'])(
+  test.each(['callTracer', 'prestateTracer', '4byteTracer', 'flatCallTracer', 'noopTracer', 'keccak256PreimageTracer'])(
     'that is built into nodes passes: %s',
     (tracer) => {
       expect(
@@ -525,6 +540,29 @@ describe('a tracer', () => {
     expect(passes('debug_traceCallMany', [[{ transactions: [{ to: A }] }], {}, { tracer }])).toBe(false);
     expect(passes('debug_traceTransaction', [HASH, { tracer }])).toBe(false);
     expect(passes('debug_traceBlockByNumber', ['latest', { tracer }])).toBe(false);
+  });
+
+  const mux = (tracerConfig: unknown) => ({ tracer: 'muxTracer', tracerConfig });
+
+  test('that runs several passes when each of them is built into nodes', () => {
+    for (const config of [{}, { callTracer: {} }, { callTracer: { withLog: true }, muxTracer: { noopTracer: null } }]) {
+      expect(passes('debug_traceCall', [{ to: A }, 'latest', mux(config)])).toBe(true);
+      expect(passes('debug_traceTransaction', [HASH, mux(config)])).toBe(true);
+    }
+    for (const config of [
+      undefined,
+      null,
+      [],
+      ['callTracer'],
+      'callTracer',
+      { '{}': {} },
+      { muxTracer: { '{}': {} } },
+    ]) {
+      expect(passes('debug_traceCall', [{ to: A }, 'latest', mux(config)])).toBe(false);
+      expect(passes('debug_traceTransaction', [HASH, mux(config)])).toBe(false);
+    }
+    const twice = { ...mux({ callTracer: {} }), TracerConfig: { '{}': {} } };
+    expect(passes('debug_traceCall', [{ to: A }, 'latest', twice])).toBe(false);
   });
 
   test.each([
@@ -653,32 +691,129 @@ describe('addressParams', () => {
 
 describe('an answer that tells the state of another account', () => {
   const prestate = { tracer: 'prestateTracer' };
+  const inMux = { tracer: 'muxTracer', tracerConfig: { callTracer: {}, muxTracer: { prestateTracer: {} } } };
+  /** Calls whose answer holds the accounts that they name, made with these members. */
+  const telling: readonly (readonly [what: string, method: string, params: (call: object) => Params])[] = [
+    ['a prestate', 'debug_traceCall', (call) => [call, 'latest', prestate]],
+    ['a prestate among others', 'debug_traceCall', (call) => [call, 'latest', inMux]],
+    ['a state difference', 'trace_call', (call) => [call, ['stateDiff'], 'latest']],
+    ['a state difference', 'trace_callMany', (call) => [[[call, ['trace', 'stateDiff']]], 'latest']],
+  ];
+  const tellingNonce: typeof telling = [
+    ['a transaction filled with its nonce', 'eth_fillTransaction', (call) => [call]],
+    ['a signed transaction', 'eth_signTransaction', (call) => [call]],
+    [
+      'a transaction in full',
+      'eth_simulateV1',
+      (call) => [{ blockStateCalls: [{ calls: [call] }], returnFullTransactions: true }],
+    ],
+    ['a validation', 'eth_simulateV1', (call) => [{ blockStateCalls: [{ calls: [call] }], validation: true }]],
+  ];
 
-  test.each<readonly [string, (from: unknown) => Params]>([
-    ['debug_traceCall', (from) => [{ from, to: A }, 'latest', prestate]],
-    ['eth_fillTransaction', (from) => [{ from, to: A }]],
-    ['trace_call', (from) => [{ from, to: A }, ['stateDiff'], 'latest']],
-    ['trace_callMany', (from) => [[[{ from, to: A }, ['trace', 'stateDiff']]], 'latest']],
-  ])('is refused unless from is listed too: %s', (method, params) => {
-    expect(passes(method, params(B))).toBe(true);
-    for (const from of [OTHER, undefined, null, '0x0']) expect(passes(method, params(from))).toBe(false);
-    expect(passes(method, JSON.stringify(params(B)).replace('"from"', '"From"'))).toBe(false);
+  test.each([...telling, ...tellingNonce])('is refused unless from is listed too: %s of %s', (_, method, params) => {
+    expect(passes(method, params({ from: B, to: A }))).toBe(true);
+    for (const from of [OTHER, undefined, null, '0x0']) expect(passes(method, params({ from, to: A }))).toBe(false);
+    expect(passes(method, params({ From: B, to: A }))).toBe(false);
   });
 
-  test('is refused where a block override names the account', () => {
+  test.each(telling)('is refused unless each account of accessList is listed: %s of %s', (_, method, params) => {
+    const call = (accessList: unknown) => params({ from: B, to: A, accessList });
+    const slots = { storageKeys: ['0x0'] };
+    for (const list of [undefined, null, [], [{ address: A, ...slots }], [{ address: A }, { address: B, ...slots }]]) {
+      expect(passes(method, call(list))).toBe(true);
+    }
+    for (const list of [
+      [{ address: OTHER, ...slots }],
+      [{ address: A }, { address: OTHER }],
+      [{ Address: A }],
+      [slots],
+    ]) {
+      expect(passes(method, call(list))).toBe(false);
+    }
+    for (const list of [[A], [null], {}, 'x', 7]) expect(passes(method, call(list))).toBe(false);
+    expect(passes(method, params({ from: B, to: A, AccessList: [{ address: OTHER }] }))).toBe(false);
+  });
+
+  test('is refused where a block override names the beneficiary', () => {
     const blockOverrides = { coinbase: OTHER };
-    expect(passes('debug_traceCall', [{ from: B, to: A }, 'latest', { ...prestate, blockOverrides }])).toBe(false);
-    expect(passes('debug_traceCall', [{ from: B, to: A }, 'latest', { ...prestate, BlockOverrides: {} }])).toBe(false);
+    for (const tracer of [prestate, inMux]) {
+      const call = { from: B, to: A };
+      expect(passes('debug_traceCall', [call, 'latest', { ...tracer, blockOverrides }])).toBe(false);
+      expect(passes('debug_traceCall', [call, 'latest', { ...tracer, BlockOverrides: {} }])).toBe(false);
+    }
     expect(passes('trace_call', [{ from: B, to: A }, ['stateDiff'], 'latest', {}, blockOverrides])).toBe(false);
-    expect(passes('debug_traceCallMany', [[{ transactions: [{ to: A }] }], {}, prestate])).toBe(false);
+    expect(passes('trace_call', [{ from: B, to: A }, ['trace'], 'latest', {}, blockOverrides])).toBe(true);
   });
 
-  test.each(callRows)('authorizationList runs unlisted code, and is refused in %s', (method, params) => {
-    const [call, ...rest] = params(A);
-    for (const name of ['authorizationList', 'AuthorizationList']) {
-      expect(passes(method, [{ ...(call as object), [name]: [{ address: OTHER }] }, ...rest])).toBe(false);
+  test('is refused of several calls at once, whose senders differ', () => {
+    const bundle = [{ transactions: [{ to: A }] }];
+    expect(passes('debug_traceCallMany', [bundle, {}, { tracer: 'callTracer' }])).toBe(true);
+    for (const tracer of [prestate, inMux]) expect(passes('debug_traceCallMany', [bundle, {}, tracer])).toBe(false);
+  });
+
+  test('does not concern a simulation that returns neither transactions nor nonces', () => {
+    const calls = [{ from: OTHER, to: A }];
+    for (const more of [{}, { validation: false, returnFullTransactions: null }, { traceTransfers: true }]) {
+      expect(passes('eth_simulateV1', [{ blockStateCalls: [{ calls }], ...more }])).toBe(true);
+    }
+    for (const more of [{ Validation: true }, { returnfulltransactions: true }, { validation: 'true' }]) {
+      expect(passes('eth_simulateV1', [{ blockStateCalls: [{ calls }], ...more }])).toBe(false);
     }
   });
+
+  test('is none where an access list is made: it names what was touched, not what it holds', () => {
+    const accessList = [{ address: OTHER, storageKeys: ['0x0'] }];
+    expect(passes('eth_createAccessList', [{ from: OTHER, to: A, accessList }, 'latest'])).toBe(true);
+  });
+});
+
+describe('a call that runs other code than that of its `to`', () => {
+  const callers = [
+    ...callRows,
+    ...signerRows,
+    ...manyRows.filter(([method]) => method !== 'trace_filter'),
+    ['linea_estimateGas', (to: unknown) => [{ to }], 3] as const,
+  ];
+  /** The params with members added to the last call that they hold. */
+  const added = (params: Params, members: object): string =>
+    JSON.stringify(params).replace(/\{([^{}]*"to":[^{}]*)\}(?!.*"to":)/, `{$1,${JSON.stringify(members).slice(1)}`);
+
+  test.each(callers)('by an authorization is refused: %s', (method, params) => {
+    expect(passes(method, added(params(A), { nonce: '0x0' }))).toBe(true);
+    for (const name of ['authorizationList', 'AuthorizationList', 'aaAuthorizationList', 'aaauthorizationlist']) {
+      for (const list of [[{ address: OTHER }], [], null]) {
+        expect(passes(method, added(params(A), { [name]: list }))).toBe(false);
+      }
+    }
+  });
+
+  test.each(callers)('by further calls is refused: %s', (method, params) => {
+    for (const name of ['calls', 'Calls']) {
+      expect(passes(method, added(params(A), { [name]: [{ to: OTHER }] }))).toBe(false);
+    }
+  });
+
+  test.each(callers)('by a paymaster is refused unless that is listed: %s', (method, params) => {
+    const paidBy = (paymaster: unknown) => ({ eip712Meta: { paymasterParams: { paymaster, paymasterInput: [0] } } });
+    expect(passes(method, added(params(A), paidBy(B)))).toBe(true);
+    for (const meta of [null, {}, { gasPerPubdata: '0xc350', paymasterParams: null, factoryDeps: [[1]] }]) {
+      expect(passes(method, added(params(A), { eip712Meta: meta }))).toBe(true);
+    }
+    for (const paymaster of [OTHER, null, undefined, [A]]) {
+      expect(passes(method, added(params(A), paidBy(paymaster)))).toBe(false);
+    }
+    for (const meta of [[], 'x', { PaymasterParams: {} }, { paymasterParams: { paymaster: A, Paymaster: OTHER } }]) {
+      expect(passes(method, added(params(A), { eip712Meta: meta }))).toBe(false);
+    }
+    expect(passes(method, added(params(A), { Eip712Meta: {} }))).toBe(false);
+  });
+});
+
+test('debug_storageRangeAt takes its block as a hash, a number or an object', () => {
+  for (const block of [HASH, '0x10', 'latest', { blockHash: HASH, requireCanonical: true }, { blockNumber: '0x10' }]) {
+    expect(passes('debug_storageRangeAt', [block, 0, A, '0x0', 10])).toBe(true);
+    expect(passes('debug_storageRangeAt', [block, 0, OTHER, '0x0', 10])).toBe(false);
+  }
 });
 
 test('no method stands twice in the table', () => {

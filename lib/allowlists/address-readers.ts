@@ -22,8 +22,26 @@ const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;
 /** What may be overridden of an account: it reads nothing. */
 const HARMLESS = ['balance', 'nonce'];
 /** The tracers built into nodes. Any other name is JavaScript that can read every contract's storage. */
-const TRACERS = ['callTracer', 'flatCallTracer', 'prestateTracer', '4byteTracer', 'noopTracer', 'erc7562Tracer'];
-const SUBSCRIPTIONS = ['newHeads', 'newPendingTransactions', 'syncing'];
+const TRACERS = [
+  'callTracer',
+  'flatCallTracer',
+  'prestateTracer',
+  '4byteTracer',
+  'noopTracer',
+  'erc7562Tracer',
+  'keccak256PreimageTracer',
+  'muxTracer',
+];
+const SUBSCRIPTIONS = ['newHeads', 'newPendingTransactions', 'droppedPendingTransactions', 'syncing'];
+/**
+ * Members that make a call run other code than that of its `to`: delegations (EIP-7702, and Tempo's own), and further
+ * calls in one transaction (Tempo).
+ */
+const RUNS_OTHER_CODE = ['authorizationList', 'aaAuthorizationList', 'calls'];
+const TELLS_NONCE = ['validation', 'returnFullTransactions'];
+const SIMULATED_BLOCK = ['stateOverrides', 'blockOverrides', 'calls'];
+const TRACE_CONFIG = ['stateOverrides', 'tracer', 'tracerConfig'];
+const CALL_MEMBERS = ['to', 'eip712Meta', ...RUNS_OTHER_CODE];
 
 /** Reads each position by its kind. More positions than kinds are refused. */
 export function takes(kinds: readonly Kind[]): AddressReader {
@@ -70,12 +88,25 @@ export function account(value: JsonValue | undefined): Addresses {
 }
 
 export function callTo(value: JsonValue | undefined): Addresses {
-  if (!isJsonObject(value) || hasFoldedTwin(value, ['to', 'authorizationList'])) return undefined;
-  // An authorization makes an account run the code of any other.
-  return value['authorizationList'] === undefined ? account(value['to']) : undefined;
+  if (!isJsonObject(value) || hasFoldedTwin(value, CALL_MEMBERS)) return undefined;
+  if (RUNS_OTHER_CODE.some((name) => value[name] !== undefined)) return undefined;
+  const to = account(value['to']);
+  if (value['eip712Meta'] === undefined) return to;
+  const paymaster = paymasterOf(value['eip712Meta']);
+  return to && paymaster && [...to, ...paymaster];
 }
 
-/** `from` too, where the answer tells what stands in its account. */
+/** On ZKsync the paymaster that a call names runs its own code. */
+function paymasterOf(meta: JsonValue): Addresses {
+  if (meta === null) return [];
+  if (!isJsonObject(meta) || hasFoldedTwin(meta, ['paymasterParams'])) return undefined;
+  const paid = meta['paymasterParams'] ?? null;
+  if (paid === null) return [];
+  if (!isJsonObject(paid) || hasFoldedTwin(paid, ['paymaster'])) return undefined;
+  return account(paid['paymaster']);
+}
+
+/** `from` too, where the answer tells its nonce. */
 export function callAndSender(value: JsonValue | undefined): Addresses {
   const to = callTo(value);
   if (to === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['from'])) return undefined;
@@ -83,14 +114,29 @@ export function callAndSender(value: JsonValue | undefined): Addresses {
   return from && [...to, ...from];
 }
 
-/** The call of `trace_call`, with the trace types behind it: `stateDiff` holds the account of its sender. */
-export function tracedCall(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
-  return tellsStateDiff(params) ? callAndSender(value) : callTo(value);
+/** Every account that a call names, where the answer tells the state of what it has loaded. */
+function callAndAccounts(value: JsonValue | undefined): Addresses {
+  const parties = callAndSender(value);
+  if (parties === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['accessList'])) return undefined;
+  const accessed = accessedAccounts(value['accessList'] ?? null);
+  return accessed && [...parties, ...accessed];
 }
 
-/** The call of `debug_traceCall`, with its config in the third position: a prestate holds the account of its sender. */
+function accessedAccounts(list: JsonValue): Addresses {
+  if (list === null || (isJsonArray(list) && list.length === 0)) return [];
+  return each(list, (item) =>
+    isJsonObject(item) && !hasFoldedTwin(item, ['address']) ? account(item['address']) : undefined,
+  );
+}
+
+/** The call of `trace_call`, with the trace types behind it: a `stateDiff` holds the accounts of its parties. */
+export function tracedCall(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
+  return tellsStateDiff(params) ? callAndAccounts(value) : callTo(value);
+}
+
+/** The call of `debug_traceCall`, with its config in the third position: a prestate holds the accounts of its parties. */
 export function debuggedCall(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
-  return tellsPrestate(params[2]) ? callAndSender(value) : callTo(value);
+  return tellsPrestate(params[2]) ? callAndAccounts(value) : callTo(value);
 }
 
 export function logFilter(value: JsonValue | undefined): Addresses {
@@ -98,11 +144,15 @@ export function logFilter(value: JsonValue | undefined): Addresses {
   return oneOrMore(value['address']);
 }
 
+/** A block without calls reads nothing. Validated or returned in full, a call tells the nonce of its sender. */
 export function simulation(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, TELLS_NONCE)) return undefined;
+  const call = TELLS_NONCE.some((name) => value[name] ?? false) ? callAndSender : callTo;
   return eachOf(value, 'blockStateCalls', (blockCalls) => {
-    if (!isJsonObject(blockCalls) || hasFoldedTwin(blockCalls, ['stateOverrides', 'blockOverrides'])) return undefined;
+    if (!isJsonObject(blockCalls) || hasFoldedTwin(blockCalls, SIMULATED_BLOCK)) return undefined;
     if (stateOverride(blockCalls['stateOverrides']) === undefined) return undefined;
-    return eachOf(blockCalls, 'calls', callTo);
+    const calls = blockCalls['calls'] ?? [];
+    return isJsonArray(calls) && calls.length === 0 ? [] : each(calls, call);
   });
 }
 
@@ -134,7 +184,8 @@ export function subscription(value: JsonValue | undefined): Addresses {
 }
 
 export function subscriptionOptions(value: JsonValue | undefined, params: readonly JsonValue[]): Addresses {
-  return params[0] === 'logs' ? logFilter(value) : scalar(value);
+  if (params[0] === 'logs') return logFilter(value);
+  return isJsonObject(value) && Object.keys(value).length === 0 ? [] : scalar(value);
 }
 
 // Kinds that query none.
@@ -156,15 +207,21 @@ function readsNothing(override: JsonValue): boolean {
 
 export function traceConfig(value: JsonValue | undefined): Addresses {
   if (value === undefined || value === null) return [];
-  if (!isJsonObject(value) || hasFoldedTwin(value, ['stateOverrides', 'tracer'])) return undefined;
-  const { tracer, stateOverrides } = value;
-  if (tracer !== undefined && !TRACERS.includes(tracer as string)) return undefined;
-  return stateOverride(stateOverrides);
+  if (!isJsonObject(value) || hasFoldedTwin(value, TRACE_CONFIG)) return undefined;
+  const { tracer, tracerConfig, stateOverrides } = value;
+  return tracer === undefined || isTracer(tracer, tracerConfig) ? stateOverride(stateOverrides) : undefined;
+}
+
+/** `muxTracer` runs each tracer that its config names. */
+function isTracer(name: JsonValue, config: JsonValue | undefined): boolean {
+  if (!TRACERS.includes(name as string)) return false;
+  if (name !== 'muxTracer') return true;
+  return isJsonObject(config) && Object.entries(config).every(([inner, its]) => isTracer(inner, its));
 }
 
 /** A prestate holds the account of the block's beneficiary: none may be named. */
 export function debugConfig(value: JsonValue | undefined): Addresses {
-  if (tellsPrestate(value)) {
+  if (isJsonObject(value) && tellsPrestate(value)) {
     if (hasFoldedTwin(value, ['blockOverrides']) || value['blockOverrides'] !== undefined) return undefined;
   }
   return traceConfig(value);
@@ -175,8 +232,13 @@ export function statelessConfig(value: JsonValue | undefined): Addresses {
   return tellsPrestate(value) ? undefined : traceConfig(value);
 }
 
-function tellsPrestate(config: JsonValue | undefined): config is JsonObject {
-  return isJsonObject(config) && config['tracer'] === 'prestateTracer';
+function tellsPrestate(config: JsonValue | undefined): boolean {
+  return isJsonObject(config) && isPrestate(config['tracer'], config['tracerConfig']);
+}
+
+function isPrestate(tracer: JsonValue | undefined, config: JsonValue | undefined): boolean {
+  if (tracer !== 'muxTracer') return tracer === 'prestateTracer';
+  return isJsonObject(config) && Object.entries(config).some(([inner, its]) => isPrestate(inner, its));
 }
 
 export function blockOverride(value: JsonValue | undefined): Addresses {

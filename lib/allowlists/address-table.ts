@@ -49,7 +49,7 @@ export const METHOD_ROWS: readonly MethodRow[] = [
   ['trace_call', READS, tracedCall, list, block, stateOverride, tracedBlockOverride],
   ['linea_estimateGas', READS, callTo, block, stateOverride],
   ['eth_sendTransaction', ONCE, callTo],
-  ['eth_signTransaction', ONCE, callTo],
+  ['eth_signTransaction', ONCE, callAndSender],
   ['eth_fillTransaction', READS, callAndSender],
   ['eth_resend', ONCE, callTo, scalar, scalar],
 
@@ -63,7 +63,7 @@ export const METHOD_ROWS: readonly MethodRow[] = [
   ['eth_getAccountInfo', READS, account, block],
   ['eth_getTransactionBySenderAndNonce', READS, account, scalar],
   ['eth_sign', ONCE, account, scalar],
-  ['debug_storageRangeAt', READS, scalar, scalar, account, scalar, scalar],
+  ['debug_storageRangeAt', READS, block, scalar, account, scalar, scalar],
   ['txpool_contentFrom', READS, account],
   ['ots_hasCode', READS, account, block],
   ['ots_getContractCreator', READS, account],
