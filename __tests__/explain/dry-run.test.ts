@@ -7,7 +7,7 @@ import { parseKeySettings } from '../../lib/settings/key-settings';
 import { parseOptions } from '../../lib/options/options';
 import { guardedApp } from '../support/guarded-app';
 import type { GuardedApp } from '../support/guarded-app';
-import { KEY, basicHeader, recordingLogger } from '../support/pieces';
+import { KEY, OTHER_KEY, basicHeader, recordingLogger } from '../support/pieces';
 import { exchange, requestBytes } from '../support/wire';
 
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
@@ -211,7 +211,7 @@ describe('key', () => {
   test.each([
     ['KEY_REQUIRED', ''],
     ['KEY_UNKNOWN', 'short'],
-    ['KEY_UNKNOWN', 'fedcba9876543210fedcba9876543210'],
+    ['KEY_UNKNOWN', OTHER_KEY],
     ['KEY_UNKNOWN', '__proto__'],
     ['KEY_UNKNOWN', KEY.toUpperCase()],
   ])('%s of %j ends the story', async (reason, apiKey) => {

@@ -12,10 +12,9 @@ import type {
 import { describeEachStore, memoryShelf } from '../support/each-store';
 import type { Shelf } from '../support/each-store';
 import { basic, call, guardedApp, post } from '../support/guarded-app';
-import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
 import { until } from '../support/until';
 
-const UNKNOWN_KEY = 'fedcba9876543210fedcba9876543210';
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER = '0x1111111111111111111111111111111111111111';
 const HOUR_MS = 3_600_000;
@@ -897,7 +896,7 @@ describeEachStore((fresh) => {
       const { apiKey } = (await manager.create()).key;
       await manager.get(apiKey);
       await manager.list({ search: 'x' });
-      await expect(manager.update(UNKNOWN_KEY, { name: 'x' })).rejects.toMatchObject(keyUnknown);
+      await expect(manager.update(OTHER_KEY, { name: 'x' })).rejects.toMatchObject(keyUnknown);
       await expect(manager.revokeSecret(apiKey, 'nope')).rejects.toMatchObject(secretUnknown);
       await expect(manager.removeFromAllowlist(apiKey, 'methods', 'eth_call')).rejects.toMatchObject(wrongArgument);
       expect(events).toHaveLength(1);
@@ -909,18 +908,18 @@ describeEachStore((fresh) => {
       const { manager, store } = await desk();
       const message = 'there is no key fedcba…';
       const attempts = [
-        manager.update(UNKNOWN_KEY, { name: 'x' }),
-        manager.enable(UNKNOWN_KEY),
-        manager.disable(UNKNOWN_KEY),
-        manager.addSecret(UNKNOWN_KEY),
-        manager.rotateSecret(UNKNOWN_KEY, 'x', { graceMs: 0 }),
-        manager.revokeSecret(UNKNOWN_KEY, 'x'),
-        manager.addToAllowlist(UNKNOWN_KEY, 'methods', 'eth_call'),
-        manager.removeFromAllowlist(UNKNOWN_KEY, 'methods', 'eth_call'),
-        manager.delete(UNKNOWN_KEY),
+        manager.update(OTHER_KEY, { name: 'x' }),
+        manager.enable(OTHER_KEY),
+        manager.disable(OTHER_KEY),
+        manager.addSecret(OTHER_KEY),
+        manager.rotateSecret(OTHER_KEY, 'x', { graceMs: 0 }),
+        manager.revokeSecret(OTHER_KEY, 'x'),
+        manager.addToAllowlist(OTHER_KEY, 'methods', 'eth_call'),
+        manager.removeFromAllowlist(OTHER_KEY, 'methods', 'eth_call'),
+        manager.delete(OTHER_KEY),
       ];
       for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ ...keyUnknown, message });
-      expect(await manager.get(UNKNOWN_KEY)).toBeUndefined();
+      expect(await manager.get(OTHER_KEY)).toBeUndefined();
       expect(await store.list()).toEqual([]);
     });
 
@@ -1127,7 +1126,7 @@ describeEachStore((fresh) => {
       const secretRecords = recordsOfSecrets(1);
       await shelf.plant([
         { apiKey: KEY, requireSecret: true, secrets: secretRecords, allowlists: { methods: ['a b'] } },
-        { apiKey: UNKNOWN_KEY, name: 'whole' },
+        { apiKey: OTHER_KEY, name: 'whole' },
       ]);
       const { manager, events } = managerOf(await shelf.open());
       const attempts = [
@@ -1141,7 +1140,7 @@ describeEachStore((fresh) => {
       const message = expect.stringMatching(/^allowlists\.methods\.0: "a b" is neither/) as unknown;
       for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ ...malformed, message });
       expect(events).toEqual([]);
-      expect(await manager.update(UNKNOWN_KEY, { name: 'changed' })).toMatchObject({ name: 'changed' });
+      expect(await manager.update(OTHER_KEY, { name: 'changed' })).toMatchObject({ name: 'changed' });
       await expect(manager.get(KEY)).rejects.toMatchObject(malformed);
     });
 

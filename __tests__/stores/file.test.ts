@@ -21,10 +21,9 @@ import { FileStore, hashSecret } from '../../lib';
 import type { RpcGuardError } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
 import { describeLocalStore } from '../support/local-store';
-import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
 import { storeContract } from './store-contract';
 
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 const HASH = hashSecret('rgs_a-secret');
 
 let file = '';

@@ -4,12 +4,10 @@ import { SettingsCache } from '../../lib/stores/settings-cache';
 import { PostgresStore } from '../../lib/stores/postgres';
 import type { PostgresPool } from '../../lib/stores/postgres';
 import { endAfterTest } from '../support/cleanup';
-import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
 import { describePostgres, postgresServer } from '../support/postgres-server';
 import { until } from '../support/until';
 import { storeContract } from './store-contract';
-
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 
 /** `'written'`, or the code of the error. */
 async function outcomeOf(write: Promise<unknown>): Promise<unknown> {

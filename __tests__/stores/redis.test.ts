@@ -5,7 +5,7 @@ import { SettingsCache } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
 import { endAfterTest } from '../support/cleanup';
-import { KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
 import { describeRedis, redisServer } from '../support/redis-server';
 import { until } from '../support/until';
 import { storeContract } from './store-contract';
@@ -27,8 +27,6 @@ function beginningLate(client: Client, before: () => Promise<void>): Client {
     },
   });
 }
-
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 
 test.each([undefined, null, {}, 'redis://127.0.0.1', { get: () => Promise.resolve(null) }])(
   'a client that is none throws when the store is made: %p',

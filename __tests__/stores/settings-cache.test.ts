@@ -6,11 +6,10 @@ import { RpcGuardError } from '../../lib/errors';
 import { hashSecret } from '../../lib/settings/secret';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import type { CachedStore, Lookup } from '../../lib/stores/settings-cache';
-import { KEY, recordingLogger } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger } from '../support/pieces';
 import { until } from '../support/until';
 
 const STALE_MS = 60_000;
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 const HASH = hashSecret('rgs_a-secret');
 
 /** A database that can fail, hang and change; a read returns what was there when it began. */

@@ -1,7 +1,5 @@
 import type { KeySettingsInput, WritableSettingsStore } from '../../lib';
-import { KEY } from './pieces';
-
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
+import { KEY, OTHER_KEY } from './pieces';
 
 const stale = { code: 'ERR_RPC_GUARD_STALE_WRITE' };
 const malformed = { code: 'ERR_RPC_GUARD_SETTINGS' };

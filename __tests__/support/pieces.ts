@@ -10,6 +10,7 @@ import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { Allowlists } from '../../lib/settings/key-settings';
 
 export const KEY = '0123456789abcdef0123456789abcdef';
+export const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 
 /** Facts of a request with `KEY` and no header. */
 export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {
