@@ -62,6 +62,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     'websocket',
     [
       'upgrade',
+      'serve-without-upgrade',
       'open-sessions',
       'session',
       'open-upstream',

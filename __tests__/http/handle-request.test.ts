@@ -164,12 +164,24 @@ describe('the route', () => {
     expect(app.upstream.seen).toEqual([]);
   });
 
-  test('checks an absolute-form target like any other, if it serves it at all', async () => {
-    for (const mount of ['/', '/rpc']) {
-      const app = await guardedApp({ mount, keys: [{ apiKey: KEY, enabled: false }] });
-      const answer = await postTo(app, `http://guard.test${mount === '/' ? '' : mount}/v3/${KEY}`);
-      expect([403, 404]).toContain(answer.status);
-      expect(app.upstream.seen).toEqual([]);
+  test('serves a target in absolute form, and checks it like any other', async () => {
+    for (const expressVersion of [4, 5] as const) {
+      for (const mount of ['/', '/rpc']) {
+        const off = KEY.replace('0', 'f');
+        const app = await guardedApp({
+          mount,
+          expressVersion,
+          keys: [{ apiKey: KEY }, { apiKey: off, enabled: false }],
+        });
+        const base = mount === '/' ? '' : mount;
+        for (const origin of ['http://guard.test', 'HTTPS://other.test:8080', 'http://[::1]:80']) {
+          const answer = await postTo(app, `${origin}${base}/v3/${KEY}?x=http://a/v3/b`);
+          expect([origin, answer.status]).toEqual([origin, 200]);
+        }
+        expectRefusal(await postTo(app, `http://guard.test${base}/v3/${off}`), 'KEY_DISABLED');
+        expectRefusal(await postTo(app, `http://guard.test${base}/v3/`), 'KEY_REQUIRED');
+        expect(app.upstream.seen).toHaveLength(3);
+      }
     }
   });
 

@@ -39,6 +39,10 @@ describe('the key in the path', () => {
     [`/v3/${KEY}?`],
     [`/v3/${KEY}?apiKey=other123&x=/v3/other123`],
     [`/v3/${KEY}/?a=b`],
+    [`http://host/v3/${KEY}`],
+    [`HTTPS://host:8443/v3/${KEY}/?a=//b`],
+    [`ws://[::1]/v3/${KEY}`],
+    [`wss://a.example/v3/${KEY}`],
   ])('is read from %s', (url) => {
     expect(factsFor(url)?.apiKey).toBe(KEY);
   });
@@ -52,9 +56,12 @@ describe('the key in the path', () => {
     expect(usableKey(`/v3/${key}`)).toBe(key);
   });
 
-  test.each(['/v3', '/v3/', '/v3?', '/v3/?', `/v3?${KEY}`, `/v3/?apiKey=${KEY}`])('is missing in %s', (url) => {
-    expect(factsFor(url)?.apiKey).toBe('');
-  });
+  test.each(['/v3', '/v3/', '/v3?', '/v3/?', 'http://host/v3', `/v3?${KEY}`, `/v3/?apiKey=${KEY}`])(
+    'is missing in %s',
+    (url) => {
+      expect(factsFor(url)?.apiKey).toBe('');
+    },
+  );
 
   test.each([
     `/v3/%61bcDEF_-0123`,
@@ -103,7 +110,20 @@ describe('the key in the path', () => {
     `/v3/ａｂｃDEF_-0123`,
     `/v3/abcDEF_\u20100123`,
     `/prefix/v3/${KEY}`,
-    `http://host/v3/${KEY}`,
+    `http:///v3/${KEY}`,
+    `http:/v3/${KEY}`,
+    `http:v3/${KEY}`,
+    `http://host//v3/${KEY}`,
+    `http://host/x/v3/${KEY}`,
+    `http://user@host/v3/${KEY}`,
+    `http://host\\@x/v3/${KEY}`,
+    `http://host?/v3/${KEY}`,
+    `http://host#/v3/${KEY}`,
+    `http://host/http://host/v3/${KEY}`,
+    `http://http://host/v3/${KEY}`,
+    `ftp://host/v3/${KEY}`,
+    `xhttp://host/v3/${KEY}`,
+    ` http://host/v3/${KEY}`,
     `//host/v3/${KEY}`,
     `?/v3/${KEY}`,
     `/?/v3/${KEY}`,

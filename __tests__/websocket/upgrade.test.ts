@@ -314,8 +314,8 @@ describe('the handshake', () => {
       `/ws%2fv3/${KEY}`,
       `/v3/${KEY}`,
       `/ws/${KEY}`,
-      `http://guard.test/ws/v3/${KEY}`,
       `http://guard.test//ws/v3/${KEY}`,
+      `http://u@guard.test/ws/v3/${KEY}`,
       '*',
     ]) {
       const { status } = await upgradeAnswer(app.port, target);
@@ -325,6 +325,9 @@ describe('the handshake', () => {
     expect(app.upstream.sockets).toEqual([]);
     for (const target of [`/ws/v3/${KEY}/`, `/ws/v3/${KEY}?apiKey=${OTHER_KEY}`]) {
       await expectAlive(await openSocket(`ws://127.0.0.1:${app.port}${target}`));
+    }
+    for (const origin of ['http://guard.test', 'WS://other.test:8080']) {
+      await openRaw(app.port, `${origin}/ws/v3/${KEY}`);
     }
     expect(new Set(asked)).toEqual(new Set([KEY]));
   });
@@ -355,6 +358,11 @@ describe('the handshake', () => {
     ]) {
       const { status } = await exchange(app.port, request, 'GET');
       expect([request, status >= 400 && status < 500]).toEqual([request, true]);
+      // Each is told once.
+      expect([request, app.decisions.splice(0)]).toMatchObject([
+        request,
+        [{ allowed: false, reason: 'INVALID_REQUEST' }],
+      ]);
     }
     expect(app.upstream.sockets).toEqual([]);
     await expectAlive(await app.open());

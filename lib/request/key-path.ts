@@ -5,6 +5,8 @@ export interface KeyPath {
 }
 
 const PARAMETER = ':apiKey';
+/** What stands before the path where a target names its server too. With a user or without a host it is none of ours. */
+const SCHEME_AND_AUTHORITY = /^(?:http|ws)s?:\/\/[^/?#@\\]+/i;
 const PATTERN = /^(?:\/[A-Za-z0-9._~-]+)*\/:apiKey(?:\/[A-Za-z0-9._~-]+)*$/;
 
 /** Takes a pattern such as `/v3/:apiKey` apart; `undefined` when it is none. */
@@ -14,8 +16,12 @@ export function parseKeyPath(pattern: string): KeyPath | undefined {
   return { before: pattern.slice(0, at), after: pattern.slice(at + PARAMETER.length) };
 }
 
-/** The key as it stands in a raw path, `''` where it is missing; `undefined` on any other path. The query means nothing. */
-export function keyInPath(url: string, { before, after }: KeyPath): string | undefined {
+/**
+ * The key as it stands in a raw path, `''` where it is missing; `undefined` on any other path. The query means nothing,
+ * nor do scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
+ */
+export function keyInPath(target: string, { before, after }: KeyPath): string | undefined {
+  const url = target.startsWith('/') ? target : target.replace(SCHEME_AND_AUTHORITY, '');
   const query = url.indexOf('?');
   let path = query === -1 ? url : url.slice(0, query);
   if (after === '' && path === before.slice(0, -1)) return '';

@@ -6,6 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { admit } from '../policy/authorize';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import { keyInPath } from '../request/key-path';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { createUpstreamHealth } from '../upstream/upstream-health';
@@ -13,6 +14,7 @@ import type { UpstreamHealth } from '../upstream/upstream-health';
 import { OpenSessions } from './open-sessions';
 import { SOCKET_OPTIONS, openUpstream } from './open-upstream';
 import type { SocketEnd } from './open-upstream';
+import { answerAndEnd, asksForWebSocket, serveWithoutUpgrade } from './serve-without-upgrade';
 import { Session } from './session';
 import type { SessionParts } from './session';
 
@@ -31,7 +33,7 @@ interface Handshake {
 const CALLER_GONE = refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' });
 
 /** How many guards have passed on an upgrade: the last of all listeners answers it. */
-const passedOn = new WeakMap<Duplex, number>();
+const passedOn = new WeakMap<IncomingMessage, number>();
 
 /** Guards WebSocket: a handshake takes the route of an HTTP request, and each message after it the rest. */
 export class WebSocketGuard {
@@ -61,15 +63,21 @@ export class WebSocketGuard {
     });
     this.handshakes.on('wsClientError', (error, socket, req) => {
       const facts = requestFacts(req, wsPath);
-      if (facts !== undefined) this.refuseOver({ socket, req, facts }, refuseHandshake(req, error));
+      if (facts === undefined) return;
+      const refusal = refuseHandshake(req, error);
+      this.parts.report(refusal, facts, performance.now());
+      this.refuseOver({ socket, req, facts }, refusal);
     });
   }
 
   /** For `server.on('upgrade', …)`. */
   readonly upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const facts = requestFacts(req, this.parts.options.wsPath);
+    const { wsPath, path } = this.parts.options;
+    const facts = requestFacts(req, wsPath);
     if (facts === undefined) {
-      passOn(socket);
+      const isOverHttp = !asksForWebSocket(req) && keyInPath(req.url ?? '', path) !== undefined;
+      if (isOverHttp) serveWithoutUpgrade(req, socket, head);
+      else passOn(req, socket, head);
       return;
     }
     socket.on('error', () => socket.destroy());
@@ -192,12 +200,15 @@ function refuseHandshake({ headers }: IncomingMessage, { message }: Error): Refu
   });
 }
 
-/** Leaves a foreign path to the other listeners; the last of them all, if it is a guard too, does not let it hang. */
-function passOn(socket: Duplex): void {
+/**
+ * Leaves a foreign path to the other listeners. The last of them all, if it is a guard too, does not let it hang: a
+ * WebSocket finds nobody there, anything else is served as if no guard listened.
+ */
+function passOn(req: IncomingMessage, socket: Duplex, head: Buffer): void {
   const { server } = socket as Duplex & { readonly server?: Server };
-  const passes = (passedOn.get(socket) ?? 0) + 1;
-  passedOn.set(socket, passes);
+  const passes = (passedOn.get(req) ?? 0) + 1;
+  passedOn.set(req, passes);
   if (server === undefined || passes < server.listenerCount('upgrade')) return;
-  socket.on('error', () => socket.destroy());
-  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
+  if (asksForWebSocket(req)) answerAndEnd(socket, '404 Not Found');
+  else serveWithoutUpgrade(req, socket, head);
 }
