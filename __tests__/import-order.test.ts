@@ -106,7 +106,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'refusals',
     ],
   ],
-  ['keys', ['warnings', 'key-manager', 'new-secret', 'changes', 'audit', 'key-view']],
+  ['keys', ['settings-document', 'warnings', 'key-manager', 'new-secret', 'changes', 'audit', 'key-view']],
   [
     'stores',
     [

@@ -1,3 +1,4 @@
+import { ALLOWLISTS } from '../allowlists';
 import { checkArgument, problemsOf, assertNoProblems, isPlainObject, isText, isWhole } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import { RpcGuardError } from '../errors';
@@ -187,6 +188,11 @@ export function entriesOf(type: AllowlistType, entries: string | readonly string
   const all: readonly unknown[] = [entries].flat();
   if (all.length > 0 && all.every((entry) => typeof entry === 'string')) return all;
   throw wrong(`allowlists.${type}: it takes one entry or more, as strings`);
+}
+
+/** Whether two entries of a list are the same one. */
+export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {
+  return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
 }
 
 export function wrong(message: string): RpcGuardError {

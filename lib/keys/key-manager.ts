@@ -1,4 +1,3 @@
-import { ALLOWLISTS } from '../allowlists';
 import { RpcGuardError } from '../errors';
 import { quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
@@ -22,6 +21,7 @@ import {
   checkRotate,
   checkSecretChanges,
   entriesOf,
+  isSameEntry,
   wrong,
 } from './changes';
 import type {
@@ -236,7 +236,7 @@ export class KeyManager {
     const added = entriesOf(type, entries);
     return this.#change('allowlist.add', apiKey, options, undefined, (key) => {
       const list = [...key.allowlists[type]];
-      for (const entry of added) if (!list.some((listed) => isSame(type, listed, entry))) list.push(entry);
+      for (const entry of added) if (!list.some((listed) => isSameEntry(type, listed, entry))) list.push(entry);
       if (list.length === key.allowlists[type].length) return key;
       return { ...key, allowlists: { ...key.allowlists, [type]: list } };
     });
@@ -255,10 +255,10 @@ export class KeyManager {
     const removed = entriesOf(type, entries);
     return this.#change('allowlist.remove', apiKey, options, undefined, (key) => {
       const listed = key.allowlists[type];
-      const missing = removed.find((entry) => !listed.some((it) => isSame(type, it, entry)));
+      const missing = removed.find((entry) => !listed.some((it) => isSameEntry(type, it, entry)));
       if (missing !== undefined)
         throw wrong(`allowlists.${type}: ${JSON.stringify(missing.slice(0, 200))} is not on the list`);
-      const left = listed.filter((entry) => !removed.some((it) => isSame(type, entry, it)));
+      const left = listed.filter((entry) => !removed.some((it) => isSameEntry(type, entry, it)));
       return { ...key, allowlists: { ...key.allowlists, [type]: left } };
     });
   }
@@ -331,8 +331,4 @@ export class KeyManager {
   #actorOf({ actor = this.#actor }: ChangeOptions): string {
     return actor;
   }
-}
-
-function isSame(type: AllowlistType, a: string, b: string): boolean {
-  return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
 }

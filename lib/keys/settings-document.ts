@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isPlainObject } from '../option-rules';
+import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
+import type { AllowlistType, Allowlists } from '../settings/key-settings';
+import { isSameEntry } from './changes';
+import type { KeyChanges } from './changes';
+import type { KeyView } from './key-view';
+
+/** What secrets hold, and what the store keeps itself. */
+const NOT_TAKEN = ['secrets', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
+
+/**
+ * A key's settings as a file holds them: to keep under version control, to compare, to take over elsewhere. Secrets are not
+ * among them, nor their hashes.
+ */
+export type SettingsDocument = Omit<KeyView, (typeof NOT_TAKEN)[number]>;
+
+export function toDocument(key: KeyView): SettingsDocument {
+  return Object.fromEntries(Object.entries(key).filter(([name]) => isTaken(name))) as unknown as SettingsDocument;
+}
+
+export interface ReadDocument {
+  /** `undefined` where it does not say which key it is of. */
+  readonly apiKey: string | undefined;
+  /** For `KeyManager.update`, and with `apiKey` for `create`. */
+  readonly changes: KeyChanges;
+  /** Members that are there and change nothing: secrets, and what the store keeps itself. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Reads what `toDocument` made, or a part of it: what is left out stays as it is.
+ * @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` with every problem and its place.
+ */
+export function readDocument(document: unknown): ReadDocument {
+  const members = isPlainObject(document) ? Object.entries(document) : [];
+  const taken = Object.fromEntries(members.filter(([name]) => isTaken(name)));
+  parseKeySettings(isPlainObject(document) ? { apiKey: 'not-given', ...taken } : document);
+  const { apiKey, ...changes } = taken as KeyChanges & { readonly apiKey?: string };
+  return { apiKey, changes, ignored: members.map(([name]) => name).filter((name) => !isTaken(name)) };
+}
+
+/** One member of a key that a document has otherwise. */
+export interface Difference {
+  /** Such as `name` and `allowlists.methods`. */
+  readonly at: string;
+  readonly before: unknown;
+  readonly after: unknown;
+  /** What becomes of it, a line each: `false → true`, `adds eth_call`. */
+  readonly words: readonly string[];
+}
+
+export interface Comparison {
+  readonly differences: readonly Difference[];
+  /** Of the changes asked for, those that change something. */
+  readonly changes: KeyChanges;
+}
+
+/** What changes would change of a key. A list that has the same entries in another order is the same list. */
+export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChanges): Comparison {
+  const names = (Object.keys(members) as (keyof typeof members)[]).filter(
+    (name) => members[name] !== undefined && !isDeepStrictEqual(key[name], members[name]),
+  );
+  const types = ALLOWLIST_TYPES.filter((type) => {
+    const { added, removed } = entriesBetween(type, key.allowlists, allowlists);
+    return added.length + removed.length > 0;
+  });
+  const changed = Object.fromEntries(names.map((name) => [name, members[name]]));
+  const lists = Object.fromEntries(types.map((type) => [type, allowlists[type]]));
+  return {
+    differences: [
+      ...names.map((name) => {
+        const [before, after] = [key[name], members[name]];
+        return { at: name, before, after, words: [`${JSON.stringify(before)} → ${JSON.stringify(after)}`] };
+      }),
+      ...types.map((type) => listDifference(type, key.allowlists, allowlists)),
+    ],
+    changes: { ...changed, ...(types.length > 0 && { allowlists: lists }) },
+  };
+}
+
+function listDifference(type: AllowlistType, before: Allowlists, after: Partial<Allowlists>): Difference {
+  const { added, removed } = entriesBetween(type, before, after);
+  const isOpened = after[type]?.length === 0;
+  const words = [...added.map((entry) => `adds ${entry}`), ...removed.map((entry) => `removes ${entry}`)];
+  return {
+    at: `allowlists.${type}`,
+    before: before[type],
+    after: after[type],
+    words: isOpened ? [...words, 'leaves no list: everything passes'] : words,
+  };
+}
+
+function entriesBetween(type: AllowlistType, before: Allowlists, after: Partial<Allowlists>) {
+  const [old, wanted] = [before[type], after[type] ?? before[type]];
+  const without = (entries: readonly string[], others: readonly string[]) =>
+    entries.filter((entry) => !others.some((other) => isSameEntry(type, entry, other)));
+  return { added: without(wanted, old), removed: without(old, wanted) };
+}
+
+function isTaken(name: string): boolean {
+  return !(NOT_TAKEN as readonly string[]).includes(name);
+}
