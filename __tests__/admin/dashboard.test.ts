@@ -197,6 +197,72 @@ describe('A key is found', () => {
     await page.getByText('1 key shown').waitFor();
     expect(await page.getByRole('searchbox').inputValue()).toBe('customer 7');
   });
+
+  inBrowser('by name when the page opens, or in the order that a column is clicked to', async () => {
+    const app = await startApp(['beta', 'Alpha', 'gamma'].map((name, n) => ({ name, apiKey: `key-number-${n}` })));
+    const { page } = await openPage(app);
+    await app.manager.disable('key-number-1');
+    const namesAre = (names: readonly string[]) =>
+      until(async () => (await page.getByRole('rowheader').allTextContents()).join() === names.join());
+    await namesAre(['Alpha', 'beta', 'gamma']);
+    await page.getByRole('button', { name: 'Name' }).click();
+    await namesAre(['gamma', 'beta', 'Alpha']);
+    await page.getByRole('button', { name: 'Created' }).click();
+    await namesAre(['gamma', 'Alpha', 'beta']);
+    const header = page.getByRole('columnheader', { name: 'Created' });
+    expect(await header.getAttribute('aria-sort')).toBe('descending');
+    await page.getByRole('button', { name: 'Created' }).click();
+    await namesAre(['beta', 'Alpha', 'gamma']);
+    await page.getByRole('button', { name: 'Updated' }).click();
+    await namesAre(['Alpha', 'gamma', 'beta']);
+    await page.getByRole('searchbox').fill('a');
+    await page.getByRole('searchbox').fill('');
+    await namesAre(['Alpha', 'gamma', 'beta']);
+  });
+
+  inBrowser('again at its place by who comes back from it, with what has changed', async () => {
+    const many = Array.from({ length: 120 }, (_, n) => ({ name: `Customer ${String(n).padStart(3, '0')}` }));
+    const app = await startApp(many);
+    const { page } = await openPage(app);
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await page.getByText('100 keys shown').waitFor();
+    await page.getByRole('link', { name: 'Customer 080' }).click();
+    await page.getByRole('heading', { name: 'General' }).waitFor();
+    expect(await page.evaluate<number>('scrollY')).toBe(0);
+    await page.getByLabel('Name', { exact: true }).fill('Customer 080 b');
+    await save(page);
+    await page.goBack();
+    await page.getByText('100 keys shown').waitFor();
+    const link = page.getByRole('link', { name: 'Customer 080 b' });
+    await until(async () => (await page.evaluate('document.activeElement.textContent')) === 'Customer 080 b');
+    const { y } = (await link.boundingBox())!;
+    expect([y > 0, y < 720]).toEqual([true, true]);
+  });
+
+  inBrowser('before it is said that no key matches, and only what matches nothing is said to', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app);
+    const nothing = page.getByRole('heading', { name: 'No key matches' });
+    await page.getByRole('searchbox').fill('nobody');
+    await nothing.waitFor();
+    const held: Route[] = [];
+    await page.route('**/api/keys?*', (route) => void held.push(route));
+    await page.getByRole('searchbox').fill('check');
+    await page.getByText('Loading the keys').waitFor();
+    expect(await nothing.count()).toBe(0);
+    await until(() => held.length > 0);
+    await held[0]!.continue();
+    await page.getByRole('link', { name: 'Checkout' }).waitFor();
+  });
+
+  inBrowser('or told to be one that does not parse, and why', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    Object.assign(app.store, { problems: () => [{ keyHint: 'test…', reason: 'apiKey: is too short' }] });
+    const { page } = await openPage(app);
+    await page.getByText('A key does not parse').waitFor();
+    await page.getByText('test… apiKey: is too short').waitFor();
+    await expectSound(page);
+  });
 });
 
 describe('An entry is checked while it is typed', () => {

@@ -69,8 +69,13 @@ function query(members: Readonly<Record<string, string | number | undefined>>): 
 const keyPath = (apiKey: string) => `keys/${encodeURIComponent(apiKey)}`;
 const secretPath = (apiKey: string, id: string) => `${keyPath(apiKey)}/secrets/${encodeURIComponent(id)}`;
 
-/** What to list: each member is optional, and an empty text is none. */
-export interface KeyFilter {
+export interface KeySort {
+  readonly sort: 'name' | 'created' | 'updated';
+  readonly order: 'asc' | 'desc';
+}
+
+/** What to list; an empty text is none. */
+export interface KeyFilter extends KeySort {
   readonly search: string;
   readonly state: string;
   readonly after?: string | undefined;

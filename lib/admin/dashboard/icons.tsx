@@ -2,10 +2,10 @@ import type { ComponentChild } from 'preact';
 
 type Icon = () => ComponentChild;
 
-function stroke(path: string): Icon {
+function stroke(path: string, look = 'icon'): Icon {
   return function Stroke() {
     return (
-      <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <svg class={look} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
         <path d={path} />
       </svg>
     );
@@ -20,6 +20,9 @@ export const Pencil = stroke('M4 20l1-4L16 5l3 3L8 19zM14 7l3 3');
 export const Plus = stroke('M12 5v14M5 12h14');
 export const Warning = stroke('M12 4L2.5 20h19zM12 10v4M12 17v.5');
 export const Info = stroke('M12 3a9 9 0 100 18 9 9 0 000-18zM12 11v5M12 7.5v.5');
+export const Up = stroke('M12 19V5M6 11l6-6 6 6');
+export const Down = stroke('M12 5v14M6 13l6 6 6-6');
+export const UpOrDown = stroke('M8 9l4-4 4 4M8 15l4 4 4-4', 'icon any');
 export const Back = stroke('M14 6l-6 6 6 6');
 
 export function Logo() {

@@ -1,10 +1,12 @@
 import { Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import type { ShownKey } from '../api';
+import type { KeySort } from './api';
 import { CopyButton } from './copy';
-import { Plus } from './icons';
+import { Down, Plus, Up, UpOrDown } from './icons';
 import { useLists } from './lists';
 import { NewKey } from './new-key';
+import { Notice } from './notice';
 import type { OnSecret } from './panel-props';
 import { Problem } from './problem';
 import { followLink, keyRoute } from './route';
@@ -20,7 +22,21 @@ const STATES = [
   { value: 'enabled', label: 'Enabled' },
   { value: 'disabled', label: 'Disabled' },
 ];
-const COLUMNS = ['Name', 'Key', 'State', 'Secrets', 'Allowlists', 'Updated'];
+const COLUMNS: readonly Column[] = [
+  { title: 'Name', sort: 'name' },
+  { title: 'Key' },
+  { title: 'State' },
+  { title: 'Secrets' },
+  { title: 'Allowlists' },
+  { title: 'Created', sort: 'created' },
+  { title: 'Updated', sort: 'updated' },
+];
+
+interface Column {
+  readonly title: string;
+  /** What the server sorts by for it. */
+  readonly sort?: KeySort['sort'];
+}
 
 export function KeyList({ onSecret }: { readonly onSecret: OnSecret }) {
   const [isCreating, setIsCreating] = useState(false);
@@ -40,6 +56,7 @@ export function KeyList({ onSecret }: { readonly onSecret: OnSecret }) {
       </div>
       <Filter filter={list.filter} onChange={list.change} />
       <Problem error={list.error} retry={list.retry} />
+      <DoNotParse problems={list.problems} />
       <Found list={list} />
       {isCreating && <NewKey onClose={() => setIsCreating(false)} onSecret={onSecret} />}
     </>
@@ -84,9 +101,32 @@ function Filter({ filter, onChange }: FilterProps) {
   );
 }
 
+function DoNotParse({ problems }: Pick<KeyPages, 'problems'>) {
+  if (problems.length === 0) return null;
+  const them = problems.length === 1 ? 'it' : 'them';
+  return (
+    <Notice warn>
+      <p>
+        {problems.length === 1 ? 'A key does' : `${problems.length} keys do`} not parse. The guard refuses every request
+        with {them}, and the list below leaves {them} out.
+      </p>
+      <details open={problems.length <= 3}>
+        <summary>What is wrong</summary>
+        <ul class="reasons">
+          {problems.map(({ keyHint, reason }, index) => (
+            <li key={index}>
+              {keyHint !== '' && <code>{keyHint}</code>} {reason}
+            </li>
+          ))}
+        </ul>
+      </details>
+    </Notice>
+  );
+}
+
 /** The rows, or why there are none. */
 function Found({ list }: { readonly list: KeyPages }) {
-  const { keys, hasMore, filter, isBusy } = list;
+  const { keys, hasMore, filter, isBusy, isOld } = list;
   const rows = useRef<HTMLElement>(null);
   const isFiltered = filter.search.trim() !== '' || filter.state !== '';
 
@@ -96,8 +136,9 @@ function Found({ list }: { readonly list: KeyPages }) {
     rows.current?.querySelectorAll<HTMLElement>('tbody a')[shown]?.focus();
   }
 
-  if (!keys) {
-    if (!isBusy) return null;
+  // That there was nothing says nothing about what is asked now.
+  if (!keys || (keys.length === 0 && isOld)) {
+    if (list.error) return null;
     return (
       <p class="empty" aria-busy="true">
         Loading the keys
@@ -112,8 +153,8 @@ function Found({ list }: { readonly list: KeyPages }) {
       {keys.length === 0 ? (
         <Nothing isFiltered={isFiltered} onClear={() => list.change(NO_FILTER)} />
       ) : (
-        <section class="card flush" ref={rows}>
-          <Rows keys={keys} />
+        <section class="card flush" ref={rows} aria-busy={isOld}>
+          <Rows keys={keys} list={list} />
         </section>
       )}
       {hasMore && (
@@ -139,7 +180,7 @@ function Nothing({ isFiltered, onClear }: { readonly isFiltered: boolean; readon
   return (
     <div class="nothing">
       <h2>No key matches</h2>
-      <p>Search looks at names, and at the beginning of keys.</p>
+      <p>Search looks at names, and at the beginning and the last 4 characters of keys.</p>
       <button type="button" class="quiet" onClick={onClear}>
         Show all keys
       </button>
@@ -148,15 +189,13 @@ function Nothing({ isFiltered, onClear }: { readonly isFiltered: boolean; readon
 }
 
 // The roles are those of the elements: browsers drop them from a table that narrow screens show as blocks.
-function Rows({ keys }: { readonly keys: readonly ShownKey[] }) {
+function Rows({ keys, list }: { readonly keys: readonly ShownKey[]; readonly list: KeyPages }) {
   return (
     <table class="keys" role="table" aria-label="API keys">
       <thead role="rowgroup">
         <tr role="row">
-          {COLUMNS.map((title) => (
-            <th key={title} role="columnheader" scope="col">
-              {title}
-            </th>
+          {COLUMNS.map((column) => (
+            <ColumnHeader key={column.title} column={column} list={list} />
           ))}
         </tr>
       </thead>
@@ -169,8 +208,34 @@ function Rows({ keys }: { readonly keys: readonly ShownKey[] }) {
   );
 }
 
+const ICONS = { asc: Up, desc: Down };
+const DIRECTIONS = { asc: 'ascending', desc: 'descending' } as const;
+
+function ColumnHeader({ column: { title, sort }, list }: { readonly column: Column; readonly list: KeyPages }) {
+  if (sort === undefined) {
+    return (
+      <th role="columnheader" scope="col">
+        {title}
+      </th>
+    );
+  }
+  const { filter, change } = list;
+  const isSorted = filter.sort === sort;
+  const Icon = isSorted ? ICONS[filter.order] : UpOrDown;
+  const first = sort === 'name' ? 'asc' : 'desc'; // names from A, times from the latest
+  const other = filter.order === 'asc' ? 'desc' : 'asc';
+  return (
+    <th role="columnheader" scope="col" class="sortable" aria-sort={isSorted ? DIRECTIONS[filter.order] : 'none'}>
+      <button type="button" class="sort" onClick={() => change({ sort, order: isSorted ? other : first })}>
+        {title}
+        <Icon />
+      </button>
+    </th>
+  );
+}
+
 function Row({ settings }: { readonly settings: ShownKey }) {
-  const { apiKey, enabled, updatedAt } = settings;
+  const { apiKey, enabled, createdAt, updatedAt } = settings;
   return (
     <tr role="row">
       <th role="rowheader" scope="row">
@@ -192,6 +257,9 @@ function Row({ settings }: { readonly settings: ShownKey }) {
       </td>
       <td role="cell" data-label="Allowlists">
         <ListsOf settings={settings} />
+      </td>
+      <td role="cell" data-label="Created">
+        <Time at={createdAt} />
       </td>
       <td role="cell" data-label="Updated">
         <Time at={updatedAt} />

@@ -1,8 +1,12 @@
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
+// Each view says itself where it begins: the browser would scroll before there are rows to scroll to.
+history.scrollRestoration = 'manual';
+
 /** What would be lost by leaving the view. */
 const unsaved = new Set<object>();
 let shown = location.hash;
+let before: string | undefined;
 let ask: (hash: string) => void = () => undefined;
 /** Where to go without asking: the user has been asked. */
 let approved: string | undefined;
@@ -28,6 +32,12 @@ function parse(hash: string): Route {
   const tab = TABS.find((each) => each === name);
   if (apiKey !== undefined && tab !== undefined) return { view: 'key', apiKey, tab };
   return { view: ['', '#', LIST].includes(hash) ? 'list' : 'nowhere' };
+}
+
+/** The link on the list to the key that was shown before this view, if one was. */
+export function linkBefore(): HTMLElement | undefined {
+  const route = parse(before ?? LIST);
+  return route.view === 'key' ? [...document.links].find(({ hash }) => hash === keyRoute(route.apiKey)) : undefined;
 }
 
 /** Goes to another view, after asking if that would lose something. */
@@ -78,6 +88,7 @@ export function useRoute(): { readonly route: Route; readonly leaving: Leaving |
         return;
       }
       approved = undefined;
+      before = shown;
       shown = location.hash;
       setRoute(parse(shown));
     };
