@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { errorReply, parseCalls, serialiseBatch, serialiseCall, splitAnswers } from '../../lib/json-rpc/call';
+import { errorReply, parseCalls, serialiseBatch, serialiseCall, readBatchAnswer } from '../../lib/json-rpc/call';
 import type { InvalidCall, RpcCall } from '../../lib/json-rpc/call';
 
 const MAX_BATCH = 1000;
@@ -433,14 +433,14 @@ describe('an error reply', () => {
     ['null', 'null'],
     [undefined, 'null'],
   ])('to the id %s has the id %s', (id, text) => {
-    expect(errorReply(id, { code: -32600, message: 'x' })).toBe(
+    expect(errorReply(id, '{"code":-32600,"message":"x"}')).toBe(
       `{"jsonrpc":"2.0","id":${text},"error":{"code":-32600,"message":"x"}}`,
     );
   });
 });
 
 describe("an upstream's answer to a batch", () => {
-  const split = (text: string) => splitAnswers(Buffer.from(text));
+  const split = (text: string) => readBatchAnswer(Buffer.from(text))?.byId;
 
   test('is taken apart by ids, each answer as it came', () => {
     const answers = split('[ {"id":1, "result":1.0} ,{"id":"1","result":"é"},{"id":null,"error":{}}]');
@@ -476,7 +476,21 @@ describe("an upstream's answer to a batch", () => {
   );
 
   test('is none where it is not UTF-8', () => {
-    expect(splitAnswers(Buffer.from([0x5b, 0xff, 0x5d]))).toBeUndefined();
+    expect(readBatchAnswer(Buffer.from([0x5b, 0xff, 0x5d]))).toBeUndefined();
+  });
+
+  test('may be an error for the whole batch: one object, or the only item of an array without an id', () => {
+    const error = '{"code":-32005,"message":"x","data":[1.0,1700000000000000001]}';
+    const whole = (text: string) => readBatchAnswer(Buffer.from(text))?.whole;
+    for (const id of ['', '"id":null,', '"id":1,']) expect(whole(`{${id}"error":${error}}`)).toBe(error);
+    for (const id of ['', '"id":null,']) expect(whole(`[ {${id} "error" : ${error}} ]`)).toBe(error);
+    const others = [
+      `[{"id":1,"error":${error}}]`,
+      `[{"error":${error}},{"error":${error}}]`,
+      '[{"id":null,"result":1}]',
+    ];
+    for (const text of [...others, '[]', '[{"error":"x"}]', '[{"error":null}]']) expect(whole(text)).toBeUndefined();
+    expect(readBatchAnswer(Buffer.from('{"error":"x"}'))).toBeUndefined();
   });
 
   test('passes over what is no response', () => {

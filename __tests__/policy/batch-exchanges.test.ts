@@ -429,11 +429,6 @@ describe("the upstream's answers", () => {
   const none: Readonly<Record<string, string | ((res: ServerResponse) => unknown)>> = {
     nothing: '',
     'an object': JSON.stringify(answerTo(1)),
-    'an error object for the whole batch': JSON.stringify({
-      jsonrpc: '2.0',
-      id: null,
-      error: { code: -32600, message: 'x' },
-    }),
     null: 'null',
     'a string of the batch': JSON.stringify(whole),
     'an empty array': '[]',
@@ -448,8 +443,6 @@ describe("the upstream's answers", () => {
     'UTF-16': (res) => res.end(Buffer.from(whole, 'utf16le')),
     'gzip without saying so': (res) => res.end(gzipSync(whole)),
     'an HTML error': (res) => res.writeHead(500, { 'Content-Type': 'text/html' }).end('<h1>500</h1>'),
-    'a 429 with a single error': (res) =>
-      res.writeHead(429, { 'Retry-After': '9' }).end('{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}'),
     'a redirect': (res) => res.writeHead(302, { Location: 'http://hidden.internal/' }).end(),
     'no content': (res) => res.writeHead(204).end(),
     'a cut answer with a length': (res) => {
@@ -471,13 +464,6 @@ describe("the upstream's answers", () => {
       expect(app.upstream.seen).toHaveLength(1);
     });
   }
-
-  test('in an encoding that was not asked for are read, or are no batch answer', async () => {
-    const app = await appWith((res) => res.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync(whole)));
-    const { json, headers } = await post(app.rpcUrl, CALLS);
-    expect(headers.get('content-encoding')).toBeNull();
-    expect([UNAVAILABLE, [answerTo(1), UNAVAILABLE[1], answerTo(3)]]).toContainEqual(json);
-  });
 
   test('of a status that is no success count all the same', async () => {
     const app = await appWith((res) => res.writeHead(500).end(whole));

@@ -432,7 +432,7 @@ describe("the upstream's answer", () => {
       [404, 'application/json', 'Cannot POST /hidden'],
       [500, 'application/json', ''],
       [500, 'application/json', `${json}x`],
-      [503, 'application/json', json.slice(1)],
+      [502, 'application/json', json.slice(1)],
     ] as const) {
       const app = await appBefore((res) => res.writeHead(status, { 'Content-Type': type }).end(body));
       for (const accepts of [[], ['Accept-Encoding: gzip']]) {
@@ -461,18 +461,20 @@ describe("the upstream's answer", () => {
     expect(answer.headers.get('access-control-expose-headers')).toMatch(/Retry-After/i);
   });
 
-  test('of 429 without JSON keeps its status and Retry-After, for a call and for a batch', async () => {
-    for (const [type, sent, told] of [
-      ['text/html', '9', '09'],
-      ['text/plain', 'Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+  test('of 429 or 503 without JSON keeps its status and Retry-After, for a call and for a batch', async () => {
+    for (const [status, type, sent, told] of [
+      [429, 'text/html', '9', '09'],
+      [429, 'text/plain', 'Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+      [503, 'text/html', '9', '09'],
+      [503, 'text/plain', '120', '0120'],
     ] as const) {
       const app = await appBefore((res) => {
-        res.writeHead(429, { 'Content-Type': type, 'Retry-After': sent }).end('<p>slow down, hidden');
+        res.writeHead(status, { 'Content-Type': type, 'Retry-After': sent }).end('<p>slow down, hidden');
       });
       const one = await send(app);
       const batch = await post(app.rpcUrl, [call('eth_a', [], 'a'), call('eth_b', [], 'b')]);
       for (const answer of [one, batch]) {
-        expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, told]);
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([status, told]);
         expect(answer.text).not.toContain('hidden');
       }
       expect(one.json).toMatchObject({ id: 1, error: { code: -32603 } });

@@ -22,7 +22,7 @@ describe('an error object with a null id', () => {
     expect(await client.upstream.next()).toContain('eth_c');
   });
 
-  test('answers a batch of which a call was refused: each call gets one answer', async () => {
+  test('answers each forwarded call of a batch of which a call was refused', async () => {
     const upstream = await webSocketUpstream({ answer: () => undefined });
     const app = await guardedSockets({ upstream, options: { upstreamTimeoutMs: 60_000 } });
     const client = await app.open();
@@ -30,7 +30,7 @@ describe('an error object with a null id', () => {
     await client.upstream.next();
     client.upstream.socket.send(TOO_LARGE);
     expect(JSON.parse(await client.next())).toMatchObject([
-      { id: 1, error: { code: -32603 } },
+      { id: 1, error: { code: -32600, message: 'batch too large' } },
       { id: 2, error: { code: -32601 } },
     ]);
   });

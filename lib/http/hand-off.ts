@@ -5,23 +5,24 @@ import type { RpcCall } from '../json-rpc/call';
 import type { Observe } from '../observe/decision-log';
 import type { Occurrence } from '../observe/request-event';
 import type { ParsedOptions } from '../options/options';
+import { admit, checkCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { exchangeMixed, refuseAllowed } from '../policy/batch-exchanges';
+import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
 import type { SendBatch } from '../policy/batch-exchanges';
-import { serialiseAll } from '../policy/evaluate-body';
+import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 import type { CachedStore } from '../stores/settings-cache';
-import { readAnswer } from '../upstream/read-answer';
+import { isBackOff, readAnswer } from '../upstream/read-answer';
 import type { UpstreamAnswer } from '../upstream/read-answer';
 import type { Place, UpstreamQueue } from '../upstream/upstream-queue';
 import type { Upstreams } from '../upstream/upstreams';
 import { hasGone, whenGone } from './client-connection';
 import type { CorsHandler } from './cors';
 import { relayAnswer } from './relay-answer';
-import { respondJson, respondRefusal, setRefusalHeaders } from './respond';
+import { respondJson, respondRefusal, retryAfter, setRefusalHeaders } from './respond';
 import type { Answerable } from './respond';
 
 /** The parts that the route uses. */
@@ -50,8 +51,6 @@ export interface IncomingCall extends Answerable, Occurrence {
   status: number | undefined;
 }
 
-/** Of the upstream's answers to one batch, where they have to be put together with refusals. */
-const MAX_MERGED_BYTES = 16 * 1024 * 1024;
 const CROWDED = refuse('UPSTREAM_UNAVAILABLE', {
   status: 503,
   headers: { 'Retry-After': '01' },
@@ -63,24 +62,33 @@ export async function handOff(guard: Guard, call: IncomingCall, decided: Admitte
   const held = guard.beforeHandOff(decided);
   const calls = held instanceof Promise ? await held : held;
   const { judged } = calls;
-  const { exposeReason } = guard.options;
-  const [first] = judged.calls;
-  if (!judged.batch && first?.refusal !== undefined) {
-    respondRefusal(call, first.refusal, exposeReason, first.call.id);
+  if (judged.allowed.length === 0) {
+    answerRefused(guard, call, judged);
     return;
   }
   const place = { key: call.facts.apiKey, connection: call.req.socket };
   const entered = guard.queue.enter(place);
-  if (!(entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered)) {
+  const hasWaited = entered instanceof Promise;
+  if (!(hasWaited ? await waitInLine(guard, call, place, entered) : entered)) {
     call.failure = CROWDED.refused;
-    respondRefusal(call, CROWDED, exposeReason, judged.batch ? undefined : first?.call.id);
+    respondRefusal(call, CROWDED, guard.options.exposeReason, idOf(judged));
     return;
   }
   try {
-    await (judged.allowed.length < judged.calls.length ? answerMixed : answerWhole)(guard, call, calls);
+    const current = hasWaited ? await admitAgain(guard, call, judged) : calls;
+    if (isRefusal(current)) respondRefusal(call, current, guard.options.exposeReason, idOf(judged));
+    else await forward(guard, call, current);
   } finally {
     guard.queue.leave(place);
   }
+}
+
+function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): Promise<void> | void {
+  const { judged } = calls;
+  if (judged.allowed.length === 0) return answerRefused(guard, call, judged);
+  return judged.allowed.length < judged.calls.length
+    ? answerMixed(guard, call, calls)
+    : answerWhole(guard, call, calls);
 }
 
 async function waitInLine(
@@ -97,15 +105,44 @@ async function waitInLine(
   return isIn;
 }
 
-/** Nothing is refused: the upstream's own answer is the caller's. */
-async function answerWhole(guard: Guard, call: IncomingCall, calls: AdmittedCalls): Promise<void> {
-  const { judged } = calls;
-  const { exposeReason } = guard.options;
+/** What waited is held against its key as that is now. */
+async function admitAgain(
+  { options, store }: Guard,
+  call: IncomingCall,
+  before: JudgedCalls,
+): Promise<AdmittedCalls | Refusal> {
+  const admission = await admit(call.facts, store);
+  if (isRefusal(admission)) {
+    call.judged = admission;
+    return admission;
+  }
+  const judged = judgeAgain(before, admission, options);
+  call.judged = judged;
+  return { admission, judged };
+}
+
+/** Of what was sent nothing is left to ask the upstream for. */
+function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): void {
   const [first] = judged.calls;
-  const answer = await askUpstream(guard, call, calls.admission, serialiseAll(judged), call.req.headers);
+  if (judged.batch || first?.refusal === undefined) {
+    respondJson(call.res, 200, refuseEach(judged, replyOptions(guard, call)));
+    return;
+  }
+  respondRefusal(call, first.refusal, guard.options.exposeReason, first.call.id);
+}
+
+/** The id of the only call. */
+function idOf({ batch, calls }: JudgedCalls): string | undefined {
+  return batch ? undefined : calls[0]?.call.id;
+}
+
+/** Nothing is refused: the upstream's own answer is the caller's. */
+async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
+  const answer = await askUpstream(guard, call, admission, serialiseAll(judged), call.req.headers);
   if (!isRefusal(answer)) return relayAnswer(answer, call.res, guard.options);
+  noteFailure(guard, call, answer);
   if (!judged.batch) {
-    respondRefusal(call, answer, exposeReason, first?.call.id);
+    respondRefusal(call, answer, guard.options.exposeReason, idOf(judged));
     return;
   }
   // A 429 of the upstream holds for the batch as a whole, so that clients back off.
@@ -113,26 +150,69 @@ async function answerWhole(guard: Guard, call: IncomingCall, calls: AdmittedCall
   respondJson(call.res, status, refuseAllowed(judged, answer, replyOptions(guard, call)));
 }
 
+/** A mixed batch on its way. */
+interface MixedExchange {
+  readonly admission: Admission;
+  hasBegun: boolean;
+  bytesLeft: number;
+  /** The upstream's 429 or 503. */
+  backOff: { readonly status: number; readonly retryAfter: string | undefined } | undefined;
+}
+
 /** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
 function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
-  const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
-  let bytesLeft = MAX_MERGED_BYTES;
-
-  async function askWhole(calls: readonly RpcCall[]): Promise<Buffer | Refusal> {
-    const answer = await askUpstream(guard, call, admission, serialiseBatch(calls), headers);
-    const body = isRefusal(answer) ? answer : await readAnswer(answer, guard.options, bytesLeft);
-    if (!isRefusal(body)) bytesLeft -= body.length;
-    return body;
-  }
+  const bytesLeft = guard.options.maxMergedBytes;
+  const exchange: MixedExchange = { admission, hasBegun: false, bytesLeft, backOff: undefined };
   return new Promise((resolve, reject) => {
     const send: SendBatch = (calls, done) => {
-      askWhole(calls).then(done).catch(reject);
+      askRun(guard, call, exchange, calls).then(done).catch(reject);
     };
-    exchangeMixed(judged, send, replyOptions(guard, call), (answer) => {
-      respondJson(call.res, 200, answer);
+    exchangeMixed(judged, send, replyOptions(guard, call), ({ json, lack }) => {
+      if (lack !== undefined) noteFailure(guard, call, lack);
+      const { status = 200, retryAfter: after } = exchange.backOff ?? {};
+      if (after !== undefined) call.res.setHeader('Retry-After', retryAfter(after));
+      respondJson(call.res, status, json);
       resolve();
     });
   });
+}
+
+/** Asks for some calls of a mixed batch. Before all but the first the key is looked at again: it may be revoked by now. */
+async function askRun(
+  guard: Guard,
+  call: IncomingCall,
+  exchange: MixedExchange,
+  calls: readonly RpcCall[],
+): Promise<Buffer | Refusal> {
+  const { options } = guard;
+  const { backOff } = exchange;
+  if (backOff !== undefined) return refuse('UPSTREAM_UNAVAILABLE', { why: `not sent after its ${backOff.status}` });
+  const refusal = exchange.hasBegun ? await refusedMeanwhile(guard, call, calls) : undefined;
+  if (refusal !== undefined) return refusal;
+  exchange.hasBegun = true;
+  const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
+  const answer = await askUpstream(guard, call, exchange.admission, serialiseBatch(calls), headers);
+  exchange.backOff = backOffOf(answer);
+  const body = isRefusal(answer) ? answer : await readAnswer(answer, options, exchange.bytesLeft);
+  if (!isRefusal(body)) exchange.bytesLeft -= body.length;
+  return body;
+}
+
+/** Why the key, as it is now, does not let these calls pass. */
+async function refusedMeanwhile(
+  { options, store }: Guard,
+  { facts }: IncomingCall,
+  calls: readonly RpcCall[],
+): Promise<Refusal | undefined> {
+  const admission = await admit(facts, store);
+  if (isRefusal(admission)) return admission;
+  return calls.map((call) => checkCall(admission, call, options)).find(isRefusal);
+}
+
+function backOffOf({ status, headers = {} }: UpstreamAnswer | Refusal): MixedExchange['backOff'] {
+  if (status === undefined || !isBackOff(status)) return undefined;
+  const { 'retry-after': ofAnswer, 'Retry-After': ofRefusal } = headers as Readonly<Record<string, string>>;
+  return { status, retryAfter: ofAnswer ?? ofRefusal };
 }
 
 function replyOptions({ options }: Guard, { facts }: IncomingCall): ReplyOptions {
@@ -141,7 +221,7 @@ function replyOptions({ options }: Guard, { facts }: IncomingCall): ReplyOptions
 
 /** Sends checked calls to the upstream. A caller that goes away ends it. */
 async function askUpstream(
-  { options, upstreams }: Guard,
+  { upstreams }: Guard,
   call: IncomingCall,
   admission: Admission,
   body: string,
@@ -157,14 +237,15 @@ async function askUpstream(
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
   if (isRefusal(answer) || Buffer.isBuffer(answer.body) || answer.body.complete) stopListening();
   else answer.body.on('close', stopListening);
-  if (!isRefusal(answer)) return answer;
-  call.failure = answer.refused;
-  if (!hasGone(req)) {
-    const { refused: reason, why } = answer;
-    const fields = { key: keyHint(facts.apiKey), requestId: facts.requestId, reason, why };
-    options.logger.warn(fields, 'no answer from the upstream');
-  }
   return answer;
+}
+
+/** Calls that were to be forwarded have no answer. */
+function noteFailure({ options }: Guard, call: IncomingCall, { refused: reason, why }: Refusal): void {
+  call.failure = reason;
+  if (hasGone(call.req)) return;
+  const { apiKey, requestId } = call.facts;
+  options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
 }
 
 /** Whether sending it again can do nothing twice. Told at once: what the upstream's connection holds on to lives long. */

@@ -9,7 +9,7 @@ import {
   quote,
   stringifyJson,
 } from './strict-json';
-import type { JsonValue } from './strict-json';
+import type { JsonObject, JsonValue } from './strict-json';
 
 /** One JSON-RPC 2.0 call, as it was read and as it will be sent. */
 export interface RpcCall {
@@ -69,26 +69,43 @@ export function serialiseBatch(calls: readonly RpcCall[]): string {
   return `[${calls.map(serialiseCall).join(',')}]`;
 }
 
-/** A JSON-RPC 2.0 error response. `id` is JSON text; a call without one is answered with `null`. */
-export function errorReply(id: string | undefined, error: object): string {
-  return `{"jsonrpc":"2.0","id":${id ?? 'null'},"error":${JSON.stringify(error)}}`;
+/** A JSON-RPC 2.0 error response. `id` and `error` are JSON text; a call without an id is answered with `null`. */
+export function errorReply(id: string | undefined, error: string): string {
+  return `{"jsonrpc":"2.0","id":${id ?? 'null'},"error":${error}}`;
 }
 
-/** The JSON-RPC responses in an upstream's answer to a batch, as they came, by id; `undefined` if it is none. */
-export function splitAnswers(body: Buffer): ReadonlyMap<string, readonly string[]> | undefined {
+/** What an upstream answered to a batch. */
+export interface BatchAnswer {
+  /** The JSON-RPC responses as they came, by the JSON text of their id. */
+  readonly byId: ReadonlyMap<string, readonly string[]>;
+  /**
+   * The error, as JSON text, that it gave to the batch as a whole, as nodes do for its size: in one object in place of
+   * an array, or in the only item of an array, without an id.
+   */
+  readonly whole: string | undefined;
+}
+
+/** Reads an upstream's answer to a batch; `undefined` if it is none. */
+export function readBatchAnswer(body: Buffer): BatchAnswer | undefined {
   const text = decodeUtf8(body) ?? '';
   const json = parseJson(text, ANY_JSON);
-  if (!json.ok || !isJsonArray(json.value)) return undefined;
-  const answers = new Map<string, string[]>();
+  if (!json.ok) return undefined;
+  const byId = new Map<string, string[]>();
+  if (!isJsonArray(json.value)) {
+    const whole = errorIn(text);
+    return whole === undefined ? undefined : { byId, whole };
+  }
   for (const [index, answer] of json.value.entries()) {
     if (!isJsonObject(answer) || answer['id'] === undefined) continue;
     const id = stringifyJson(answer['id']);
     const raw = text.slice(json.spans[index * 2], json.spans[index * 2 + 1]);
-    const same = answers.get(id);
-    if (same === undefined) answers.set(id, [raw]);
+    const same = byId.get(id);
+    if (same === undefined) byId.set(id, [raw]);
     else same.push(raw);
   }
-  return answers;
+  const [only, ...others] = json.value;
+  const isWhole = others.length === 0 && isJsonObject(only) && namesNoCall(only);
+  return { byId, whole: isWhole ? errorIn(text.slice(json.spans[0], json.spans[1])) : undefined };
 }
 
 /** Whether an upstream's message is one error response that names no call. */
@@ -96,7 +113,19 @@ export function isErrorWithoutId(message: Buffer): boolean {
   // Most messages are notifications: they are not parsed for this.
   if (!message.includes('"error"')) return false;
   const json = parseJson(decodeUtf8(message) ?? '', ANY_JSON);
-  return json.ok && isJsonObject(json.value) && json.value['id'] === null && json.value['error'] !== undefined;
+  return json.ok && isJsonObject(json.value) && namesNoCall(json.value) && isJsonObject(json.value['error']);
+}
+
+function namesNoCall({ id = null }: JsonObject): boolean {
+  return id === null;
+}
+
+/** The error object of a response, digit for digit. */
+function errorIn(response: string): string | undefined {
+  const json = parseJson(response, { maxDepth: MAX_DEPTH, maxValues: MAX_VALUES });
+  if (!json.ok || !isJsonObject(json.value)) return undefined;
+  const { error } = json.value;
+  return isJsonObject(error) ? stringifyJson(error) : undefined;
 }
 
 function decodeUtf8(bytes: Buffer): string | undefined {

@@ -45,6 +45,8 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly maxSocketsPerKey?: number;
   /** Requests under way to the upstream at once. More wait, up to 1000. Default 512. */
   readonly maxConcurrent?: number;
+  /** Bytes of the upstream's answers, decoded, to a batch of which some is refused: those are put together. Default 32 MiB. */
+  readonly maxMergedBytes?: number;
   /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
   readonly staleIfErrorMs?: number;
   /** `true` lets any origin call; `false` leaves CORS to the application; an object goes to the `cors` package. Default `true`. */
@@ -63,6 +65,7 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly wsPath: KeyPath;
   readonly maxSocketsPerKey: number;
   readonly maxConcurrent: number;
+  readonly maxMergedBytes: number;
   readonly staleIfErrorMs: number;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
@@ -76,6 +79,9 @@ export const WS_PATH_RULE: OptionRule = {
   default: '/ws/v3',
 };
 
+/** Each is held in memory several times over while it is put together. */
+const MAX_MERGED_BYTES = 256 * 1024 * 1024;
+
 const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   ...UPSTREAM_RULES,
   store: {
@@ -86,6 +92,11 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   ...REQUEST_RULES,
   wsPath: WS_PATH_RULE,
   maxConcurrent: { accepts: isWhole(1, 100_000), takes: 'a whole number up to 100000, such as 512', default: 512 },
+  maxMergedBytes: {
+    accepts: isWhole(1, MAX_MERGED_BYTES),
+    takes: 'whole bytes up to 268435456 (256 MiB), such as 33554432',
+    default: 32 * 1024 * 1024,
+  },
   maxSocketsPerKey: {
     accepts: isWhole(1, 1_000_000),
     takes: 'a whole number up to 1000000, such as 1000',

@@ -1,4 +1,4 @@
-import { splitAnswers } from '../json-rpc/call';
+import { errorReply, readBatchAnswer } from '../json-rpc/call';
 import type { InvalidCall, RpcCall } from '../json-rpc/call';
 import type { JudgedCalls } from './evaluate-body';
 import { isRefusal, refusalReply, refuse } from './refusals';
@@ -10,6 +10,14 @@ import type { Refusal, ReplyOptions } from './refusals';
  */
 export type SendBatch = (calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void) => void;
 
+/** The answer to a batch, put together. */
+export interface MixedAnswer {
+  /** JSON text, empty when no response is owed. */
+  readonly json: string;
+  /** Why calls that were to be forwarded have no response of the upstream. */
+  readonly lack: Refusal | undefined;
+}
+
 /**
  * Sends the allowed calls of a batch of which something is refused, and calls `done` with the answer that the upstream
  * cannot give alone. Nothing is deferred: where `send` answers at once, so does this. A WebSocket needs that, because
@@ -19,19 +27,23 @@ export function exchangeMixed(
   judged: JudgedCalls,
   send: SendBatch,
   options: ReplyOptions,
-  done: (answer: string) => void,
+  done: (answer: MixedAnswer) => void,
 ): void {
   const runs = runsOf(judged.allowed);
   const replies: Replies = new Map();
+  let lack: Refusal | undefined;
 
   function next(index: number): void {
     const run = runs[index];
     if (run === undefined) {
-      done(mergeAnswers(judged, replies, options));
+      done({ json: mergeAnswers(judged, replies, options), lack });
       return;
     }
     send(run, (answer) => {
-      addReplies(replies, isRefusal(answer) ? judged.allowed : run, answer);
+      const refusal = isRefusal(answer) ? answer : addReplies(replies, run, answer);
+      lack ??= refusal;
+      if (isRefusal(answer)) runs.slice(index).forEach((unanswered) => fill(replies, unanswered, answer));
+      else if (refusal !== undefined) fill(replies, run, refusal);
       next(isRefusal(answer) ? runs.length : index + 1);
     });
   }
@@ -69,13 +81,34 @@ function runsOf(allowed: readonly RpcCall[]): readonly (readonly RpcCall[])[] {
 /** What came for a call: its response as the upstream wrote it, or why there is none. */
 type Replies = Map<RpcCall, string | Refusal>;
 
-/** Adds what `answer` holds for calls that have no reply yet. None, or several for one call, are no answer to it. */
-function addReplies(replies: Replies, run: readonly RpcCall[], answer: Buffer | Refusal): void {
-  const answers = isRefusal(answer) ? undefined : splitAnswers(answer);
-  for (const call of run) {
-    const [found, ...others] = answers?.get(call.id ?? '') ?? [];
+/**
+ * Adds what `answer` holds for the calls of a run. None, or several for one call, are no answer to it.
+ * @returns why calls that are owed a response have none.
+ */
+function addReplies(replies: Replies, run: readonly RpcCall[], answer: Buffer): Refusal | undefined {
+  const owed = run.filter(({ id }) => id !== undefined);
+  if (owed.length === 0) return undefined;
+  const answers = readBatchAnswer(answer);
+  if (answers === undefined) return lacking('its answer to a batch is neither an array nor an error');
+  const { byId, whole } = answers;
+  let count = 0;
+  for (const call of owed) {
+    const [found, ...others] = byId.get(call.id!) ?? [];
     if (found !== undefined && others.length === 0) replies.set(call, found);
-    else if (isRefusal(answer) && !replies.has(call)) replies.set(call, answer);
+    else if (whole !== undefined) replies.set(call, errorReply(call.id, whole));
+    else count++;
+  }
+  if (count === 0) return undefined;
+  return lacking(`its answer to a batch holds not just one for ${String(count)} of ${String(owed.length)} calls`);
+}
+
+function lacking(why: string): Refusal {
+  return refuse('UPSTREAM_UNAVAILABLE', { why });
+}
+
+function fill(replies: Replies, run: readonly RpcCall[], refusal: Refusal): void {
+  for (const call of run) {
+    if (!replies.has(call)) replies.set(call, refusal);
   }
 }
 

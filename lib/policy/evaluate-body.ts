@@ -44,6 +44,16 @@ export function judgeBody(
   return { batch: read.batch, calls, allowed };
 }
 
+/** Holds what was allowed against the rules of a key that may have changed since. */
+export function judgeAgain(before: JudgedCalls, admission: Admission, rules: CallRules): JudgedCalls {
+  const calls = before.calls.map(({ call, refusal }) => ({
+    call,
+    refusal: refusal ?? checkCall(admission, call, rules),
+  }));
+  const allowed = before.allowed.filter((call) => checkCall(admission, call, rules) === undefined);
+  return { batch: before.batch, calls, allowed };
+}
+
 /** What the upstream receives when all of it is allowed. */
 export function serialiseAll({ batch, allowed }: JudgedCalls): string {
   const [first] = allowed;

@@ -93,5 +93,6 @@ export function refusalReply(refusal: Refusal, id: string | undefined, options: 
   const row = REFUSALS[refusal.refused];
   const { requestId } = options;
   const data = options.exposeReason ? { reason: refusal.refused, requestId } : { requestId };
-  return errorReply(id, { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data });
+  const error = { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data };
+  return errorReply(id, JSON.stringify(error));
 }

@@ -7,7 +7,7 @@ import type { Refusal } from '../policy/refusals';
 import { hideUpstream } from './hide-upstream';
 import { createProxy } from './proxy-middleware';
 import type { CreateProxyMiddleware, Proxy } from './proxy-middleware';
-import { headProblem, readError } from './read-answer';
+import { headProblem, isBackOff, readError } from './read-answer';
 import type { Patience, UpstreamAnswer } from './read-answer';
 import { createUpstreamHealth } from './upstream-health';
 import type { UpstreamHealth } from './upstream-health';
@@ -119,10 +119,13 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
       return;
     }
     isAnswered = true;
-    health.answered();
     const outcome = lookInto(message, wire);
-    if (outcome instanceof Promise) void outcome.then(settle);
-    else settle(outcome);
+    if (outcome instanceof Promise) void outcome.then(onRead);
+    else onRead(outcome);
+  }
+  function onRead(outcome: UpstreamAnswer | Refusal): void {
+    if (!isOver) tell(health, outcome);
+    settle(outcome);
   }
   function abort(): void {
     settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
@@ -146,6 +149,12 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
   return { answer, abort };
 }
 
+/** A 429 tells of the guard's rate, and that the upstream is there. */
+function tell(health: UpstreamHealth, outcome: UpstreamAnswer | Refusal): void {
+  if (isRefusal(outcome) && outcome.status !== 429) health.failed(outcome.why ?? outcome.refused);
+  else health.answered();
+}
+
 /** What the caller gets: the stream of a good answer, an error once it has been read. */
 function lookInto(
   message: IncomingMessage,
@@ -154,13 +163,13 @@ function lookInto(
   const { statusCode: status = 0, headers } = message;
   if (status < 400) return { status, headers, body: message };
   const read = readError(message, patience, hide);
-  return status === 429 ? read.then((error) => (isRefusal(error) ? rateLimited(message, error) : error)) : read;
+  return isBackOff(status) ? read.then((error) => (isRefusal(error) ? backOff(message, error) : error)) : read;
 }
 
-/** A 429 whose body is not for the caller still tells clients to back off. */
-function rateLimited({ headers }: IncomingMessage, refusal: Refusal): Refusal {
+/** A 429 or 503 whose body is not for the caller still tells clients to back off. */
+function backOff({ statusCode, headers }: IncomingMessage, refusal: Refusal): Refusal {
   const retryAfter = headers['retry-after'];
-  return { ...refusal, status: 429, headers: retryAfter === undefined ? {} : { 'Retry-After': retryAfter } };
+  return { ...refusal, status: statusCode!, headers: retryAfter === undefined ? {} : { 'Retry-After': retryAfter } };
 }
 
 /** The same in every request, and what the caller says where the upstream's own headers do not. */

@@ -41,9 +41,13 @@ export function headProblem({ statusCode = 0, headers }: IncomingMessage): strin
   if (statusCode >= 300 && statusCode <= 399) return `status ${statusCode}: it redirects`;
   if ([401, 403, 407].includes(statusCode)) return `status ${statusCode}: it refuses the credentials of the guard`;
   if (statusCode < 200 || statusCode > 599) return `status ${statusCode}`;
-  // A 429 keeps its status whatever its body is, so that clients back off.
-  if (statusCode === 429) return undefined;
+  if (isBackOff(statusCode)) return undefined;
   return /^\s*text\/html/i.test(headers['content-type'] ?? '') ? 'HTML in place of JSON-RPC' : undefined;
+}
+
+/** These keep their status and `Retry-After` whatever the body is, so that clients back off. */
+export function isBackOff(status: number): boolean {
+  return status === 429 || status === 503;
 }
 
 /** An error of the upstream for the caller, with the upstream's own path and credentials taken out by `hide`. */

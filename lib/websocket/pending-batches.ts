@@ -1,4 +1,4 @@
-import { isErrorWithoutId, splitAnswers } from '../json-rpc/call';
+import { isErrorWithoutId, readBatchAnswer } from '../json-rpc/call';
 import { refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 
@@ -44,7 +44,7 @@ export class PendingBatches {
 
   /**
    * Whether `message` from the upstream answers one of them. An error without an id answers the oldest: a node that
-   * refuses a batch as a whole, for its size, says so in one object.
+   * refuses a batch as a whole, for its size, says so in one object, alone or in an array.
    */
   take(message: Buffer): boolean {
     if (this.batches.size === 0) return false;
@@ -61,13 +61,21 @@ export class PendingBatches {
   }
 
   private answeredBy(array: Buffer): PendingBatch | undefined {
-    const answers = splitAnswers(array);
-    return answers && [...this.batches].find(({ ids }) => [...answers.keys()].some((id) => ids.has(id)));
+    const answers = readBatchAnswer(array);
+    // A broken array is no answer, and can be to nothing else when one batch alone waits.
+    if (answers === undefined) return this.batches.size === 1 ? this.oldest() : undefined;
+    const { byId, whole } = answers;
+    const answered = [...this.batches].find(({ ids }) => [...byId.keys()].some((id) => ids.has(id)));
+    return answered ?? (whole === undefined ? undefined : this.oldest());
   }
 
   private failedBy(message: Buffer): PendingBatch | undefined {
+    return isErrorWithoutId(message) ? this.oldest() : undefined;
+  }
+
+  private oldest(): PendingBatch | undefined {
     const [oldest] = this.batches;
-    return isErrorWithoutId(message) ? oldest : undefined;
+    return oldest;
   }
 
   private end(batch: PendingBatch, answer: Buffer | Refusal): void {

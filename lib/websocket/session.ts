@@ -10,7 +10,7 @@ import type { Admission } from '../policy/authorize';
 import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
 import { judgeBody, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { isRefusal, refusalReply } from '../policy/refusals';
+import { isRefusal, refusalReply, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
 import { whenKnown } from '../policy/value-or-promise';
 import type { ValueOrPromise } from '../policy/value-or-promise';
@@ -198,16 +198,33 @@ export class Session {
       exchangeMixed(
         judged,
         (calls, answered) => {
-          this.exchange(calls, answered);
+          this.exchange(calls, (answer) => {
+            answered(this.withinBound(answer));
+          });
         },
         this.replyOptions,
-        done,
+        ({ json, lack }) => {
+          if (lack !== undefined) this.noteFailure(lack);
+          done(json);
+        },
       );
       return;
     }
     this.exchange(judged.allowed, (answer) => {
+      if (isRefusal(answer)) this.noteFailure(answer);
       done(isRefusal(answer) ? refuseAllowed(judged, answer, this.replyOptions) : answer);
     });
+  }
+
+  /** What is put together of answers is bounded as it is over HTTP. */
+  private withinBound(answer: Buffer | Refusal): Buffer | Refusal {
+    const isTooLarge = !isRefusal(answer) && answer.length > this.parts.options.maxMergedBytes;
+    return isTooLarge ? refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' }) : answer;
+  }
+
+  private noteFailure({ refused: reason, why }: Refusal): void {
+    const { apiKey, requestId } = this.facts;
+    this.parts.options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
   }
 
   /** Sends a batch to the upstream. Where only notifications are in it no answer is waited for. */
