@@ -65,6 +65,8 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'serve-without-upgrade',
       'open-sessions',
       'session',
+      'incomplete-messages',
+      'frame-scanner',
       'open-upstream',
       'message-queue',
       'heartbeat',

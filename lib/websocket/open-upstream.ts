@@ -19,6 +19,8 @@ export interface OpeningUpstream {
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Nodes cut a great answer into frames as they write it. */
+const SMALLEST_FRAME = 512;
 /** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
 export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
 
@@ -28,6 +30,7 @@ export function openUpstream({ upstream, upstreamTimeoutMs }: ParsedOptions): Op
     headers: upstream.wsHeaders,
     ...SOCKET_OPTIONS,
     maxPayload: MAX_ANSWER_BYTES,
+    maxFragments: MAX_ANSWER_BYTES / SMALLEST_FRAME,
   });
   let resolve: (outcome: SocketEnd | Refusal) => void = () => undefined;
   const outcome = new Promise<SocketEnd | Refusal>((resolver) => {

@@ -84,14 +84,19 @@ export class Session {
     Promise.resolve(this.parts.store.get(this.facts.apiKey))
       .then((key) => this.admitted(key))
       .then((admission) => {
-        const { options, report } = this.parts;
+        const { options } = this.parts;
         const refusal = isRefusal(admission) ? admission : this.subscriptions.refusedBy(admission, options);
-        if (refusal === undefined || this.client.readyState !== WebSocket.OPEN) return;
-        report(refusal, this.facts, performance.now());
-        this.closeFor(refusal.refused);
+        if (refusal !== undefined) this.refuse(refusal);
       })
       .catch(this.fail);
   }
+
+  /** Closes the sockets for what is no message's fault alone. */
+  readonly refuse = (refusal: Refusal, code?: number): void => {
+    if (this.client.readyState !== WebSocket.OPEN) return;
+    this.parts.report(refusal, this.facts, performance.now());
+    this.closeFor(refusal.refused, code);
+  };
 
   /** Cuts a socket off that has been silent since the last beat. */
   beat(): void {

@@ -11,6 +11,7 @@ import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { createUpstreamHealth } from '../upstream/upstream-health';
 import type { UpstreamHealth } from '../upstream/upstream-health';
+import { IncompleteMessages, messageBounds } from './incomplete-messages';
 import { OpenSessions } from './open-sessions';
 import { SOCKET_OPTIONS, openUpstream } from './open-upstream';
 import type { SocketEnd } from './open-upstream';
@@ -39,6 +40,7 @@ const passedOn = new WeakMap<IncomingMessage, number>();
 export class WebSocketGuard {
   private readonly handshakes: WebSocketServer;
   private readonly sessions = new OpenSessions();
+  private readonly incomplete: IncompleteMessages;
   private readonly upstreamHealth: UpstreamHealth;
   /** What goes on once `ws` has found nothing wrong with a handshake; `answer` answers it with 101. */
   private readonly whenSound = new WeakMap<IncomingMessage, (answer: () => void) => void>();
@@ -47,13 +49,14 @@ export class WebSocketGuard {
     private readonly parts: SessionParts,
     private readonly answerRefusal: AnswerRefusal,
   ) {
-    const { maxBodyBytes, wsPath, upstream, logger } = parts.options;
+    const { maxBodyBytes, bodyTimeoutMs, wsPath, upstream, logger } = parts.options;
+    this.incomplete = new IncompleteMessages(bodyTimeoutMs);
     this.upstreamHealth = createUpstreamHealth(new URL(upstream.wsUrl).host, logger);
     this.handshakes = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       ...SOCKET_OPTIONS,
-      maxPayload: maxBodyBytes,
+      ...messageBounds(maxBodyBytes),
       handleProtocols: () => false,
       verifyClient: ({ req }, answer) => {
         this.whenSound.get(req)?.(() => {
@@ -115,8 +118,10 @@ export class WebSocketGuard {
         .catch(() => socket.destroy());
     });
     this.handshakes.handleUpgrade(req, socket, head, (client) => {
-      const session = new Session(this.parts, facts, { socket: client, connection: socket }, upstream!);
+      const end = { socket: client, connection: socket };
+      const session = new Session(this.parts, facts, end, upstream!);
       this.sessions.add(facts.apiKey, session, client);
+      this.incomplete.watch(facts.apiKey, end, session.refuse);
     });
   }
 
