@@ -117,6 +117,9 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'store-health',
       'memory',
       'file',
+      'settings-document',
+      'json-items',
+      'in-turns',
       'durable-file',
       'file-lock',
       'redis',
@@ -156,7 +159,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli/'],
   cors: ['http/cors'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
-  'lru-cache': ['stores/settings-cache', 'admin/basic-auth-admin', 'admin/login-attempts'],
+  'lru-cache': ['stores/settings-cache', 'stores/file', 'admin/basic-auth-admin', 'admin/login-attempts'],
   ws: [
     'websocket/upgrade',
     'websocket/session',

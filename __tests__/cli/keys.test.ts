@@ -247,9 +247,9 @@ describe('a key', () => {
     const [begins, name, tooShort, part] = await Promise.all(
       ['aaaa', 'backend', 'aaa', 'dapp'].map((key) => cli(['keys', 'delete', key, '--yes'], { store })),
     );
-    const which = `rpc-guard: say which key: ${A} (my dapp), ${B} (backend)\n`;
+    const which = `rpc-guard: say which key: ${B} (backend), ${A} (my dapp)\n`;
     expect(begins).toMatchObject({ code: 2, stdout: '', stderr: which });
-    expect(name).toMatchObject({ code: 2, stderr: `rpc-guard: say which key: ${B} (backend), backend-key\n` });
+    expect(name).toMatchObject({ code: 2, stderr: `rpc-guard: say which key: backend-key, ${B} (backend)\n` });
     for (const none of [tooShort, part])
       expect(none).toMatchObject({ code: 3, stderr: expect.stringContaining('no such key') as string });
     expect(readFileSync(store, 'utf8')).toBe(before);

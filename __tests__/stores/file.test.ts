@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileStore, hashSecret } from '../../lib';
@@ -342,6 +342,86 @@ describe('settings that do not parse', () => {
   });
 });
 
+describe('keys of the file that cannot work', () => {
+  const keys = [
+    { apiKey: KEY },
+    { apiKey: 'test' },
+    { apiKey: 'mistyped-member', requiresecret: true },
+    { name: 'nobody' },
+  ];
+
+  test('are told when it is read, once each, by their first characters, with the place and the reason', async () => {
+    save(...keys);
+    const store = openStore();
+    expect(errors()).toHaveLength(3);
+    expect(errors().join()).toMatch(/te….*keys\[1\].*8 to 128 characters/);
+    expect(errors().join()).toMatch(/mistyp….*keys\[2\].*requiresecret/);
+    expect(errors().join()).not.toContain('mistyped-member');
+    save(...keys, { apiKey: OTHER_KEY, enabled: 'yes' });
+    await until(() => errors().length > 3);
+    expect(errors().slice(3)).toEqual([expect.stringContaining('fedcba…')]);
+    expect(await store.problems()).toHaveLength(4);
+  });
+
+  test('are problems until they are mended, and in no list', async () => {
+    save(...keys);
+    const store = openStore();
+    expect((await store.problems()).map(({ keyHint, reason }) => [keyHint, reason.slice(0, 7)])).toEqual([
+      ['te…', 'keys[1]'],
+      ['mistyp…', 'keys[2]'],
+      ['', 'keys[3]'],
+    ]);
+    expect(await store.list({ sort: 'name' })).toHaveLength(1);
+    await store.set({ apiKey: 'mistyped-member', requireSecret: true });
+    expect(await store.problems()).toHaveLength(2);
+    await store.delete('test');
+    expect(await store.problems()).toHaveLength(1);
+  });
+
+  test('are found among many, after the store is open', async () => {
+    const many = Array.from({ length: 5000 }, (_, n) => ({ apiKey: `key-${String(n).padStart(5, '0')}` }));
+    save(...many, { apiKey: 'last-of-all', x: 1 });
+    const store = openStore();
+    expect(await store.get('key-00042')).toBeDefined();
+    expect(await store.problems()).toEqual([
+      { keyHint: 'last-…', reason: expect.stringMatching(/^keys\[5000\]: .*"x"/) as string },
+    ]);
+    expect(errors()).toHaveLength(1);
+  });
+});
+
+test('a file that is not there is told to whom serves from it, with what to write', () => {
+  const store = openStore();
+  expect(errors()).toEqual([]);
+  store.subscribe(() => undefined);
+  expect(errors()).toEqual([expect.stringMatching(/does not exist: no key is known.*keys create/)]);
+});
+
+describe('what a killed writer left beside the file', () => {
+  const aside = (of = 'keys.json', digits = 'a'.repeat(24)) => join(file, '..', `.${of}.${digits}.tmp`);
+  const old = new Date(Date.now() - 120_000);
+  const leave = (path: string, at = old) => {
+    writeFileSync(path, 'left');
+    utimesSync(path, at, at);
+  };
+  const there = () => readdirSync(join(file, '..')).sort();
+
+  test('is removed when the store is opened, and nothing else', async () => {
+    save({ apiKey: KEY });
+    leave(aside());
+    const kept = [aside('keys.json', 'b'.repeat(24)), aside('other.json'), aside('keys.json', 'mine'), `${file}.tmp`];
+    leave(kept[0]!, new Date()); // of a write that is under way
+    for (const path of kept.slice(1)) leave(path);
+    mkdirSync(aside('keys.json', 'c'.repeat(24)));
+    utimesSync(aside('keys.json', 'c'.repeat(24)), old, old);
+    openStore();
+    await until(() => there().length < 7);
+    expect(there()).toEqual(
+      ['keys.json', ...[...kept, aside('keys.json', 'c'.repeat(24))].map((path) => basename(path))].sort(),
+    );
+  });
+});
+
 describe('a write', () => {
   test('makes a file that its owner alone can read', async () => {
     await openStore().set({ apiKey: KEY });
@@ -372,6 +452,27 @@ describe('a write', () => {
       note: [1],
       keys: [{ apiKey: OTHER_KEY, name: 'kept' }, { apiKey: KEY }],
     });
+  });
+
+  test('leaves the rest as it was written, to the digit', async () => {
+    const text = `{ "keys": [ { "apiKey": "${OTHER_KEY}",  "version": 1.0 } ], "note": 1e2 }\n`;
+    writeFileSync(file, text);
+    const store = openStore();
+    await store.set({ apiKey: KEY });
+    expect(readFileSync(file, 'utf8')).toContain(`{ "apiKey": "${OTHER_KEY}",  "version": 1.0 }`);
+    await store.delete(KEY);
+    expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  test('of a key that is there twice leaves one', async () => {
+    save({ apiKey: KEY, name: 'a' }, { apiKey: OTHER_KEY }, { apiKey: KEY, name: 'b' }, { apiKey: KEY, name: 'c' });
+    const store = openStore();
+    const changed: string[] = [];
+    store.subscribe((apiKey) => changed.push(apiKey));
+    await store.set({ apiKey: KEY, name: 'mended' });
+    expect(saved().keys.map(({ apiKey }) => apiKey)).toEqual([KEY, OTHER_KEY]);
+    expect(await nameOf(store)).toBe('mended');
+    expect(changed).toEqual([KEY]);
   });
 
   test('builds on what the file holds now, not on what was read before', async () => {

@@ -55,8 +55,9 @@ function openFile(path: string, { note, makesFile }: OpenStoreOptions): OpenStor
   }
   // Whoever writes waits for the lock of a file, and there can be none in a folder that is not there.
   if (!existsSync(dirname(path))) throw storeFailed(`there is no folder ${dirname(path)}`);
-  const tell = (fields: object, message: string) => note(`rpc-guard: ${message} ${JSON.stringify(fields)}`);
-  const logger: Logger = { info: () => undefined, warn: tell, error: tell };
+  // An error that matters to a command ends it. Others are for servers: `keys list` names the keys that do not parse.
+  const warn = (fields: object, message: string) => note(`rpc-guard: ${message} ${JSON.stringify(fields)}`);
+  const logger: Logger = { info: () => undefined, warn, error: () => undefined };
   const store = new FileStore(path, { logger });
   return { store, close: () => store.close() };
 }

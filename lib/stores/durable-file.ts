@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { open, rename, stat, unlink } from 'node:fs/promises';
+import { lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** For a new file: it holds hashes. */
 const OWNER_ONLY = 0o600;
+/** What a write leaves aside if its process is killed: longer than any write takes, or a lock lives. */
+const LEFTOVER_MS = 60_000;
 /** Of systems on which a folder cannot be opened or synced. */
 const NO_FOLDER_SYNC: readonly (string | undefined)[] = ['EACCES', 'EINVAL', 'EISDIR', 'ENOTSUP', 'EPERM'];
 
@@ -40,6 +42,18 @@ export async function writeDurably(
   } catch (error) {
     await unlink(aside).catch(() => undefined);
     throw error;
+  }
+}
+
+/** Removes what writers of this file that were killed have left beside it. Their hashes are nobody's to find. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const [before, after] = [`.${basename(path)}.`, '.tmp'];
+  for (const name of await readdir(dirname(path))) {
+    const middle = name.slice(before.length, -after.length);
+    if (name !== before + middle + after || !/^[0-9a-f]{24}$/.test(middle)) continue;
+    const aside = join(dirname(path), name);
+    const found = await lstat(aside);
+    if (found.isFile() && Date.now() - found.mtimeMs > LEFTOVER_MS) await unlink(aside);
   }
 }
 

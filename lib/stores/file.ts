@@ -1,24 +1,26 @@
-import { readFileSync, realpathSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
-import { parseJson } from '../json-rpc/strict-json';
-import { parseKeySettings } from '../settings/key-settings';
-import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { describeError, quiet } from '../logger';
 import type { Logger } from '../logger';
-import { writeDurably } from './durable-file';
-import { lockFile } from './file-lock';
-import type { FileLock } from './file-lock';
 import { LOGGER_RULE, checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { keyHint } from '../settings/api-key';
-import { listed, pageOf } from './key-query';
+import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { removeLeftovers, writeDurably } from './durable-file';
+import { lockFile } from './file-lock';
+import type { FileLock } from './file-lock';
+import { atOnce, inTurns } from './in-turns';
+import { cursorAt, pageOf } from './key-query';
+import { SettingsDocument } from './settings-document';
+import type { KeyRecord } from './settings-document';
 import type { KeyProblem, KeyQuery, WritableSettingsStore } from './settings-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
-  /** Told when the file cannot be used. Default: errors to stderr. */
+  /** Told when the file, or a key of it, cannot be used. Default: errors to stderr. */
   readonly logger?: Logger;
 }
 
@@ -31,46 +33,44 @@ const RULES: OptionRules<FileStoreOptions & { readonly path: string }> = {
   logger: LOGGER_RULE,
 };
 
-/** The file's content. Members besides `keys` are kept as they are. */
-interface Document {
-  readonly keys: readonly unknown[];
-}
-
-/** A key of the file: its settings, or why they do not parse. `text` tells whether it has changed. */
-interface Entry {
-  readonly text: string;
-  readonly settings: KeySettings | RpcGuardError;
-}
-
 /** What a write makes of a key's settings; `undefined` for none. It throws to write nothing. */
 type Change = (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined;
 
+const NO_KEYS = Buffer.from('{\n  "keys": []\n}\n');
 const POLL_MS = 200;
 /** A file younger than this may be written again without its time of change moving on. */
 const UNSETTLED_MS = 2000;
+/** As many as the guard keeps. */
+const MAX_PARSED = 10_000;
+const MAX_PROBLEMS = 100;
+const MAX_LOGGED = 20;
+const COMPARED_AT_ONCE = 1 << 18;
 
 /**
  * Settings in a JSON file that people and programs may edit: `{ "keys": [settings, …] }`. It is held in memory and read
  * again when it changes, within a quarter of a second. A file that is not there has no keys. One that does not parse,
  * or goes away, leaves the last good settings in force and says so in the log. Settings that do not parse refuse their
- * key alone. A write leaves the old file or the whole new one, keeps its mode and owner (0600 for a new one), and is locked
- * against other processes (`<file>.lock`).
+ * key alone, and the log says which. A write leaves the old file or the whole new one, keeps its mode and owner (0600 for
+ * a new one), and is locked against other processes (`<file>.lock`).
  */
 export class FileStore implements WritableSettingsStore {
   readonly #path: string;
   readonly #logger: Logger;
   readonly #listeners = new Set<(apiKey: string) => void>();
   readonly #timer: NodeJS.Timeout;
-  #keys: ReadonlyMap<string, Entry> = new Map();
-  #text = '';
-  /** Inode, size and time of the content in `#text`; `''` while the file is too young to trust them. */
+  readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
+  #document: SettingsDocument;
+  /** Inode, size and time of what is in `#document`; `''` while the file is too young to trust them. */
   #stamp = '';
-  #polling = false;
+  #isPolling = false;
+  #isClosed = false;
   /** Grows with each content that is taken over: what was read before the last is old. */
   #generation = 0;
   /** The last write of this process; the next one begins after it. */
   #lastWrite: Promise<unknown> = Promise.resolve();
   #complaint = { text: '', logged: false };
+  #checked: Promise<void>;
+  #logged: ReadonlySet<string> = new Set();
 
   /**
    * @throws RpcGuardError `ERR_RPC_GUARD_STORE` when the file is there and is not such a JSON file,
@@ -80,14 +80,16 @@ export class FileStore implements WritableSettingsStore {
     const { logger } = checkOptions('FileStore(path, options)', RULES, { ...options, path });
     this.#path = resolve(path);
     this.#logger = quiet(logger!);
-    const text = readIfThere(this.#path);
-    if (text !== undefined) this.#adopt(text);
+    const bytes = readIfThere(this.#path);
+    this.#document = atOnce(SettingsDocument.read(bytes ?? NO_KEYS, this.#path));
+    this.#checked = inTurns(this.#check());
+    removeLeftovers(realPath(this.#path)).catch(() => undefined);
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
   }
 
-  get(apiKey: string): Promise<KeySettings | undefined> {
-    const settings = this.#keys.get(apiKey)?.settings;
-    return settings instanceof RpcGuardError ? Promise.reject(settings) : Promise.resolve(settings);
+  async get(apiKey: string): Promise<KeySettings | undefined> {
+    const record = this.#document.byKey.get(apiKey);
+    return Promise.resolve(record && this.#settingsOf(record));
   }
 
   async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
@@ -106,48 +108,80 @@ export class FileStore implements WritableSettingsStore {
     return existed;
   }
 
-  list(query?: KeyQuery): Promise<readonly KeySettings[]> {
-    const readable = [...this.#keys.values()].flatMap(({ settings }) =>
-      settings instanceof RpcGuardError ? [] : [{ ...listed(settings), settings }],
-    );
-    return Promise.resolve(pageOf(readable, query).map(({ settings }) => settings));
+  list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    const { limit = Infinity, sort } = query;
+    const found: KeySettings[] = [];
+    for (let { after } = query; found.length < limit;) {
+      const wanted = limit - found.length;
+      const page = pageOf(this.#document.byKey.values(), { ...query, after, limit: wanted });
+      for (const record of page) {
+        try {
+          found.push(this.#settingsOf(record));
+        } catch {
+          // It is one of the problems.
+        }
+      }
+      const last = page.at(-1);
+      if (page.length < wanted || last === undefined) break;
+      after = cursorAt(last, sort); // what does not parse is left out: there may be more
+    }
+    return Promise.resolve(found);
   }
 
-  problems(): readonly KeyProblem[] {
-    return [...this.#keys].flatMap(([apiKey, { settings }]) =>
-      settings instanceof RpcGuardError ? [{ keyHint: keyHint(apiKey), reason: settings.message }] : [],
-    );
+  async problems(): Promise<readonly KeyProblem[]> {
+    await this.#checked;
+    return this.#problems(MAX_PROBLEMS).map(({ record, at, reason }) => ({
+      keyHint: hintOf(record),
+      reason: `keys[${String(at)}]: ${reason}`,
+    }));
   }
 
+  /** Says so where the file does not exist: who subscribes serves requests, and would refuse them all. */
   subscribe(onChange: (apiKey: string) => void): () => void {
+    if (!existsSync(this.#path)) {
+      const write = '"rpc-guard keys create" makes it, or write { "keys": [{ "apiKey": "…" }] }';
+      this.#logger.error({ file: this.#path, write }, 'the settings file does not exist: no key is known');
+    }
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
   }
 
   /** Stops looking at the file. What was read stays in force. */
   close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     return Promise.resolve();
   }
 
+  #settingsOf(record: KeyRecord): KeySettings {
+    const known = this.#parsed.get(record.apiKey);
+    if (known !== undefined) return known;
+    const settings = this.#document.settingsOf(record);
+    this.#parsed.set(record.apiKey, settings);
+    return settings;
+  }
+
   async #poll(): Promise<void> {
-    if (this.#polling) return;
-    this.#polling = true;
+    if (this.#isPolling) return;
+    this.#isPolling = true;
     const generation = this.#generation;
     try {
       const { ino, size, mtimeMs } = await stat(this.#path);
       const stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
       if (stamp === this.#stamp) return;
-      const text = await readFile(this.#path, 'utf8');
-      if (generation !== this.#generation) return;
-      if (text !== this.#text) this.#adopt(text);
+      if (!(await isInFile(this.#path, this.#document.bytes))) {
+        const bytes = await readFile(this.#path);
+        const document = await inTurns(SettingsDocument.read(bytes, this.#path, this.#document));
+        if (generation !== this.#generation || this.#isClosed) return;
+        this.#adopt(document);
+      }
       this.#stamp = Date.now() - mtimeMs > UNSETTLED_MS ? stamp : '';
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
       this.#complaint = { text: '', logged: false };
     } catch (error) {
       this.#complain(describeError(error));
     } finally {
-      this.#polling = false;
+      this.#isPolling = false;
     }
   }
 
@@ -163,24 +197,59 @@ export class FileStore implements WritableSettingsStore {
     this.#complaint = { text, logged: isRepeated };
   }
 
-  /** Takes the file's content over; throws, and changes nothing, when it does not parse. */
-  #adopt(text: string): void {
-    const before = this.#keys;
-    const after = new Map<string, Entry>();
-    for (const [index, raw] of parseDocument(text, this.#path).keys.entries()) {
-      const apiKey = apiKeyOf(raw);
-      if (apiKey === undefined) {
-        this.#logger.error({ file: this.#path }, `keys[${String(index)}] has no apiKey and is left out`);
-      } else {
-        after.set(apiKey, after.has(apiKey) ? twice() : entryFrom(raw, before.get(apiKey)));
-      }
-    }
-    this.#text = text;
-    this.#keys = after;
+  #adopt(document: SettingsDocument): void {
+    this.#document = document;
+    for (const apiKey of document.changed) this.#parsed.delete(apiKey);
+    this.#checked = inTurns(this.#check());
+    this.#announce(document.changed);
+  }
+
+  #announce(changed: Iterable<string>): void {
     this.#generation++;
-    for (const apiKey of new Set([...before.keys(), ...after.keys()])) {
-      if (before.get(apiKey) === after.get(apiKey)) continue;
-      for (const listener of this.#listeners) listener(apiKey);
+    for (const apiKey of changed) for (const listener of this.#listeners) listener(apiKey);
+  }
+
+  /** Parses what has not been parsed, and tells what does not parse: a key that is silently refused is searched for long. */
+  *#check(): Generator<void, void> {
+    const document = this.#document;
+    for (const record of [...document.records]) {
+      if (record.isChecked || record.apiKey === '') continue;
+      if (this.#isClosed || document !== this.#document) return;
+      try {
+        document.parse(record);
+      } catch {
+        // It has its problem now.
+      }
+      yield;
+    }
+    const told = this.#logged;
+    const problems = this.#problems(Infinity).map((it) => ({ ...it, id: `${it.record.apiKey} ${it.reason}` }));
+    this.#logged = new Set(problems.map(({ id }) => id));
+    const fresh = problems.filter(({ id }) => !told.has(id));
+    for (const { record, at, reason } of fresh.slice(0, MAX_LOGGED)) {
+      const details = { file: this.#path, key: hintOf(record), at: `keys[${String(at)}]`, reason };
+      this.#logger.error(details, 'settings of the file do not parse; their key is refused');
+    }
+    const more = fresh.length - MAX_LOGGED;
+    if (more > 0) this.#logger.error({ file: this.#path, more }, 'and there are more whose settings do not parse');
+  }
+
+  #problems(limit: number): { readonly record: KeyRecord; readonly at: number; readonly reason: string }[] {
+    const problems = [];
+    for (const [at, record] of this.#document.records.entries()) {
+      if (record.apiKey !== '' && !record.isTwice && record.problem === undefined) continue;
+      if (problems.length === limit) break;
+      problems.push({ record, at, reason: this.#reasonOf(record) });
+    }
+    return problems;
+  }
+
+  #reasonOf(record: KeyRecord): string {
+    try {
+      this.#document.settingsOf(record);
+      return '';
+    } catch (error) {
+      return (error as RpcGuardError).message;
     }
   }
 
@@ -195,28 +264,60 @@ export class FileStore implements WritableSettingsStore {
     const path = realPath(this.#path);
     const lock = await lockFile(path);
     try {
-      const before = readIfThere(path);
-      if (before === undefined && this.#keys.size > 0) throw storeError(`${path} is gone; nothing was written`);
-      if (before !== undefined && before !== this.#text) this.#adopt(before);
-      const document = parseDocument(before ?? '{ "keys": [] }', path);
-      const found = document.keys.findIndex((raw) => apiKeyOf(raw) === apiKey);
-      const { settings: current } = entryFrom(document.keys[found], this.#keys.get(apiKey));
-      const written = change(current instanceof RpcGuardError ? undefined : current, found !== -1);
-      const keys = document.keys.filter((raw) => apiKeyOf(raw) !== apiKey);
-      if (written !== undefined) keys.splice(found === -1 ? keys.length : found, 0, written);
-      const text = `${JSON.stringify({ ...document, keys }, null, 2)}\n`;
-      await this.#replaceFile(path, text, lock);
-      this.#adopt(text);
+      let document = await this.#newest(path);
+      const records = document.records.filter((record) => record.apiKey === apiKey);
+      const written = change(this.#readable(document, records[0]), records.length > 0);
+      for (let extra = records.length - 1; extra > 0; extra--) {
+        const [, ...others] = document.records.filter((record) => record.apiKey === apiKey);
+        const bytes = Buffer.concat(document.partsWith(document.editOf(others.at(-1), undefined)!));
+        document = await inTurns(SettingsDocument.read(bytes, path, document));
+      }
+      const edit = document.editOf(document.byKey.get(apiKey), written);
+      if (edit === undefined) return written;
+      await this.#replaceFile(path, document.partsWith(edit), lock);
+      if (document === this.#document) document.apply(edit);
+      else this.#adopt(await this.#readInTurns(Buffer.concat(document.partsWith(edit))));
+      this.#parsed.delete(apiKey);
+      if (written !== undefined) this.#parsed.set(apiKey, written);
+      if (document === this.#document) this.#announce([apiKey]);
       return written;
     } finally {
       await lock.release();
     }
   }
 
-  async #replaceFile(path: string, text: string, lock: FileLock): Promise<void> {
+  /** What the file holds, taken over where somebody else has written it. */
+  async #newest(path: string): Promise<SettingsDocument> {
+    if (await isInFile(path, this.#document.bytes)) return this.#document;
+    const bytes = await readFile(path).catch((error: unknown) => unlessMissing(path, error));
+    if (bytes === undefined && this.#document.records.length > 0) {
+      throw storeError(`${path} is gone; nothing was written`);
+    }
+    if (bytes !== undefined) this.#adopt(await this.#readInTurns(bytes));
+    return this.#document;
+  }
+
+  /** Compared with what is in force when it is done: a poll may take something over in between. */
+  async #readInTurns(bytes: Buffer): Promise<SettingsDocument> {
+    for (;;) {
+      const generation = this.#generation;
+      const document = await inTurns(SettingsDocument.read(bytes, this.#path, this.#document));
+      if (generation === this.#generation) return document;
+    }
+  }
+
+  #readable(document: SettingsDocument, record: KeyRecord | undefined): KeySettings | undefined {
+    try {
+      return record && document.parse(record);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #replaceFile(path: string, parts: readonly Uint8Array[], lock: FileLock): Promise<void> {
     let keepsReaders: boolean;
     try {
-      keepsReaders = await writeDurably(path, [Buffer.from(text)], () => lock.assertHeld());
+      keepsReaders = await writeDurably(path, parts, () => lock.assertHeld());
     } catch (error) {
       if (error instanceof RpcGuardError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? describeError(error);
@@ -226,6 +327,10 @@ export class FileStore implements WritableSettingsStore {
     const problem = 'the settings file could be read by its group, and cannot any more: its group is not ours to give';
     this.#logger.warn({ file: path }, problem);
   }
+}
+
+function hintOf({ apiKey }: KeyRecord): string {
+  return apiKey === '' ? '' : keyHint(apiKey);
 }
 
 function storeError(message: string, cause?: unknown): RpcGuardError {
@@ -241,45 +346,35 @@ function realPath(path: string): string {
   }
 }
 
-function readIfThere(path: string): string | undefined {
+function readIfThere(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw storeError(`${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`);
+    return unlessMissing(path, error);
   }
 }
 
-/** @throws RpcGuardError `ERR_RPC_GUARD_STORE` that says where, and quotes nothing: the file holds hashes. */
-function parseDocument(text: string, path: string): Document {
-  const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
-  if (!json.ok && json.broken === 'syntax') {
-    const lines = text.slice(0, json.at).split('\n');
-    const place = `${path}:${String(lines.length)}:${String((lines.at(-1) ?? '').length + 1)}`;
-    throw storeError(`${place} is not JSON from there on`);
-  }
-  if (!json.ok) throw storeError(`${path} has ${json.rule}`);
-  const document = JSON.parse(text) as Partial<Document> | null;
-  if (!Array.isArray(document?.keys)) throw storeError(`${path} is not { "keys": [settings, …] }`);
-  return document as Document;
+function unlessMissing(path: string, error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOENT') throw storeError(`${path} cannot be read: ${String(code)}`);
 }
 
-function apiKeyOf(raw: unknown): string | undefined {
-  const apiKey = (raw as { apiKey?: unknown } | null | undefined)?.apiKey;
-  return typeof apiKey === 'string' ? apiKey : undefined;
-}
-
-/** `known` itself when nothing has changed, so that it stays compiled. */
-function entryFrom(raw: unknown, known: Entry | undefined): Entry {
-  const text = raw === undefined ? '' : JSON.stringify(raw);
-  if (known?.text === text) return known;
+/** Whether a file holds exactly these bytes. It is read in parts, so that it need not be held twice. */
+async function isInFile(path: string, bytes: Buffer): Promise<boolean> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return false;
   try {
-    return { text, settings: parseKeySettings(raw) };
-  } catch (error) {
-    return { text, settings: error as RpcGuardError };
+    if ((await file.stat()).size !== bytes.length) return false;
+    const part = Buffer.allocUnsafe(COMPARED_AT_ONCE);
+    for (let at = 0; ;) {
+      const { bytesRead } = await file.read(part, 0, part.length, at);
+      if (bytesRead === 0) return at === bytes.length;
+      if (part.compare(bytes, at, Math.min(at + bytesRead, bytes.length), 0, bytesRead) !== 0) return false;
+      at += bytesRead;
+    }
+  } catch {
+    return false; // whoever reads it says why it cannot be read
+  } finally {
+    await file.close();
   }
-}
-
-function twice(): Entry {
-  return { text: '', settings: new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the file has this key twice') };
 }

@@ -1,0 +1,159 @@
+// node bench/stores.mjs [--keys=100000] [--only=file]: what a store with many keys costs the process that manages them.
+// Each store has a process of its own. Build first. PostgreSQL is a server of yours: PGHOST, PGUSER, PGDATABASE.
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { end, endAll, start, startRedis } from './processes.mjs';
+
+const require = createRequire(import.meta.url);
+const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+const COUNT = Number(option('keys') ?? 100_000);
+const TARGETS = { page: 50, search: 200, blocked: 100, resident: 200 };
+const TIMES = 10;
+const IN_FLIGHT = 500;
+
+const keys = () =>
+  Array.from({ length: COUNT }, (_, n) => {
+    const createdAt = new Date(1_700_000_000_000 + ((n * 7919) % COUNT) * 1000).toISOString();
+    return { apiKey: randomBytes(16).toString('hex'), name: `Customer ${n}`, createdAt, enabled: n % 10 !== 0 };
+  });
+
+const STORES = {
+  memory() {
+    const { MemoryStore } = require('../dist/index.js');
+    const all = keys();
+    return { open: () => new MemoryStore(all), close: () => undefined };
+  },
+
+  file() {
+    const { FileStore } = require('../dist/index.js');
+    const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-bench-'));
+    const file = join(folder, 'keys.json');
+    writeFileSync(
+      file,
+      `{"keys":[\n${keys()
+        .map((key) => JSON.stringify(key))
+        .join(',\n')}\n]}\n`,
+    );
+    console.error(`  a file of ${(statSync(file).size / 1e6).toFixed(1)} MB`);
+    return { open: () => new FileStore(file), close: () => rmSync(folder, { recursive: true }) };
+  },
+
+  async redis() {
+    const { createClient } = require('redis');
+    const { RedisStore } = require('../dist/stores/redis.js');
+    const client = createClient({ socket: { path: option('redis') } });
+    await client.connect();
+    const open = () => new RedisStore({ client, logger: { info() {}, warn() {}, error() {} } });
+    await fill(open());
+    return { open, close: () => client.destroy() };
+  },
+
+  async postgres() {
+    const { Pool } = require('pg');
+    const { PostgresStore } = require('../dist/stores/postgres.js');
+    const pool = new Pool({ max: 10, query_timeout: 60_000, connectionTimeoutMillis: 2000 });
+    const table = `bench_${process.pid}`;
+    const open = () => new PostgresStore({ pool, table });
+    await open().init();
+    await fill(open());
+    await pool.query(`ANALYZE ${table}`);
+    const close = async () => {
+      await pool.query(`DROP TABLE ${table}`);
+      await pool.end();
+    };
+    return { open, close };
+  },
+};
+
+async function fill(store) {
+  const all = keys();
+  for (let at = 0; at < all.length; at += IN_FLIGHT) {
+    await Promise.all(all.slice(at, at + IN_FLIGHT).map((key) => store.set(key)));
+  }
+}
+
+/** Medians and worst in ms; CPU is this process's. */
+async function measure(work, times = TIMES) {
+  const took = [];
+  const before = process.cpuUsage();
+  for (let n = 0; n < times; n++) {
+    const began = performance.now();
+    await work(n);
+    took.push(performance.now() - began);
+  }
+  const { user, system } = process.cpuUsage(before);
+  took.sort((a, b) => a - b);
+  return { median: took[times >> 1], worst: took.at(-1), cpu: (user + system) / 1000 / times };
+}
+
+async function measureStore(name) {
+  const { open, close } = await STORES[name]();
+  global.gc();
+  const rows = {};
+  let store;
+  rows.open = await measure(async () => {
+    store = open();
+    await store.init?.();
+  }, 1);
+  rows['all keys checked'] = await measure(() => store.problems?.(), 1);
+  const { cursorAt, listed } = require('../dist/stores/key-query.js');
+  const [some] = await store.list({ search: `Customer ${COUNT >> 1}`, limit: 1 });
+  for (const sort of ['name', 'created', 'updated', 'key']) {
+    const after = cursorAt(listed(some), sort);
+    rows[`page, first by ${sort}`] = await measure(() => store.list({ sort, limit: 51 }));
+    rows[`page, behind another, by ${sort} descending`] = await measure(() =>
+      store.list({ sort, after, descending: true, limit: 51 }),
+    );
+  }
+  rows['page, disabled keys by name'] = await measure(() => store.list({ sort: 'name', state: 'disabled', limit: 51 }));
+  for (const search of ['customer 77', 'is nowhere', some.apiKey.slice(-4), some.apiKey.slice(0, 8)]) {
+    const what = search.length === 8 ? 'beginning' : search.length === 4 ? 'last 4' : search;
+    rows[`search, ${what}`] = await measure(() => store.list({ sort: 'name', search, limit: 51 }));
+  }
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  delay.enable();
+  rows.write = await measure((n) => store.set({ ...some, name: `Customer ${n} again`, version: undefined }));
+  delay.disable();
+  rows['blocked, by a write'] = { median: delay.percentile(50) / 1e6, worst: delay.max / 1e6, cpu: NaN };
+  const resident = process.memoryUsage().rss / 1e6;
+  await store.close?.();
+  await close();
+  return { rows, resident, peak: process.resourceUsage().maxRSS / 1e3 };
+}
+
+function print(name, { rows, resident, peak }) {
+  console.log(`\n${name}, ${COUNT} keys\n`);
+  console.log('| what | median ms | worst ms | CPU ms | wanted |\n| --- | ---: | ---: | ---: | ---: |');
+  const number = (value) => (Number.isFinite(value) ? value.toFixed(1) : '');
+  for (const [what, { median, worst, cpu }] of Object.entries(rows)) {
+    const wanted = TARGETS[what.split(',')[0]];
+    console.log(`| ${what} | ${[median, worst, cpu].map(number).join(' | ')} | ${wanted ? `≤ ${wanted}` : ''} |`);
+  }
+  console.log(`| resident, MB | ${number(resident)} | ${number(peak)} | | ≤ ${TARGETS.resident} |`);
+}
+
+if (process.send !== undefined) {
+  process.send(await measureStore(option('store')));
+  process.disconnect();
+} else {
+  try {
+    for (const name of Object.keys(STORES).filter((it) => it.includes(option('only') ?? ''))) {
+      const socket = name === 'redis' ? await startRedis() : undefined;
+      const isThere = name === 'redis' ? socket !== undefined : name !== 'postgres' || process.env.PGHOST !== undefined;
+      if (!isThere) console.log(`\n${name}: there is no server`);
+      else {
+        const args = [`--store=${name}`, `--keys=${COUNT}`, `--redis=${socket}`];
+        const { child, ready } = await start('stores.mjs', args, { execArgv: ['--expose-gc'] });
+        print(name, ready);
+        await end(child);
+      }
+    }
+  } finally {
+    await endAll();
+  }
+}

@@ -1,0 +1,21 @@
+/** Of the event loop: what waits is served in between. */
+const TURN_MS = 10;
+
+/** Does all steps of a work at once. */
+export function atOnce<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Does the steps of a long work in turns of 10 ms. */
+export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
+  for (;;) {
+    for (const end = performance.now() + TURN_MS; performance.now() < end;) {
+      const step = work.next();
+      if (step.done === true) return step.value;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
