@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
 import type { KeyView } from '../keys/key-view';
+import { addApply, addImport } from './apply';
+import { addExport } from './export';
 import {
   addExpectVersion,
   addListOptions,
@@ -19,7 +21,7 @@ import { CliError, usage } from './exit';
 import { table } from './table';
 import type { Terminal } from './output';
 import type { Cell } from './table';
-import { withStore, readable, storedKey } from './with-store';
+import { allKeys, noteProblems, withStore, readable, storedKey } from './with-store';
 import type { Context } from './with-store';
 import { ago, overrideRule, secretRule, showChange, showKey, stateOf } from './show-key';
 import { assertOneForm, showSecret } from './show-secret';
@@ -51,13 +53,15 @@ interface UpdateOptions extends ChangeFlags {
   readonly overrideAllowlists?: boolean;
 }
 
-const PAGE_SIZE = 500;
 /** The first characters of a key that tell whoever deletes it that they mean this one. */
 const TYPED_LENGTH = 6;
 
 export function addKeys(program: Command): void {
-  const keys = program.command('keys').helpCommand(false).summary('create, list, show, change and delete API keys');
-  keys.description('API keys: create, list, show, change and delete them.');
+  const keys = program
+    .command('keys')
+    .helpCommand(false)
+    .summary('create, list, show, change and delete API keys, and keep them in files');
+  keys.description('API keys: create, list, show, change and delete them, and keep their settings in files.');
   addCreate(keys);
   addList(keys);
   addShow(keys);
@@ -65,6 +69,9 @@ export function addKeys(program: Command): void {
   addDelete(keys);
   addSwitch(keys, 'enable', 'Lets requests with the key pass again.');
   addSwitch(keys, 'disable', 'Refuses every request with the key.');
+  addExport(keys);
+  addApply(keys);
+  addImport(keys);
 }
 
 function addCreate(keys: Command): void {
@@ -196,23 +203,14 @@ async function createKey({ manager, output }: Context, options: CreateOptions): 
   else showSecret(output, { key, secret, secretId }, secretOnly);
 }
 
-async function listKeys(
-  { manager, output }: Context,
-  { limit = Infinity, after, ...wanted }: ListFlags,
-): Promise<void> {
-  const keys: KeyView[] = [];
-  let next = after;
-  do {
-    const page = await manager.list({ ...wanted, after: next, limit: Math.min(PAGE_SIZE, limit - keys.length) });
-    keys.push(...page.keys);
-    next = page.next;
-  } while (next !== undefined && keys.length < limit);
-
-  const problems = await manager.problems();
+async function listKeys(context: Context, wanted: ListFlags): Promise<void> {
+  const { output } = context;
+  const { keys, next } = await allKeys(context, wanted);
+  const problems = await context.manager.problems();
   output.result({ keys, next, problems }, () => (keys.length === 0 ? [] : linesOfKeys(keys, output.terminal)));
   if (keys.length === 0) output.note('no keys');
   if (next !== undefined) output.note(`there is more: --after ${next}`);
-  for (const { keyHint, reason } of problems) output.note(`${keyHint || 'a key'} does not parse: ${reason}`);
+  noteProblems(output, problems);
 }
 
 async function updateKey(context: Context, named: string, options: UpdateOptions): Promise<void> {

@@ -25,8 +25,10 @@ function showAs(output: Output, key: KeyView, lines: () => readonly string[]): v
   noteWarnings(output, key);
 }
 
-export function noteWarnings(output: Output, key: KeyView): void {
-  for (const { message } of warningsOf(key)) output.note(`warning: ${message}`);
+/** `which` key they are of, where there are several. */
+export function noteWarnings(output: Output, key: KeyView, which = ''): void {
+  const of = which === '' ? '' : ` ${which}:`;
+  for (const { message } of warningsOf(key)) output.note(`warning:${of} ${message}`);
 }
 
 function linesOfKey(key: KeyView, terminal: Terminal): string[] {

@@ -1,10 +1,11 @@
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
+import type { ListOptions } from '../keys/changes';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { keyHint } from '../settings/api-key';
-import type { WritableSettingsStore } from '../stores/settings-store';
+import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { CliError, EXIT, usage } from './exit';
 import { openStore } from './open-store';
 import { openOutput } from './output';
@@ -17,6 +18,7 @@ export interface Context {
   readonly output: Output;
 }
 
+const PAGE_SIZE = 500;
 /** Less is a slip of the hand. */
 const SHORTEST_PREFIX = 4;
 /** Keys that a message names. */
@@ -54,16 +56,11 @@ export async function storedKey(context: Context, named: string): Promise<KeyVie
 }
 
 /** As `storedKey` does, but `undefined` where there is none. */
-export async function findKey({ manager }: Context, named: string): Promise<KeyView | undefined> {
-  const exact = await readable(named, () => manager.get(named));
+export async function findKey(context: Context, named: string): Promise<KeyView | undefined> {
+  const exact = await readable(named, () => context.manager.get(named));
   if (exact !== undefined || named === '') return exact;
-  const found: KeyView[] = [];
-  let next: string | undefined;
-  do {
-    const page = await manager.list({ search: named, after: next, limit: 500 });
-    found.push(...page.keys.filter((key) => isMeant(key, named)));
-    next = page.next;
-  } while (next !== undefined);
+  const { keys } = await allKeys(context, { search: named });
+  const found = keys.filter((key) => isMeant(key, named));
   if (found.length <= 1) return found[0];
   const told = found.slice(0, MAX_TOLD).map(({ apiKey, name }) => (name === '' ? apiKey : `${apiKey} (${name})`));
   const more = found.length > MAX_TOLD ? ` and ${String(found.length - MAX_TOLD)} more` : '';
@@ -72,6 +69,29 @@ export async function findKey({ manager }: Context, named: string): Promise<KeyV
 
 function isMeant({ apiKey, name }: KeyView, named: string): boolean {
   return name === named || (named.length >= SHORTEST_PREFIX && apiKey.startsWith(named));
+}
+
+export interface KeyListing {
+  readonly keys: readonly KeyView[];
+  /** Where to go on; `undefined` at the end. */
+  readonly next: string | undefined;
+}
+
+/** The keys that are asked for, however many pages they are. */
+export async function allKeys({ manager }: Context, wanted: ListOptions = {}): Promise<KeyListing> {
+  const { limit = Infinity, ...query } = wanted;
+  const keys: KeyView[] = [];
+  let next = query.after;
+  do {
+    const page = await manager.list({ ...query, after: next, limit: Math.min(PAGE_SIZE, limit - keys.length) });
+    keys.push(...page.keys);
+    next = page.next;
+  } while (next !== undefined && keys.length < limit);
+  return { keys, next };
+}
+
+export function noteProblems(output: Output, problems: readonly KeyProblem[]): void {
+  for (const { keyHint, reason } of problems) output.note(`${keyHint || 'a key'} does not parse: ${reason}`);
 }
 
 /** Reads a key's settings; says so where what is stored does not parse. */

@@ -1,0 +1,197 @@
+import type { Command } from 'commander';
+import { RpcGuardError } from '../errors';
+import type { KeyChanges } from '../keys/changes';
+import type { KeyManager } from '../keys/key-manager';
+import type { KeyView } from '../keys/key-view';
+import { compare } from '../keys/settings-document';
+import type { Difference } from '../keys/settings-document';
+import { warningsOf } from '../keys/warnings';
+import { keyHint } from '../settings/api-key';
+import { examples } from './arguments';
+import { usage } from './exit';
+import { printable } from './output';
+import type { Terminal } from './output';
+import { confirm } from './prompt';
+import { readSettingsFile } from './settings-file';
+import { noteWarnings } from './show-key';
+import { indent, table } from './table';
+import { readable, withStore } from './with-store';
+import type { Context } from './with-store';
+
+interface ApplyOptions {
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+/** What is to be done to one key of the file. */
+interface Plan {
+  readonly apiKey: string | undefined;
+  readonly name: string;
+  /** The key as it is; `undefined` where it is new. */
+  readonly before: KeyView | undefined;
+  readonly changes: KeyChanges;
+  readonly differences: readonly Difference[];
+}
+
+/** What was done, for scripts. */
+interface Applied {
+  readonly key: KeyView;
+  readonly isCreated: boolean;
+  readonly differences: readonly Difference[];
+  readonly secret?: string;
+  readonly secretId?: string;
+}
+
+const ABOUT_FILES = `
+The file is YAML or JSON: what "keys export" writes, or any part of it.
+  keys:
+    - apiKey: my-first-key
+      name: my dapp
+      requireSecret: false
+      allowlists:
+        origins: [https://app.example.com]
+        methods: [eth_call, eth_get*]
+Secrets stay as they are: of them a file holds nothing. A new key that requires
+a secret gets one, and it is printed this once.`;
+
+export function addApply(keys: Command): void {
+  const apply = keys
+    .command('apply')
+    .description(
+      'Makes keys what a file says: creates those that are missing, and changes of the others what differs.',
+    );
+  apply
+    .argument('<file>', 'a .yaml, .yml or .json file; - reads stdin')
+    .option('--dry-run', 'show what would change, and change nothing')
+    .option('--yes', 'do it without being asked')
+    .action((file: string, options: ApplyOptions, command: Command) =>
+      withStore(command, (context) => applyFile(context, file, options), { makesFile: true }),
+    );
+  apply.addHelpText(
+    'after',
+    `${ABOUT_FILES}\nWhat a key of the file leaves out stays as it is, and so do keys that are not in it.`,
+  );
+  examples(apply, 'rpc-guard keys apply keys.yaml --dry-run', 'rpc-guard keys apply keys.yaml --yes');
+}
+
+export function addImport(keys: Command): void {
+  const command = keys
+    .command('import')
+    .description('Creates the keys of a file: all of them or, where one is there already or wrong, none.');
+  command
+    .argument('<file>', 'a .yaml, .yml or .json file; - reads stdin')
+    .action((file: string, _options: object, it: Command) =>
+      withStore(it, (context) => importFile(context, file), { makesFile: true }),
+    );
+  command.addHelpText('after', `${ABOUT_FILES}\nWithout apiKey a key gets a fresh one.`);
+  examples(
+    command,
+    'rpc-guard keys import keys.json',
+    'rpc-guard keys export $KEY | rpc-guard keys import - --store …',
+  );
+}
+
+async function applyFile(context: Context, file: string, { dryRun, yes }: ApplyOptions): Promise<void> {
+  const plans = await plansOf(context, file);
+  const nameless = plans.filter(({ apiKey }) => apiKey === undefined).length;
+  if (nameless > 0) {
+    throw usage(
+      `${file}: ${String(nameless)} of its keys without apiKey; write "apiKey": "my-first-key", the key to change`,
+    );
+  }
+  const due = plans.filter(({ before, differences }) => before === undefined || differences.length > 0);
+  const { output } = context;
+  const lines = () => due.flatMap((plan) => linesOfPlan(plan, output.terminal));
+  if (dryRun === true) {
+    output.result({ keys: due.map(planned) }, lines);
+  } else if (due.length > 0) {
+    const isAsked = yes !== true;
+    if (isAsked) for (const line of lines()) output.note(line);
+    await confirm({
+      yes,
+      what: `This ${sumOf(due)}`,
+      question: 'Type yes to do it:',
+      accepts: (typed) => /^y(?:es)?$/i.test(typed),
+    });
+    await carryOut(context, due, isAsked ? () => [] : lines);
+  } else {
+    output.result({ keys: [] }, () => []);
+  }
+  if (due.length === 0) output.note(`nothing differs from ${file}`);
+}
+
+async function importFile(context: Context, file: string): Promise<void> {
+  const plans = await plansOf(context, file);
+  const taken = plans.find(({ before }) => before !== undefined)?.apiKey;
+  if (taken !== undefined) {
+    const message = `the key ${keyHint(taken)} exists already; "rpc-guard keys apply ${file}" changes it`;
+    throw new RpcGuardError('ERR_RPC_GUARD_KEY_EXISTS', message);
+  }
+  await carryOut(context, plans, () => []);
+}
+
+async function plansOf({ manager, output }: Context, file: string): Promise<readonly Plan[]> {
+  const plans: Plan[] = [];
+  for (const { apiKey, changes, ignored } of readSettingsFile(file)) {
+    const before = apiKey === undefined ? undefined : await readable(apiKey, () => manager.get(apiKey));
+    const compared = before === undefined ? { changes, differences: [] } : compare(before, changes);
+    plans.push({ ...compared, apiKey, before, name: before?.name ?? changes.name ?? '' });
+    const which = apiKey === undefined ? '' : ` of ${keyHint(apiKey)}`;
+    if (ignored.includes('secrets')) output.note(`${file}: the secrets${which} are not taken; they stay as they are`);
+  }
+  return plans;
+}
+
+/** Each to the key as it was shown: where another change came between, it ends there. */
+async function carryOut(
+  { manager, output }: Context,
+  plans: readonly Plan[],
+  linesBefore: () => readonly string[],
+): Promise<void> {
+  const done: Applied[] = [];
+  try {
+    for (const plan of plans) done.push(await carryOutOne(manager, plan));
+  } finally {
+    // A secret that was made is told, whatever became of the keys after it.
+    if (done.length > 0) {
+      const keys = done.map((it) => ({ ...it, warnings: warningsOf(it.key) }));
+      output.result({ keys }, () => [...linesBefore(), ...done.flatMap(linesOfDone)]);
+    }
+    for (const { key } of done) noteWarnings(output, key, keyHint(key.apiKey));
+  }
+}
+
+async function carryOutOne(manager: KeyManager, { apiKey, before, changes, differences }: Plan): Promise<Applied> {
+  if (before === undefined) return { ...(await manager.create({ ...changes, apiKey })), isCreated: true, differences };
+  const key = await manager.update(before.apiKey, changes, { expectedVersion: before.version });
+  return { key, isCreated: false, differences };
+}
+
+function planned({ apiKey, before, changes, differences }: Plan): object {
+  return { apiKey, isCreated: before === undefined, differences, changes };
+}
+
+function sumOf(plans: readonly Plan[]): string {
+  const created = plans.filter(({ before }) => before === undefined).length;
+  const changed = plans.length - created;
+  const keys = (count: number) => `${String(count)} ${count === 1 ? 'key' : 'keys'}`;
+  return [created > 0 ? [`creates ${keys(created)}`] : [], changed > 0 ? [`changes ${keys(changed)}`] : []]
+    .flat()
+    .join(' and ');
+}
+
+function linesOfPlan({ apiKey = '', name, before, differences }: Plan, terminal: Terminal): string[] {
+  const which = printable(name === '' ? apiKey : `${apiKey} (${name})`);
+  if (before === undefined) return [`${which}: new`];
+  const rows = differences.flatMap(({ at, words }) => words.map((word, line) => [line === 0 ? at : '', word]));
+  const narrower = { ...terminal, width: terminal.width - 2 };
+  return [which, ...indent(table([{ title: '' }, { title: '', wraps: true }], rows, narrower))];
+}
+
+function linesOfDone({ key, isCreated, secret, secretId }: Applied): string[] {
+  const { apiKey, name, version } = key;
+  const which = name === '' ? apiKey : `${apiKey} (${name})`;
+  const did = printable(`${which}, version ${String(version)}: ${isCreated ? 'created' : 'changed'}`);
+  if (secret === undefined) return [did];
+  return [did, `  its secret ${String(secretId)}, shown this once: ${secret}`];
+}

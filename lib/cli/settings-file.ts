@@ -1,0 +1,98 @@
+import { createRequire } from 'node:module';
+import { parseJson } from '../json-rpc/strict-json';
+import { readDocument } from '../keys/settings-document';
+import type { ReadDocument, SettingsDocument } from '../keys/settings-document';
+import { keyHint } from '../settings/api-key';
+import { CliError, EXIT } from './exit';
+import { readInputFile } from './read-input';
+
+/** Far more than 10,000 keys. */
+const MAX_BYTES = 32 * 1024 * 1024;
+const EXAMPLE = '{ "keys": [{ "apiKey": "my-first-key", "name": "my dapp" }] }';
+
+/** The part of the `yaml` package that is used. */
+interface Yaml {
+  parse(text: string, options: object): unknown;
+  stringify(value: unknown): string;
+}
+
+/**
+ * Reads the settings of one key or, under `keys`, of several.
+ * @throws CliError that names the file, the key and the member, for every problem at once.
+ */
+export function readSettingsFile(path: string): readonly ReadDocument[] {
+  const content = parseFile(readInputFile(path, MAX_BYTES).toString(), path);
+  const many = (content as { readonly keys?: unknown } | null | undefined)?.keys;
+  if (many === undefined ? Array.isArray(content) : !Array.isArray(many)) {
+    throw wrongFile(`${path}: is not the settings of a key, nor of several under "keys"; write ${EXAMPLE}`);
+  }
+  const problems: string[] = [];
+  const documents: readonly unknown[] = Array.isArray(many) ? many : [content];
+  const read = documents.flatMap((document, at) => {
+    const place = Array.isArray(many) ? `keys.${String(at)}${hintOf(document)}` : `the key${hintOf(document)}`;
+    try {
+      return [readDocument(document)];
+    } catch (error) {
+      problems.push(`${place}: ${(error as Error).message}`);
+      return [];
+    }
+  });
+  const seen = new Set<string>();
+  for (const { apiKey } of read) {
+    if (apiKey !== undefined && seen.has(apiKey)) problems.push(`the key ${keyHint(apiKey)} is there twice`);
+    if (apiKey !== undefined) seen.add(apiKey);
+  }
+  if (problems.length > 0) throw wrongFile(`${path}: ${problems.join('; ')}`);
+  return read;
+}
+
+/** Settings as a file holds them: YAML where its name says so, or JSON. */
+export function settingsText(content: SettingsDocument | { readonly keys: readonly object[] }, path?: string): string {
+  return path !== undefined && isYaml(path) ? loadYaml().stringify(content) : `${JSON.stringify(content, null, 2)}\n`;
+}
+
+function parseFile(text: string, path: string): unknown {
+  return isYaml(path) || (path === '-' && !/^\s*[{[]/.test(text)) ? parseYaml(text, path) : parseJsonFile(text, path);
+}
+
+function isYaml(path: string): boolean {
+  return /\.ya?ml$/i.test(path);
+}
+
+/** It quotes nothing of the file: that may hold hashes. */
+function parseJsonFile(text: string, path: string): unknown {
+  const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
+  if (json.ok) return JSON.parse(text);
+  if (json.broken !== 'syntax') throw wrongFile(`${path}: has ${json.rule}`);
+  const lines = text.slice(0, json.at).split('\n');
+  const place = `line ${String(lines.length)}, column ${String((lines.at(-1) ?? '').length + 1)}`;
+  throw wrongFile(`${path}: is not JSON from ${place} on; write ${EXAMPLE}`);
+}
+
+/** An address without quotes stays text: as YAML goes, `0x` and 40 digits would be a number. */
+function parseYaml(text: string, path: string): unknown {
+  try {
+    return loadYaml().parse(text, {
+      schema: 'failsafe',
+      customTags: ['null', 'bool', 'int', 'float'],
+      logLevel: 'error',
+    });
+  } catch (error) {
+    const [problem = ''] = (error as Error).message.split('\n');
+    throw wrongFile(`${path}: ${problem.replace(/:$/, '')}`);
+  }
+}
+
+/** Loaded where there is YAML: no server and no other command has to. */
+function loadYaml(): Yaml {
+  return createRequire(__filename)('yaml') as Yaml;
+}
+
+function hintOf(document: unknown): string {
+  const { apiKey } = (document ?? {}) as { readonly apiKey?: unknown };
+  return typeof apiKey === 'string' ? ` (${keyHint(apiKey)})` : '';
+}
+
+function wrongFile(message: string): CliError {
+  return new CliError('ERR_RPC_GUARD_SETTINGS', EXIT.usage, message);
+}
