@@ -12,7 +12,7 @@ const PIECE_COST = 512;
 /** Bytes of the smallest frames and pieces that a message of the greatest size may come in: go-ethereum sends 1 KiB. */
 const SMALLEST_FRAME = 512;
 const SMALLEST_PIECE = 256;
-const LEAST_PARTS = 128;
+const LEAST_PARTS = 1024;
 const TRY_AGAIN_LATER = 1013;
 
 /** The bounds of one message, for `ws`: bytes, frames, and pieces as they are received. Beyond, it closes the socket. */
