@@ -99,7 +99,7 @@ export function optionalAccount(value: JsonValue | undefined): Addresses {
 
 export function callTo(value: JsonValue | undefined): Addresses {
   if (!isJsonObject(value) || hasFoldedTwin(value, CALL_MEMBERS)) return undefined;
-  if (RUNS_OTHER_CODE.some((name) => value[name] !== undefined)) return undefined;
+  for (const name of RUNS_OTHER_CODE) if (value[name] !== undefined) return undefined;
   const to = account(value['to']);
   if (value['eip712Meta'] === undefined) return to;
   const paymaster = paymasterOf(value['eip712Meta']);
