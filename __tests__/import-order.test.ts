@@ -95,6 +95,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     ],
   ],
   [
+    'limits',
+    ['limit-calls', 'rate-limit-headers', 'limiter', 'spending-exchange', 'meter', 'bucket', 'clock', 'credits'],
+  ],
+  [
     'policy',
     [
       'batch-exchanges',
@@ -131,11 +135,12 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'store-contract',
       'key-query',
       'settings-store',
+      'limit-store',
       'versioned-write',
       'stored-record',
     ],
   ],
-  ['settings', ['compile', 'key-settings', 'api-key', 'secret']],
+  ['settings', ['compile', 'key-settings', 'limits', 'exact-object', 'api-key', 'secret']],
   [
     'allowlists',
     [
@@ -149,7 +154,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'address-readers',
     ],
   ],
-  ['request', ['request-facts', 'key-path', 'unique-headers']],
+  ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['call', 'strict-json']],
   ['', ['option-rules', 'logger', 'errors', 'spelling', 'version']],
 ];
@@ -162,7 +167,14 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli/'],
   cors: ['http/cors'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
-  'lru-cache': ['stores/settings-cache', 'stores/file', 'admin/basic-auth-admin', 'admin/login-attempts'],
+  'lru-cache': [
+    'stores/settings-cache',
+    'stores/file',
+    'admin/basic-auth-admin',
+    'admin/login-attempts',
+    'limits/limiter',
+  ],
+  'proxy-addr': ['request/client-address'],
   ws: [
     'websocket/upgrade',
     'websocket/session',
@@ -171,13 +183,15 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'websocket/message-queue',
     'websocket/open-sessions',
   ],
-  zod: ['settings/key-settings'],
+  zod: ['settings/key-settings', 'settings/limits', 'settings/exact-object'],
 };
 
 const PLACES = ORDER.flatMap(([folder, files]) => files.map((file) => (folder === '' ? file : `${folder}/${file}`)));
 
 const sources = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((file) => /\.tsx?$/.test(file));
-const files = sources.filter((file) => !file.startsWith(PAGE)).map((file) => file.replace(/\.ts$/, ''));
+const files = sources
+  .filter((file) => !file.startsWith(PAGE) && !file.endsWith('.d.ts'))
+  .map((file) => file.replace(/\.ts$/, ''));
 const pageFiles = sources.filter((file) => file.startsWith(PAGE));
 
 function importsIn(source: string, kind = '(?:import|export)'): string[] {

@@ -5,6 +5,7 @@ import { corsFor } from './http/cors';
 import type { Guard } from './http/hand-off';
 import { handleRequest } from './http/handle-request';
 import { respondRefusal } from './http/respond';
+import { CallLimits } from './limits/limit-calls';
 import { createDecisionLog, messageReporter } from './observe/decision-log';
 import { parseOptions } from './options/options';
 import type { RpcGuardOptions } from './options/options';
@@ -39,10 +40,10 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     upstreams: createUpstreams(parsed),
     queue: new UpstreamQueue(parsed.maxConcurrent),
     applyCors: corsFor(parsed.cors),
-    beforeHandOff: (calls) => calls,
+    limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
     observe: createDecisionLog(parsed),
   };
-  const parts = { options: parsed, store: guard.store, report: messageReporter(guard.observe) };
+  const parts = { options: parsed, store: guard.store, limits: guard.limits, report: messageReporter(guard.observe) };
   const webSockets = new WebSocketGuard(parts, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
     const done = () => {
@@ -61,6 +62,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     async close() {
       await webSockets.close();
       guard.upstreams.close();
+      await guard.limits.close();
       await guard.store.close();
     },
   });

@@ -422,6 +422,36 @@ describeEachStore((fresh) => {
     });
   });
 
+  describe('limits', () => {
+    const LIMITS = { perSecond: 5, perAddress: { perSecond: 1 } };
+
+    test('are set as a whole, shown, and removed by null', async () => {
+      const { manager } = await desk();
+      const made = await manager.create({ limits: LIMITS, secret: { limits: { perDay: 9 } } });
+      const { apiKey } = made.key;
+      expect(made.key.limits).toEqual(LIMITS);
+      expect(made.key.secrets[0]?.limits).toEqual({ perDay: 9 });
+      expect((await manager.update(apiKey, { name: 'other' })).limits).toEqual(LIMITS);
+      expect((await manager.update(apiKey, { limits: { perDay: 7 } })).limits).toEqual({ perDay: 7 });
+      expect(await manager.update(apiKey, { limits: null })).not.toHaveProperty('limits');
+      expect(await manager.get(apiKey)).not.toHaveProperty('limits');
+      await expect(manager.update(apiKey, { limits: { perDay: 0 } })).rejects.toMatchObject(malformed);
+      await expect(manager.update(apiKey, { name: null } as never)).rejects.toMatchObject(malformed);
+    });
+
+    test('of a secret can be changed, and go over to the one that takes its place', async () => {
+      const { manager } = await desk();
+      const { apiKey } = (await manager.create()).key;
+      const made = await manager.addSecret(apiKey, { limits: { perSecond: 3 } });
+      const [changed] = (await manager.updateSecret(apiKey, made.secretId, { limits: { perSecond: 4 } })).secrets;
+      expect(changed?.limits).toEqual({ perSecond: 4 });
+      const rotated = await manager.rotateSecret(apiKey, made.secretId, { graceMs: 0 });
+      expect(rotated.key.secrets[0]?.limits).toEqual({ perSecond: 4 });
+      const [bare] = (await manager.updateSecret(apiKey, rotated.secretId, { limits: null })).secrets;
+      expect(bare).not.toHaveProperty('limits');
+    });
+  });
+
   describe('rotateSecret', () => {
     test('makes a secret with the label and lists of the old one, which lives for the grace time to its last instant', async () => {
       const { manager, ask } = await desk();

@@ -343,6 +343,64 @@ test.each([
   expect(problemOf(settings)).toBe(message);
 });
 
+describe('limits', () => {
+  test('are what was written; their defaults are of the compiled key', () => {
+    const limits = { perSecond: 50, perDay: 1_000_000, perAddress: { perSecond: 5 } };
+    const settings = parseKeySettings({
+      apiKey: KEY,
+      limits,
+      secrets: [{ hash: HASH, limits: { perSecond: 1, burst: 7 } }],
+    });
+    expect(settings.limits).toEqual(limits);
+    const { limits: compiled, secrets } = compileKeySettings(settings);
+    expect(compiled).toEqual({
+      second: { perSecond: 50, burst: 100 },
+      perDay: 1_000_000,
+      perAddress: { perSecond: 5, burst: 10 },
+    });
+    expect(secrets[0]?.limits).toEqual({
+      second: { perSecond: 1, burst: 7 },
+      perDay: undefined,
+      perAddress: undefined,
+    });
+  });
+
+  test.each([[undefined], [{}]])('%j are none', (limits) => {
+    const settings = parseKeySettings({ apiKey: KEY, limits, secrets: [{ hash: HASH, limits }] });
+    const key = compileKeySettings(settings);
+    expect([key.limits, key.secrets[0]?.limits]).toEqual([undefined, undefined]);
+  });
+
+  test.each<[limits: unknown, problem: string]>([
+    [{ perSecond: 0 }, 'limits.perSecond: is 0; write a whole number from 1, or leave it out for no limit'],
+    [{ perSecond: -1 }, 'limits.perSecond: is -1; write a whole number from 1, or leave it out for no limit'],
+    [{ perDay: 1.5 }, 'limits.perDay: is 1.5; write a whole number from 1, or leave it out for no limit'],
+    [{ perDay: NaN }, 'limits.perDay: is NaN; write a whole number from 1, or leave it out for no limit'],
+    [
+      { perDay: 1_000_000_001 },
+      'limits.perDay: is 1000000001; write a whole number up to 1000000000, or leave it out for no limit',
+    ],
+    [{ perSecond: '50' }, 'limits.perSecond: is no number; write a whole number from 1, or leave it out for no limit'],
+    [{ perSecond: null }, 'limits.perSecond: is no number; write a whole number from 1, or leave it out for no limit'],
+    [{ burst: 5 }, 'limits.burst: needs perSecond; add it, or leave burst out'],
+    [{ perSecond: 5, burst: 0 }, 'limits.burst: is 0; write a whole number from 1, or leave it out for no limit'],
+    [{ perAddress: {} }, 'limits.perAddress.perSecond: is missing; write a whole number from 1'],
+    [{ perAddress: 5 }, 'limits.perAddress: is not an object; write { "perSecond": 5 }'],
+    [{ persecond: 5 }, 'limits: persecond: does not exist; did you mean perSecond?'],
+    [5, 'limits: is not an object; write { "perSecond": 50, "perDay": 1000000 }'],
+    [null, 'limits: is not an object; write { "perSecond": 50, "perDay": 1000000 }'],
+  ])('%j do not parse', (limits, problem) => {
+    expect(problemOf({ apiKey: KEY, limits })).toBe(problem);
+  });
+
+  test('of a secret know no address', () => {
+    const limits = { perAddress: { perSecond: 5 } };
+    expect(problemOf({ apiKey: KEY, secrets: [{ hash: HASH, limits }] })).toMatch(
+      /^secrets\.0\.limits: perAddress: does not exist; there are perSecond, burst, perDay$/,
+    );
+  });
+});
+
 describe('an unknown member is refused, and the right ones of that object are named', () => {
   test.each([
     ['requiresecret', '', { apiKey: KEY, requiresecret: true }],

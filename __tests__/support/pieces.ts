@@ -21,6 +21,7 @@ export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {
     userAgent: undefined,
     headers: {},
     duplicateHeader: undefined,
+    remoteAddress: undefined,
     requestId: 'test',
     ...given,
   };

@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isReadOnly } from '../allowlists/address-table';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
+import { hasLimits } from '../limits/limit-calls';
+import type { CallLimits } from '../limits/limit-calls';
 import type { Observe } from '../observe/decision-log';
 import type { Occurrence } from '../observe/request-event';
 import type { ParsedOptions } from '../options/options';
@@ -11,7 +13,7 @@ import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchan
 import type { SendBatch } from '../policy/batch-exchanges';
 import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { isRefusal, refuse } from '../policy/refusals';
+import { REFUSALS, isRefusal, refusalReply, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 import type { CachedStore } from '../stores/settings-cache';
@@ -32,8 +34,7 @@ export interface Guard {
   readonly upstreams: Upstreams;
   readonly queue: UpstreamQueue;
   readonly applyCors: CorsHandler;
-  /** Called between decision and hand-off: it may hold the calls back, or refuse what was allowed. */
-  readonly beforeHandOff: (calls: AdmittedCalls) => AdmittedCalls | Promise<AdmittedCalls>;
+  readonly limits: CallLimits;
   readonly observe: Observe;
 }
 
@@ -45,6 +46,10 @@ export interface AdmittedCalls {
 /** A request on its way, with what is noted of it for the event at its end. */
 export interface IncomingCall extends Answerable, Occurrence {
   judged: Refusal | JudgedCalls | undefined;
+  /** What let it in. */
+  admission: Admission | undefined;
+  /** The length of its body. */
+  bytes: number;
   decidedAt: number;
   upstreamMs: number | undefined;
   failure: Reason | undefined;
@@ -57,25 +62,33 @@ const CROWDED = refuse('UPSTREAM_UNAVAILABLE', {
   message: 'too many requests are waiting for the upstream, try again',
   why: 'too many requests are waiting',
 });
+
 /** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
 export async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): Promise<void> {
-  const held = guard.beforeHandOff(decided);
-  const calls = held instanceof Promise ? await held : held;
-  const { judged } = calls;
+  const { admission } = decided;
+  const charged = hasLimits(admission) ? charge(guard, call, decided) : decided.judged;
+  const hadToWait = charged instanceof Promise;
+  const judged = hadToWait ? await charged : charged;
+  call.judged = judged;
+  setLimitHeaders(guard, call, judged.batch ? undefined : judged.calls[0]?.refusal);
+  if (judged.limited !== undefined) {
+    answerLimited(guard, call, judged, judged.limited);
+    return;
+  }
   if (judged.allowed.length === 0) {
     answerRefused(guard, call, judged);
     return;
   }
   const place = { key: call.facts.apiKey, connection: call.req.socket };
   const entered = guard.queue.enter(place);
-  const hasWaited = entered instanceof Promise;
-  if (!(hasWaited ? await waitInLine(guard, call, place, entered) : entered)) {
+  const hasWaited = hadToWait || entered instanceof Promise;
+  if (!(entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered)) {
     call.failure = CROWDED.refused;
     respondRefusal(call, CROWDED, guard.options.exposeReason, idOf(judged));
     return;
   }
   try {
-    const current = hasWaited ? await admitAgain(guard, call, judged) : calls;
+    const current = hasWaited ? await admitAgain(guard, call, judged) : { admission, judged };
     if (isRefusal(current)) respondRefusal(call, current, guard.options.exposeReason, idOf(judged));
     else await forward(guard, call, current);
   } finally {
@@ -89,6 +102,41 @@ function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): Promis
   return judged.allowed.length < judged.calls.length
     ? answerMixed(guard, call, calls)
     : answerWhole(guard, call, calls);
+}
+
+/** Takes the calls' credits. A caller that goes away while they have to be waited for gets them back. */
+function charge(
+  { limits }: Guard,
+  { req, facts, bytes }: IncomingCall,
+  { admission, judged }: AdmittedCalls,
+): JudgedCalls | Promise<JudgedCalls> {
+  let stopListening = (): unknown => undefined;
+  const charged = limits.charge({ facts, admission, judged, bytes }, (leave) => {
+    stopListening = whenGone(req, leave);
+  });
+  return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
+}
+
+/** A refusal of the request as a whole. */
+export function refuseWhole(guard: Guard, call: IncomingCall, refusal: Refusal): void {
+  setLimitHeaders(guard, call, refusal);
+  respondRefusal(call, refusal, guard.options.exposeReason);
+}
+
+/** Whatever else was refused, clients try again by the status. */
+function answerLimited(guard: Guard, call: IncomingCall, judged: JudgedCalls, limited: Refusal): void {
+  const options = replyOptions(guard, call);
+  const status = setRefusalHeaders(call.res, limited);
+  respondJson(call.res, status, refuseEach(judged, options) || refusalReply(limited, idOf(judged), options));
+}
+
+/** Who is forbidden to call does not learn how much others may. */
+function setLimitHeaders({ limits }: Guard, { res, facts, admission }: IncomingCall, refusal?: Refusal): void {
+  if (admission === undefined) return;
+  const status = refusal === undefined ? 200 : (refusal.status ?? REFUSALS[refusal.refused].status);
+  if (status === 401 || status === 403) return;
+  const headers = limits.headersFor(facts, admission);
+  for (const name of Object.keys(headers)) res.setHeader(name, headers[name as keyof typeof headers]!);
 }
 
 async function waitInLine(

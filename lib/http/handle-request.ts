@@ -1,17 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describeError } from '../logger';
-import { admit } from '../policy/authorize';
+import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import { judgeBody } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
-import { handOff } from './hand-off';
+import { handOff, refuseWhole } from './hand-off';
 import type { AdmittedCalls, Guard, IncomingCall } from './hand-off';
 import { discardBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
-
-/** A body that took longer than this took long enough for its key to be revoked meanwhile. */
-const READMIT_AFTER_MS = 500;
 
 /** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
 export function handleRequest(
@@ -32,7 +29,14 @@ export function handleRequest(
       return;
     }
     const at = performance.now();
-    const unknown = { judged: undefined, upstreamMs: undefined, failure: undefined, status: undefined };
+    const unknown = {
+      judged: undefined,
+      admission: undefined,
+      bytes: 0,
+      upstreamMs: undefined,
+      failure: undefined,
+      status: undefined,
+    };
     void route(guard, { req, res, facts, wire: 'http', arrivedAt: at, decidedAt: at, ...unknown });
   });
 }
@@ -43,7 +47,7 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
     const calls = await judge(guard, call);
     call.judged = isRefusal(calls) ? calls : calls.judged;
     call.decidedAt = performance.now();
-    if (isRefusal(calls)) await refuseWhole(guard, call, calls);
+    if (isRefusal(calls)) await refuseUnread(guard, call, calls);
     else await handOff(guard, call, calls);
   } catch (error) {
     fail(guard, call, error);
@@ -53,22 +57,27 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
 }
 
 /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
-async function judge(guard: Guard, { req, facts, arrivedAt }: IncomingCall): Promise<Refusal | AdmittedCalls> {
-  const { options, store } = guard;
+async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | AdmittedCalls> {
+  const { options, store, limits } = guard;
+  const { req, facts, arrivedAt } = call;
   if (req.method !== 'POST') return refuse('METHOD_NOT_POST');
   let admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
+  call.admission = admission;
+  const refusal = limits.refuseUnread(facts, admission);
+  if (refusal !== undefined) return refusal;
   const body = await readBody(req, options);
   if (isRefusal(body)) return body;
   if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
+  call.bytes = body.length;
   const judged = judgeBody(body, options.maxBatchSize, admission, options);
   return isRefusal(judged) ? judged : { admission, judged };
 }
 
-async function refuseWhole({ options }: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {
+async function refuseUnread(guard: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {
   await discardBody(call.req);
-  respondRefusal(call, refusal, options.exposeReason);
+  refuseWhole(guard, call, refusal);
 }
 
 /** Unexpected errors are answered as INTERNAL_ERROR. */

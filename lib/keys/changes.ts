@@ -4,7 +4,8 @@ import type { OptionRule, OptionRules } from '../option-rules';
 import { RpcGuardError } from '../errors';
 import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
-import { present } from './key-view';
+import type { KeyLimits, Limits } from '../settings/limits';
+import { settled } from './key-view';
 
 export interface NewSecret {
   /** Up to 100 characters. Default `''`. */
@@ -13,6 +14,8 @@ export interface NewSecret {
   readonly expiresAt?: string | undefined;
   /** Lists that requests with this secret are held against in place of the key's. */
   readonly allowlists?: Partial<Allowlists> | undefined;
+  /** Limits that hold for requests with this secret, beside the key's. */
+  readonly limits?: Limits | undefined;
 }
 
 /** What `updateSecret` can change. What is left out stays. */
@@ -21,6 +24,8 @@ export interface SecretChanges {
   readonly label?: string | undefined;
   /** ISO 8601, UTC, in the future; `null`: it does not expire. */
   readonly expiresAt?: string | null | undefined;
+  /** In place of those it has; `null`: none. */
+  readonly limits?: Limits | null | undefined;
 }
 
 /** What `update` can change. What is left out stays; of `allowlists` each type that is given is replaced. */
@@ -30,6 +35,8 @@ export interface KeyChanges {
   readonly requireSecret?: boolean | undefined;
   readonly overrideAllowlists?: boolean | undefined;
   readonly allowlists?: Partial<Allowlists> | undefined;
+  /** In place of those it has; `null`: none. */
+  readonly limits?: KeyLimits | null | undefined;
 }
 
 export interface NewKey extends KeyChanges {
@@ -84,15 +91,21 @@ const CHANGE_RULES: OptionRules<KeyChanges> = {
   requireSecret: OF_SETTINGS,
   overrideAllowlists: OF_SETTINGS,
   allowlists: LISTS,
+  limits: OF_SETTINGS,
 };
 const NEW_KEY_RULES: OptionRules<NewKey> = { ...CHANGE_RULES, apiKey: OF_SETTINGS, secret: OF_SETTINGS };
 const NEW_SECRET_RULES: OptionRules<NewSecret> = {
   label: OF_SETTINGS,
   expiresAt: OF_SETTINGS,
   allowlists: LISTS,
+  limits: OF_SETTINGS,
 };
 
-const SECRET_CHANGES_RULES: OptionRules<SecretChanges> = { label: OF_SETTINGS, expiresAt: OF_SETTINGS };
+const SECRET_CHANGES_RULES: OptionRules<SecretChanges> = {
+  label: OF_SETTINGS,
+  expiresAt: OF_SETTINGS,
+  limits: OF_SETTINGS,
+};
 
 const ROTATE_RULES: OptionRules<RotateOptions> = {
   graceMs: {
@@ -173,7 +186,7 @@ function assertMembers(whose: string, settings: Partial<NewKey>, problems: reado
 function settingsProblems(settings: KeyChanges): string[] {
   const lists = Object.entries(settings.allowlists ?? {}).filter(([type]) => Object.hasOwn(ALLOWLIST_RULES, type));
   try {
-    parseKeySettings({ apiKey: 'not-given', ...present(settings), allowlists: Object.fromEntries(lists) });
+    parseKeySettings({ apiKey: 'not-given', ...settled(settings), allowlists: Object.fromEntries(lists) });
     return [];
   } catch (error) {
     return [(error as Error).message];

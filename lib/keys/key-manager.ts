@@ -33,7 +33,7 @@ import type {
   RotateOptions,
   SecretChanges,
 } from './changes';
-import { isExpired, present, viewOf } from './key-view';
+import { isExpired, present, settled, viewOf } from './key-view';
 import type { KeyView } from './key-view';
 import { assertInFuture, endingBy, makeSecret, secretOf, withSecret } from './new-secret';
 
@@ -99,7 +99,7 @@ export class KeyManager {
     const isAsked = secret !== undefined || settings.requireSecret === true;
     const made = isAsked ? makeSecret(secret) : undefined;
     const secrets = made === undefined ? [] : [made.record];
-    const input = { ...present(settings), apiKey, secrets };
+    const input = { ...settled(settings), apiKey, secrets };
     parseKeySettings(input);
     await this.#read(apiKey); // a record that does not parse is not written over
     let after: KeySettings;
@@ -148,8 +148,7 @@ export class KeyManager {
   async update(apiKey: string, changes: KeyChanges, options: ChangeOptions = {}): Promise<KeyView> {
     checkChanges(changes);
     return this.#change('key.update', apiKey, options, undefined, (key) => ({
-      ...key,
-      ...present(changes),
+      ...settled({ ...key, ...present(changes) }),
       allowlists: { ...key.allowlists, ...present(changes.allowlists ?? {}) },
     }));
   }
@@ -175,7 +174,7 @@ export class KeyManager {
   }
 
   /**
-   * Changes the label or the expiry of a secret.
+   * Changes the label, the expiry or the limits of a secret.
    * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` for an expired secret: it stays dead.
    */
   async updateSecret(
@@ -189,13 +188,12 @@ export class KeyManager {
     return this.#change('secret.update', apiKey, options, secretId, (key) => {
       const old = secretOf(key, secretId);
       if (isExpired(old, Date.now())) throw wrong('the secret has expired; rotate it or add another');
-      const { expiresAt, ...others } = { ...old, ...present(changes) };
-      const changed = { ...others, ...(expiresAt !== null && present({ expiresAt })) };
+      const changed = settled({ ...old, ...present(changes) });
       return { ...key, secrets: key.secrets.map((secret) => (secret === old ? changed : secret)) };
     });
   }
 
-  /** Makes a secret that takes the place of another, with its label and lists. */
+  /** Makes a secret that takes the place of another, with its label, lists and limits. */
   async rotateSecret(
     apiKey: string,
     secretId: string,
@@ -209,8 +207,8 @@ export class KeyManager {
       const old = secretOf(before, secretId);
       const others = before.secrets.filter((secret) => secret !== old);
       const replaced = graceMs === 0 ? others : [...others, endingBy(old, Date.now() + graceMs)];
-      const { label, allowlists } = old;
-      return { ...before, secrets: withSecret(replaced, { ...made.record, label, allowlists }) };
+      const { label, allowlists, limits } = old;
+      return { ...before, secrets: withSecret(replaced, { ...made.record, label, allowlists, limits }) };
     });
     return { key, secret: made.secret, secretId: made.record.id };
   }

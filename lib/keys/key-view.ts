@@ -17,13 +17,20 @@ export function viewOf(settings: KeySettings): KeyView {
 
 /** Member by member, so that none is shown by accident. */
 function viewOfSecret(secret: SecretRecord, nowMs: number): SecretView {
-  const { id, hint, label, createdAt, expiresAt, allowlists } = secret;
+  const { id, hint, label, createdAt, expiresAt, allowlists, limits } = secret;
   const state = isExpired(secret, nowMs) ? 'expired' : 'active';
-  return { id, hint, label, createdAt, ...present({ expiresAt, allowlists }), state };
+  return { id, hint, label, createdAt, ...present({ expiresAt, allowlists, limits }), state };
 }
 
 export function isExpired({ expiresAt }: Pick<SecretRecord, 'expiresAt'>, nowMs: number): boolean {
   return expiresAt !== undefined && Date.parse(expiresAt) <= nowMs;
+}
+
+/** Without the members that are `undefined`, and without the limits and the expiry that `null` takes away. */
+export function settled<T extends object>(value: T): { [Name in keyof T]: Exclude<T[Name], undefined | null> } {
+  const isTaken = ([name, member]: [string, unknown]): boolean =>
+    member !== undefined && (member !== null || (name !== 'limits' && name !== 'expiresAt'));
+  return Object.fromEntries(Object.entries(value).filter(isTaken)) as never;
 }
 
 /** Without the members that are `undefined`. */

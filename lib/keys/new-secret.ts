@@ -12,14 +12,15 @@ export type NewRecord = Omit<SecretRecord, 'allowlists'> & Pick<NewSecret, 'allo
 
 /** A fresh secret, and the record that is stored of it. */
 export function makeSecret(options: NewSecret = {}): { readonly secret: string; readonly record: NewRecord } {
-  const { label = '', expiresAt, allowlists } = options;
+  const { label = '', expiresAt, allowlists, limits } = options;
   const now = Date.now();
   assertInFuture(expiresAt);
   const secret = generateSecret();
   const id = randomUUID().replaceAll('-', '').slice(0, 12);
   const hint = secret.slice(0, HINT_LENGTH);
   const createdAt = new Date(now).toISOString();
-  return { secret, record: present({ id, hash: hashSecret(secret), hint, label, createdAt, expiresAt, allowlists }) };
+  const record = { id, hash: hashSecret(secret), hint, label, createdAt, expiresAt, allowlists, limits };
+  return { secret, record: present(record) };
 }
 
 export function secretOf(key: KeySettings, secretId: string): SecretRecord {

@@ -5,14 +5,21 @@ import {
   checkOptions,
   hasMethods,
   isFunction,
+  isPlainObject,
+  isText,
   isWhole,
 } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
+import { methods } from '../allowlists/methods';
+import { compileCredits, oddCredits } from '../limits/credits';
+import type { Credits, Prices } from '../limits/credits';
 import { quiet } from '../logger';
 import type { Logger } from '../logger';
 import type { Reason } from '../policy/refusals';
 import { parseKeyPath } from '../request/key-path';
 import type { KeyPath } from '../request/key-path';
+import { clientAddress } from '../request/client-address';
+import type { ClientAddress, TrustProxy } from '../request/client-address';
 import type { SettingsStore } from '../stores/settings-store';
 import type { UpstreamClientOptions } from '../upstream/http-client';
 import { CORS_RULE } from './cors-options';
@@ -49,6 +56,14 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly maxMergedBytes?: number;
   /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
   readonly staleIfErrorMs?: number;
+  /** What a call costs of its key's limits, by method or prefix (`trace_*`): 0 to 10,000. Default 1 each. */
+  readonly credits?: Credits;
+  /** Milliseconds that a request may wait for room under its limits before it is refused: up to 5000. Default 1 s. */
+  readonly limitWaitMs?: number;
+  /** Whether answers tell of limits in `RateLimit` and `RateLimit-Policy`. Default `true`. */
+  readonly limitHeaders?: boolean;
+  /** Which proxies' `X-Forwarded-For` is believed: the values of Express' `trust proxy`. Default `false`. */
+  readonly trustProxy?: TrustProxy;
   /** `true` lets any origin call; `false` leaves CORS to the application; an object goes to the `cors` package. Default `true`. */
   readonly cors?: boolean | CorsOptions;
   /** Whether a refusal names its reason in `error.data.reason`. Default `true`. */
@@ -67,6 +82,11 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly maxConcurrent: number;
   readonly maxMergedBytes: number;
   readonly staleIfErrorMs: number;
+  readonly prices: Prices;
+  readonly limitWaitMs: number;
+  readonly limitHeaders: boolean;
+  readonly trustProxy: TrustProxy;
+  readonly clientAddress: ClientAddress;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
   readonly logger: Logger;
@@ -103,6 +123,20 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
     default: 1000,
   },
   staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
+  credits: {
+    accepts: (value) =>
+      isPlainObject(value) &&
+      Object.entries(value).every(([name, price]) => methods.problem(name) === undefined && isWhole(0, 10_000)(price)),
+    takes: 'whole numbers up to 10000 by method or prefix, such as { eth_getLogs: 10, "trace_*": 20 }',
+    default: {},
+  },
+  limitWaitMs: { accepts: isWhole(0, 5000), takes: 'whole milliseconds up to 5000, such as 1000', default: 1000 },
+  limitHeaders: { ...BOOLEAN_RULE, default: true },
+  trustProxy: {
+    accepts: isTrustProxy,
+    takes: 'what Express takes as "trust proxy": false, 1 for one proxy, or ranges such as "loopback, 10.0.0.0/8"',
+    default: false,
+  },
   cors: CORS_RULE,
   exposeReason: { ...BOOLEAN_RULE, default: true },
   logger: LOGGER_RULE,
@@ -117,12 +151,32 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
 export function parseOptions(options: RpcGuardOptions): ParsedOptions {
   const checked = checkOptions('rpcGuard(options)', GUARD_RULES, options) as Required<RpcGuardOptions>;
   const logger = quiet(checked.logger);
+  const prepared = prepareRequestOptions(checked);
+  for (const problem of oddCredits(checked.credits, prepared.addressTable)) logger.warn({}, problem);
   return {
     ...checked,
-    ...prepareRequestOptions(checked),
+    prices: compileCredits(checked.credits),
+    clientAddress: clientAddress(checked.trustProxy),
+    ...prepared,
     ...prepareUpstreamOptions(checked, logger),
     wsPath: parseWsPath(checked.wsPath)!,
   };
+}
+
+function isTrustProxy(value: unknown): boolean {
+  const isShaped =
+    typeof value === 'boolean' ||
+    isWhole(0, 1000)(value) ||
+    isText(value) ||
+    (Array.isArray(value) && value.every(isText)) ||
+    isFunction(value);
+  if (!isShaped) return false;
+  try {
+    clientAddress(value as TrustProxy);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function parseWsPath(prefix: string): KeyPath | undefined {

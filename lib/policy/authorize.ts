@@ -24,6 +24,9 @@ export interface Admission {
   readonly allowlists: CompiledAllowlists;
 }
 
+/** What took longer to arrive, or has waited for longer, took long enough for its key to be revoked meanwhile. */
+export const READMIT_AFTER_MS = 500;
+
 /** What is decided of each call, in this order: what the operator blocks comes before the key's list of methods. */
 const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ type, check }) =>
   type === 'methods' ? [checkBlockedMethods, check] : [check],

@@ -18,6 +18,8 @@ export interface JudgedCalls {
   readonly calls: readonly JudgedCall[];
   /** Those that may be forwarded. */
   readonly allowed: readonly RpcCall[];
+  /** Why limits refused them all, which the answer as a whole tells. */
+  readonly limited?: Refusal;
 }
 
 /** Reads a body or a message and holds each of its calls against the rules. A refusal concerns it as a whole. */

@@ -43,6 +43,8 @@ const TABLE = {
   BODY_TIMEOUT: { status: 408, code: -32600, message: 'the request body took too long' },
   DUPLICATE_HEADER: { status: 400, code: -32600, message: 'a header that must be unique was sent twice' },
   TOO_MANY_SOCKETS: { status: 429, code: -32005, message: 'too many sockets are open for this project ID' },
+  RATE_LIMITED: { status: 429, code: -32005, message: 'project ID request rate exceeded' },
+  DAILY_LIMIT_REACHED: { status: 402, code: -32005, message: 'daily request count exceeded, request rate limited' },
   SETTINGS_UNAVAILABLE: {
     status: 503,
     code: -32603,
@@ -71,6 +73,8 @@ export interface Refusal {
   readonly status?: number;
   /** The headers, where they differ from the table's. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** What the error's `data` holds besides. */
+  readonly data?: Readonly<Record<string, unknown>>;
   /** For the log alone: it may tell what the caller must not learn. */
   readonly why?: string;
 }
@@ -92,7 +96,7 @@ export interface ReplyOptions {
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
   const row = REFUSALS[refusal.refused];
   const { requestId } = options;
-  const data = options.exposeReason ? { reason: refusal.refused, requestId } : { requestId };
+  const data = { ...(options.exposeReason && { reason: refusal.refused }), requestId, ...refusal.data };
   const error = { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data };
   return errorReply(id, JSON.stringify(error));
 }

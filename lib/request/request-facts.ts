@@ -16,6 +16,8 @@ export interface RequestFacts {
   readonly headers: IncomingHttpHeaders;
   /** A header that must be unique and came twice. */
   readonly duplicateHeader: string | undefined;
+  /** The other end of the connection, which may be a proxy: `clientAddress` tells the caller's. */
+  readonly remoteAddress: string | undefined;
   /** The caller's `X-Request-Id` if it is sane, else a fresh UUID. */
   readonly requestId: string;
 }
@@ -24,7 +26,9 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._:+=/-]{1,128}$/;
 
 /** The facts of a request on the guard's path; `undefined` on any other path. Nothing is decoded: a key has one spelling. */
 export function requestFacts(
-  req: Pick<IncomingMessage, 'url' | 'headers' | 'rawHeaders'>,
+  req: Pick<IncomingMessage, 'url' | 'headers' | 'rawHeaders'> & {
+    readonly socket?: { readonly remoteAddress?: string | undefined };
+  },
   path: KeyPath,
 ): RequestFacts | undefined {
   const apiKey = keyInPath(req.url ?? '', path);
@@ -38,6 +42,7 @@ export function requestFacts(
     userAgent: req.headers['user-agent'],
     headers: req.headers,
     duplicateHeader: duplicateHeader(req.rawHeaders),
+    remoteAddress: req.socket?.remoteAddress,
     requestId: typeof requestId === 'string' && SANE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
   };
 }

@@ -1,6 +1,7 @@
 import { ALLOWLISTS } from '../allowlists';
 import { forEachType } from './key-settings';
 import type { AllowlistType, Allowlists, KeySettings } from './key-settings';
+import type { KeyLimits, Limits } from './limits';
 import type { SecretDigest } from './secret';
 
 /** A list that is in force, prepared for matching. */
@@ -14,11 +15,20 @@ export interface CompiledList {
 /** A type without entries has none: everything passes it. */
 export type CompiledAllowlists = Readonly<Record<AllowlistType, CompiledList | undefined>>;
 
+/** Limits with their defaults; of a secret, without `perAddress`. */
+export interface CompiledLimits {
+  readonly second: { readonly perSecond: number; readonly burst: number } | undefined;
+  readonly perDay: number | undefined;
+  readonly perAddress: { readonly perSecond: number; readonly burst: number } | undefined;
+}
+
 export interface CompiledSecret extends SecretDigest {
   readonly id: string;
   readonly hint: string;
   readonly label: string;
   readonly allowlists: CompiledAllowlists | undefined;
+  /** `undefined` where there is none. */
+  readonly limits: CompiledLimits | undefined;
 }
 
 /** Settings, prepared for requests: digests as bytes, expiries as numbers, lists as matchers. */
@@ -26,6 +36,8 @@ export interface CompiledKey {
   readonly settings: KeySettings;
   readonly secrets: readonly CompiledSecret[];
   readonly allowlists: CompiledAllowlists;
+  /** `undefined` where there is none. */
+  readonly limits: CompiledLimits | undefined;
 }
 
 const compiled = new WeakMap<KeySettings, CompiledKey>();
@@ -43,8 +55,10 @@ export function compileKeySettings(settings: KeySettings): CompiledKey {
         digest: Buffer.from(secret.hash, 'hex'),
         expiresAtMs: secret.expiresAt === undefined ? Infinity : Date.parse(secret.expiresAt),
         allowlists: secret.allowlists && compileAllowlists(secret.allowlists),
+        limits: compileLimits(secret.limits),
       })),
       allowlists: compileAllowlists(settings.allowlists),
+      limits: compileLimits(settings.limits),
     };
     compiled.set(settings, key);
   }
@@ -56,6 +70,22 @@ function compileAllowlists(lists: Allowlists): CompiledAllowlists {
     const entries = lists[type];
     return entries.length === 0 ? undefined : { entries, matches: ALLOWLISTS[type].compile(entries), mode: 'enforce' };
   });
+}
+
+const BURST_SECONDS = 2;
+
+export function compileLimits(
+  limits: (Limits & Pick<KeyLimits, 'perAddress'>) | undefined,
+): CompiledLimits | undefined {
+  if (limits === undefined) return undefined;
+  const { perDay, perAddress } = limits;
+  const second = compileRate(limits);
+  if (second === undefined && perDay === undefined && perAddress === undefined) return undefined;
+  return { second, perDay, perAddress: perAddress && compileRate(perAddress) };
+}
+
+function compileRate({ perSecond, burst }: Limits): CompiledLimits['second'] {
+  return perSecond === undefined ? undefined : { perSecond, burst: burst ?? BURST_SECONDS * perSecond };
 }
 
 export const PASSES_ALL: CompiledAllowlists = forEachType(() => undefined);

@@ -3,8 +3,10 @@ import { ALLOWLISTS } from '../allowlists';
 import type { AllowlistType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
-import { unknownMember } from '../option-rules';
 import { API_KEY } from './api-key';
+import { exactly } from './exact-object';
+import { keyLimitsSchema, limitsSchema } from './limits';
+import type { KeyLimits, Limits } from './limits';
 
 export type { AllowlistType };
 
@@ -26,6 +28,8 @@ export interface SecretRecord {
   readonly expiresAt?: string | undefined;
   /** When there, requests with this secret are held against these lists and not against the key's. */
   readonly allowlists?: Allowlists | undefined;
+  /** When there, they hold for requests with this secret, beside the key's. */
+  readonly limits?: Limits | undefined;
 }
 
 /** What is known of one API key. Written by hand, only `apiKey` is needed; the rest has defaults. */
@@ -43,6 +47,8 @@ export interface KeySettings {
   /** Default `[]`; up to 100. */
   readonly secrets: readonly SecretRecord[];
   readonly allowlists: Allowlists;
+  /** How much may be asked with the key. Default: as much as one likes. */
+  readonly limits?: KeyLimits | undefined;
   /** Grows by one with each write. Default `1`. */
   readonly version: number;
   /** ISO 8601, UTC. Default: when the settings were first read. */
@@ -70,15 +76,6 @@ export const ALLOWLIST_TYPES: readonly AllowlistType[] = Object.keys(ALLOWLISTS)
 export function forEachType<T>(make: (type: AllowlistType) => T): Record<AllowlistType, T> {
   return Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)])) as Record<AllowlistType, T>;
 }
-
-/** An object of these members and no others: a misspelt one is told the right name. */
-const exactly = <Shape extends z.ZodRawShape>(shape: Shape, wanted: string) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((name) => unknownMember(name, Object.keys(shape))).join('; ')
-        : `is not ${wanted}`,
-  });
 
 const listSchema = (type: AllowlistType) =>
   z
@@ -121,6 +118,7 @@ const secretSchema = exactly(
     createdAt: timeSchema.optional(),
     expiresAt: timeSchema.optional(),
     allowlists: allowlistsSchema.optional(),
+    limits: limitsSchema.optional(),
   },
   'an object; write { "hash": … } with what hashSecret(secret) returns',
 );
@@ -137,6 +135,7 @@ const keySettingsSchema = exactly(
       .max(MAX_SECRETS, `has more than ${String(MAX_SECRETS)} secrets`)
       .default([]),
     allowlists: allowlistsSchema.prefault({}),
+    limits: keyLimitsSchema.optional(),
     version: z.int('is not a whole number from 1 on').min(1, 'is not a whole number from 1 on').default(1),
     createdAt: timeSchema.optional(),
     updatedAt: timeSchema.optional(),

@@ -1,6 +1,7 @@
 import { hasMethods } from '../option-rules';
 import type { OptionRule } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import type { LimitStore } from './limit-store';
 
 /**
  * Where the guard finds a key's settings. Only `get` is needed; what it returns is checked before it is used, so it may
@@ -18,6 +19,8 @@ export interface SettingsStore {
    */
   subscribe?(onChange: (apiKey?: string) => void): () => void;
   close?(): Promise<void> | void;
+  /** Lets processes count limits together. Without it each counts for itself. */
+  readonly limits?: LimitStore | undefined;
 }
 
 /** Which keys are listed, and in which order. */

@@ -3,12 +3,14 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
+import { hasLimits } from '../limits/limit-calls';
+import type { CallLimits } from '../limits/limit-calls';
 import type { Reporter } from '../observe/decision-log';
 import type { ParsedOptions } from '../options/options';
-import { admitTo } from '../policy/authorize';
+import { READMIT_AFTER_MS, admitTo } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
-import { judgeBody, serialiseAll } from '../policy/evaluate-body';
+import { judgeAgain, judgeBody, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refusalReply, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
@@ -29,7 +31,14 @@ import { Subscriptions } from './subscriptions';
 export interface SessionParts {
   readonly options: ParsedOptions;
   readonly store: Pick<SettingsCache, 'get'>;
+  readonly limits: CallLimits;
   readonly report: Reporter;
+}
+
+/** A message whose credits have been taken, or that limits refuse. */
+interface Charged {
+  readonly admission: Admission | Refusal;
+  readonly judged: JudgedCalls | Refusal;
 }
 
 /** Batches of one socket that may wait for their answers at once. */
@@ -158,27 +167,61 @@ export class Session {
 
   private take(message: Message): ValueOrPromise<void> {
     if (this.hasEnded) return undefined; // what the caller sent just before it closed is still handed out
-    const admission = whenKnown(this.parts.store.get(this.facts.apiKey), (key) => this.admitted(key));
-    return whenKnown(admission, (known) => {
-      this.handle(message, known);
+    return whenKnown(this.admittedNow(), (known) => this.handle(message, known));
+  }
+
+  private handle({ data, isBinary }: Message, admission: Admission | Refusal): ValueOrPromise<void> {
+    if (isBinary && !isUtf8(data)) {
+      this.close(1007);
+      return undefined;
+    }
+    const { options } = this.parts;
+    const arrivedAt = performance.now();
+    const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
+    if (isRefusal(admission) || isRefusal(judged) || !hasLimits(admission)) {
+      this.settle(admission, judged, arrivedAt);
+      return undefined;
+    }
+    return whenKnown(this.charge(admission, judged, data.length), (charged) => {
+      if (charged !== undefined) this.settle(charged.admission, charged.judged, arrivedAt);
     });
   }
 
-  private handle({ data, isBinary }: Message, admission: Admission | Refusal): void {
-    if (isBinary && !isUtf8(data)) {
-      this.close(1007);
-      return;
-    }
-    const { options, report } = this.parts;
-    const arrivedAt = performance.now();
-    const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
-    report(judged, this.facts, arrivedAt);
+  /** Takes the calls' credits. While they have to be waited for, the caller is not read from. */
+  private charge(admission: Admission, judged: JudgedCalls, bytes: number): ValueOrPromise<Charged | undefined> {
+    const { limits, options } = this.parts;
+    const waitedFrom = performance.now();
+    let leave: (() => void) | undefined;
+    const charged = limits.charge({ facts: this.facts, admission, judged, bytes }, (withdraw) => {
+      leave = withdraw;
+      this.client.pause();
+      this.client.once('close', withdraw);
+    });
+    return whenKnown(charged, (known) => {
+      if (leave === undefined) return { admission, judged: known };
+      this.client.off('close', leave);
+      if (this.hasEnded) return undefined;
+      if (performance.now() - waitedFrom < READMIT_AFTER_MS) return { admission, judged: known };
+      return whenKnown(this.admittedNow(), (anew) => ({
+        admission: anew,
+        judged: isRefusal(anew) ? anew : judgeAgain(known, anew, options),
+      }));
+    });
+  }
+
+  private settle(admission: Admission | Refusal, judged: JudgedCalls | Refusal, arrivedAt: number): void {
+    this.parts.report(judged, this.facts, arrivedAt);
     if (!isRefusal(admission) && !isRefusal(judged)) this.subscriptions.add(judged.allowed, admission);
     if (isRefusal(admission)) this.closeFor(admission.refused);
     else if (isRefusal(judged)) this.send(this.client, refusalReply(judged, undefined, this.replyOptions));
+    else if (judged.limited !== undefined) this.send(this.client, refuseEach(judged, this.replyOptions));
     else if (judged.batch) this.passBatch(judged);
     else if (judged.allowed.length > 0) this.send(this.upstream, serialiseAll(judged));
     else this.send(this.client, refuseEach(judged, this.replyOptions));
+  }
+
+  private admittedNow(): ValueOrPromise<Admission | Refusal> {
+    return whenKnown(this.parts.store.get(this.facts.apiKey), (key) => this.admitted(key));
   }
 
   /** Decided anew when the settings are others than for the last message, or the secret has expired since. */

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { MemoryStore } from '../../lib';
+import type { KeySettingsInput } from '../../lib';
+import { call } from '../support/guarded-app';
+import { guardedSockets } from '../support/guarded-sockets';
+import type { GuardedPeer, GuardedSockets } from '../support/guarded-sockets';
+import { stopLimitsClock } from '../support/fake-clock';
+import type { FakeClock } from '../support/fake-clock';
+import { KEY } from '../support/pieces';
+import type { Reply } from '../support/reply';
+
+let clock: FakeClock;
+beforeEach(() => {
+  clock = stopLimitsClock();
+});
+
+async function limited(
+  limits: KeySettingsInput['limits'],
+  limitWaitMs = 0,
+): Promise<GuardedSockets & { readonly store: MemoryStore; readonly peer: GuardedPeer }> {
+  const store = new MemoryStore([{ apiKey: KEY, limits }]);
+  const app = await guardedSockets({ store, options: { limitWaitMs } });
+  return { ...app, store, peer: await app.open() };
+}
+
+function send({ socket }: GuardedPeer, message: object): void {
+  socket.send(JSON.stringify(message));
+}
+
+/** Sends what is allowed, and takes the upstream's answer. */
+async function ask(peer: GuardedPeer, message: object): Promise<void> {
+  send(peer, message);
+  await peer.next();
+}
+
+async function nextReply(peer: GuardedPeer): Promise<Reply> {
+  return JSON.parse(await peer.next()) as Reply;
+}
+
+/** Lets the limits' time pass in small steps, and the sockets work between them, until `isDone`. */
+async function passUntil(isDone: () => boolean): Promise<void> {
+  while (!isDone()) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await clock.pass(50);
+  }
+}
+
+test('a message over the limit gets the error that HTTP gives, and the socket stays open', async () => {
+  const { peer, upstream } = await limited({ perSecond: 5, burst: 2 });
+  await ask(peer, [call('eth_chainId', [], 1), call('eth_chainId', [], 2)]);
+  send(peer, call('eth_blockNumber', [], 'x'));
+  expect(await nextReply(peer)).toEqual({
+    jsonrpc: '2.0',
+    id: 'x',
+    error: {
+      code: -32005,
+      message: 'project ID request rate exceeded',
+      data: {
+        reason: 'RATE_LIMITED',
+        requestId: expect.any(String) as unknown,
+        retryAfterMs: 200,
+        rate: { backoff_seconds: 1 },
+      },
+    },
+  });
+  expect(upstream.messages).toHaveLength(1);
+  await clock.pass(200);
+  send(peer, call('eth_blockNumber'));
+  expect(await peer.next()).toContain('eth_blockNumber');
+});
+
+test('the calls of a batch share its fate', async () => {
+  const { peer, upstream } = await limited({ perSecond: 5, burst: 2 });
+  await ask(peer, call('eth_chainId'));
+  send(peer, [call('eth_call', [], 1), call('admin_peers', [], 2), call('eth_call', [], 3)]);
+  const replies = JSON.parse(await peer.next()) as Reply[];
+  expect(replies.map(({ id, error }) => [id, error.data.reason])).toEqual([
+    [1, 'RATE_LIMITED'],
+    [2, 'METHOD_BLOCKED'],
+    [3, 'RATE_LIMITED'],
+  ]);
+  expect(upstream.messages).toHaveLength(1);
+});
+
+test('over the day’s limit a message gets its error, and the socket stays open', async () => {
+  const { peer } = await limited({ perDay: 1 });
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 2));
+  expect(await nextReply(peer)).toMatchObject({
+    id: 2,
+    error: { code: -32005, data: { reason: 'DAILY_LIMIT_REACHED', resetAt: '2027-02-01T00:00:00.000Z' } },
+  });
+  expect(peer.socket.readyState).toBe(peer.socket.OPEN);
+});
+
+test('messages keep their order while one waits, and the caller is not read from', async () => {
+  const { peer, connections } = await limited({ perSecond: 5, burst: 5 }, 1000);
+  await ask(
+    peer,
+    Array.from({ length: 5 }, (_, n) => call('eth_chainId', [], n)),
+  );
+  send(peer, call('eth_call', [], 'waits'));
+  send(peer, call('eth_blockNumber', [], 'behind'));
+  send(peer, call('admin_peers', [], 'refused, but not before'));
+  const connection = connections.at(-1)!;
+  while (!connection.isPaused()) await new Promise(setImmediate);
+  expect(peer.upstream.messages).toHaveLength(1);
+  expect(peer.messages).toHaveLength(1);
+  await passUntil(() => peer.messages.length === 4);
+  expect(peer.upstream.messages.slice(1).map((text) => (JSON.parse(text) as Reply).id)).toEqual(['waits', 'behind']);
+  expect(peer.messages.join()).toContain('refused, but not before');
+  expect(connection.isPaused()).toBe(false);
+});
+
+test('of 1,000 messages at once each gets through, in order, as the limit lets them', async () => {
+  const { peer, upstream } = await limited({ perSecond: 1000, burst: 100 }, 1000);
+  for (let n = 0; n < 1000; n++) send(peer, call('eth_chainId', [], n));
+  const started = clock.now();
+  await passUntil(() => upstream.messages.length === 1000);
+  expect(upstream.messages.map((text) => (JSON.parse(text) as Reply).id)).toEqual(
+    Array.from({ length: 1000 }, (_, n) => n),
+  );
+  expect(clock.now() - started).toBeGreaterThanOrEqual(900);
+  expect(peer.messages.join()).not.toContain('error');
+});
+
+test('what the upstream sends by itself is free; eth_subscribe costs as a call', async () => {
+  const { peer } = await limited({ perSecond: 1, burst: 2 });
+  await ask(peer, call('eth_subscribe', ['newHeads']));
+  for (let n = 0; n < 50; n++) peer.upstream.socket.send('{"jsonrpc":"2.0","method":"eth_subscription","params":{}}');
+  for (let n = 0; n < 50; n++) await peer.next();
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 'third'));
+  expect(await nextReply(peer)).toMatchObject({ id: 'third', error: { code: -32005 } });
+});
+
+test('a key that is revoked while its message waits is not served', async () => {
+  const { peer, store, upstream } = await limited({ perSecond: 1, burst: 1 }, 2000);
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_blockNumber'));
+  while (!peer.upstream.connection.destroyed && upstream.messages.length === 1) {
+    await store.set({ apiKey: KEY, enabled: false });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await clock.pass(2000);
+  expect((await peer.closed).reason).toBe('KEY_DISABLED');
+  expect(upstream.messages).toHaveLength(1);
+});
+
+test('HTTP and WebSocket spend from one bucket', async () => {
+  const { peer, rpcUrl } = await limited({ perSecond: 1, burst: 2 });
+  const body = JSON.stringify(call('eth_chainId'));
+  await ask(peer, call('eth_chainId'));
+  const first = await fetch(rpcUrl, { method: 'POST', body });
+  const second = await fetch(rpcUrl, { method: 'POST', body });
+  expect([first.status, second.status]).toEqual([200, 429]);
+});
+
+test('a caller that leaves ends the waiting', async () => {
+  const { peer, rpcUrl } = await limited({ perSecond: 1, burst: 1, perDay: 9 }, 2000);
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId'));
+  const left = async () => {
+    const { headers } = await fetch(rpcUrl, { method: 'POST', body: '{' });
+    return Number(/"day";r=(\d)/.exec(headers.get('ratelimit') ?? '')?.[1]);
+  };
+  while ((await left()) !== 7) await new Promise(setImmediate);
+  peer.upstream.socket.close();
+  await once(peer.socket, 'close');
+  while ((await left()) !== 8) await new Promise(setImmediate);
+});

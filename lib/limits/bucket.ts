@@ -1,0 +1,69 @@
+/** What a bucket gains a second, and the most that it holds. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/**
+ * A token bucket. It starts full. A charge passes when the level is at least `min(cost, burst)`, and the level falls by
+ * the cost, below zero if need be: a charge above `burst` is paid off before the next.
+ */
+export class Bucket {
+  level = NaN;
+  /** When the level was that, in milliseconds of the monotonic clock. */
+  at = 0;
+  /** What flowed over since other processes' spending was last subtracted: they may have spent it. */
+  overflow = 0;
+  /** Those who wait for room, in the order of their arrival, and what they cost in all. */
+  waiting: Set<Waiting> | undefined = undefined;
+  promised = 0;
+
+  /** Brings the level up to now. A level above a burst that has become smaller is cut. */
+  refill({ perSecond, burst }: Rate, now: number): void {
+    const gained = Number.isNaN(this.level) ? burst : this.level + (Math.max(0, now - this.at) * perSecond) / 1000;
+    this.at = now;
+    this.level = Math.min(gained, burst);
+    this.overflow += gained - this.level;
+  }
+
+  /** Milliseconds until a charge has room behind those that are `ahead` of it; 0 for now. Refill it before. */
+  waitFor(cost: number, { perSecond, burst }: Rate, ahead = this.promised): number {
+    const missing = Math.min(cost, burst) + ahead - this.level;
+    return missing <= 0 ? 0 : (missing * 1000) / perSecond;
+  }
+
+  spend(cost: number): void {
+    this.level -= cost;
+  }
+
+  /** What others have spent since this was last called, which comes off what has flowed over first. */
+  subtract(credits: number, burst: number): void {
+    this.level = Math.min(burst, this.level + this.overflow - credits);
+    this.overflow = 0;
+  }
+
+  /** What the charges cost that arrived before this one and still wait. */
+  aheadOf(waiter: Waiting): number {
+    let ahead = 0;
+    for (const other of this.waiting ?? []) {
+      if (other === waiter) break;
+      ahead += other.cost;
+    }
+    return ahead;
+  }
+
+  promise(waiter: Waiting): void {
+    (this.waiting ??= new Set()).add(waiter);
+    this.promised += waiter.cost;
+  }
+
+  release(waiter: Waiting): void {
+    if (this.waiting?.delete(waiter) === true) this.promised -= waiter.cost;
+    if (this.waiting?.size === 0) this.waiting = undefined;
+  }
+}
+
+/** A charge that waits for room. */
+export interface Waiting {
+  readonly cost: number;
+}

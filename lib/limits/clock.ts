@@ -1,0 +1,45 @@
+/** Time, as limits ask for it. */
+export interface Clock {
+  /** Milliseconds that only grow. */
+  now(): number;
+  /** Milliseconds since 1970, which may jump. */
+  wall(): number;
+  /** Calls `work` after so many milliseconds, unless the function that it returns is called before. */
+  after(milliseconds: number, work: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after(milliseconds, work) {
+    const timer = setTimeout(work, milliseconds).unref();
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
+
+export const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The day that limits count on, as days since 1970 in UTC. It goes back only where the clock was wrong by days. */
+export class DayClock {
+  #today = -Infinity;
+
+  constructor(private readonly clock: Clock) {}
+
+  today(): number {
+    const day = Math.floor(this.clock.wall() / DAY_MS);
+    if (day > this.#today || day < this.#today - 1) this.#today = day;
+    return this.#today;
+  }
+}
+
+/** A day as stores name it: `2027-01-31`. */
+export function nameOfDay(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, 10);
+}
+
+/** When the count of a day begins anew: ISO 8601, UTC. */
+export function endOfDay(day: number): string {
+  return new Date((day + 1) * DAY_MS).toISOString();
+}

@@ -1,0 +1,295 @@
+import { LRUCache } from 'lru-cache';
+import type { CompiledLimits } from '../settings/compile';
+import { Bucket } from './bucket';
+import type { Rate, Waiting } from './bucket';
+import { DAY_MS, DayClock } from './clock';
+import type { Clock } from './clock';
+import { Meter, partOf } from './meter';
+import type { SpendingExchange } from './spending-exchange';
+
+/** Whose limits hold for a body or a message. */
+export interface Payer {
+  readonly apiKey: string;
+  readonly limits: CompiledLimits | undefined;
+  readonly secret: { readonly id: string; readonly limits: CompiledLimits | undefined } | undefined;
+  /** What `perAddress` counts by. */
+  readonly caller: string;
+}
+
+/** Why a charge is refused: nothing was charged. */
+export type Denial =
+  | { readonly limit: 'second' | 'address'; readonly retryAfterMs: number }
+  | { readonly limit: 'day'; readonly day: number };
+
+/** A charge that waits for room. */
+export interface Delay {
+  /** Settles when it has passed (`undefined`), or is refused after all. */
+  readonly outcome: Promise<Denial | undefined>;
+  /** The caller has gone: gives the credits back. */
+  readonly leave: () => void;
+}
+
+/** What is left, for who shows it. Absent members have no limit. */
+export interface Room {
+  readonly second: { readonly rate: Rate; readonly level: number } | undefined;
+  readonly day: { readonly limit: number; readonly left: number; readonly endsInMs: number } | undefined;
+}
+
+export interface LimiterOptions {
+  /** Milliseconds that a charge may wait. */
+  readonly waitMs: number;
+  readonly clock: Clock;
+  readonly exchange: SpendingExchange | undefined;
+}
+
+/** A bucket that a charge is taken from; `meter` is that of a key or secret, which others may charge too. */
+interface Share {
+  readonly bucket: Bucket;
+  readonly rate: Rate;
+  readonly meter: Meter | undefined;
+}
+
+interface Waiter extends Waiting {
+  readonly bytes: number;
+  readonly shares: readonly Share[];
+  readonly meters: readonly Meter[];
+  readonly arrivedAt: number;
+  readonly day: number;
+  settle: (denial: Denial | undefined) => void;
+  stopTimer: () => void;
+}
+
+const MAX_WAITING = 10_000;
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+const MAX_ADDRESSES = 100_000;
+const PASSED = undefined;
+
+/**
+ * Charges bodies and messages to the limits of a key, its secret and the caller's address: to all of them or to none.
+ * What there will be room for within `waitMs` waits, in the order of arrival.
+ */
+export class Limiter {
+  readonly #options: LimiterOptions;
+  readonly #days: DayClock;
+  /** By key, and by key and secret. Those that are not charged for a day are forgotten. */
+  #meters = new Map<string, Meter>();
+  #yesterdaysMeters = new Map<string, Meter>();
+  #today = -Infinity;
+  #addresses: LRUCache<string, Bucket> | undefined;
+  readonly #waiting = new Set<Waiter>();
+  #waitingBytes = 0;
+
+  constructor(options: LimiterOptions) {
+    this.#options = options;
+    this.#days = new DayClock(options.clock);
+  }
+
+  /** `undefined` when it has passed. `bytes` are held while it waits. */
+  charge(payer: Payer, cost: number, bytes: number): Denial | Delay | undefined {
+    if (cost === 0) return PASSED;
+    const now = this.#options.clock.now();
+    const meters = this.#metersOf(payer);
+    for (const meter of meters) if (meter.leftToday(!this.#isCutOff) < cost) return { limit: 'day', day: meter.day };
+    const shares = this.#sharesOf(payer, meters);
+    const { tightest, wait } = this.#waitOf(shares, cost, now);
+    const denial = { limit: tightest, retryAfterMs: wait };
+    if (wait > this.#options.waitMs) return denial;
+    if (wait > 0) return this.#delay({ cost, bytes, shares, meters, arrivedAt: now, day: this.#today }, denial);
+    for (const { bucket } of shares) bucket.spend(cost);
+    this.#count(meters, cost);
+    return PASSED;
+  }
+
+  /** Whether there is no room at all, so that what must cost something need not even be read. */
+  refusesUnread(payer: Payer): Denial | undefined {
+    const now = this.#options.clock.now();
+    const meters = this.#metersOf(payer);
+    for (const meter of meters) if (meter.leftToday(!this.#isCutOff) <= 0) return { limit: 'day', day: meter.day };
+    const shares = this.#sharesOf(payer, meters);
+    const { tightest, wait } = this.#waitOf(shares, 1, now);
+    const isEmpty = shares.some(({ bucket }) => bucket.level - bucket.promised <= 0);
+    return isEmpty ? { limit: tightest, retryAfterMs: wait } : undefined;
+  }
+
+  /** What is left for this payer, the tighter of key and secret. */
+  roomFor(payer: Payer): Room {
+    const { clock } = this.#options;
+    const now = clock.now();
+    let second: Room['second'];
+    let day: Room['day'];
+    for (const meter of this.#metersOf(payer)) {
+      const { second: rate, perDay } = meter.limits;
+      if (rate !== undefined) {
+        this.#refill({ bucket: meter.bucket, rate, meter }, now);
+        const level = meter.bucket.level - meter.bucket.promised;
+        if (second === undefined || level < second.level) second = { rate, level };
+      }
+      if (perDay === undefined) continue;
+      const left = Math.max(0, meter.leftToday(!this.#isCutOff));
+      const endsInMs = (meter.day + 1) * DAY_MS - clock.wall();
+      if (day === undefined || left < day.left) day = { limit: perDay, left, endsInMs };
+    }
+    return { second, day };
+  }
+
+  /** Keys and secrets that are counted. */
+  get size(): number {
+    return this.#meters.size + this.#yesterdaysMeters.size;
+  }
+
+  /** Refuses what waits, and tells the others what was spent. */
+  async close(): Promise<void> {
+    for (const waiter of this.#waiting) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
+    await this.#options.exchange?.close();
+  }
+
+  get #isCutOff(): boolean {
+    return this.#options.exchange?.isAway === true;
+  }
+
+  #metersOf({ apiKey, limits, secret }: Payer): readonly Meter[] {
+    const ofKey = isCounted(limits) ? this.#meter(apiKey, apiKey, undefined, limits) : undefined;
+    if (secret === undefined || !isCounted(secret.limits)) return ofKey === undefined ? [] : [ofKey];
+    const ofSecret = this.#meter(`${apiKey} ${secret.id}`, apiKey, secret.id, secret.limits);
+    return ofKey === undefined ? [ofSecret] : [ofKey, ofSecret];
+  }
+
+  #meter(name: string, apiKey: string, secretId: string | undefined, limits: CompiledLimits): Meter {
+    const today = this.#days.today();
+    if (today !== this.#today) {
+      this.#today = today;
+      this.#yesterdaysMeters = this.#meters;
+      this.#meters = new Map();
+    }
+    let meter = this.#meters.get(name);
+    if (meter === undefined) {
+      meter = this.#yesterdaysMeters.get(name) ?? new Meter(apiKey, secretId, limits);
+      this.#yesterdaysMeters.delete(name);
+      this.#meters.set(name, meter);
+    }
+    meter.limits = limits;
+    meter.turnTo(today);
+    return meter;
+  }
+
+  #sharesOf({ apiKey, limits, caller }: Payer, meters: readonly Meter[]): readonly Share[] {
+    const shares: Share[] = [];
+    for (const meter of meters) {
+      const rate = meter.limits.second;
+      if (rate !== undefined) shares.push({ bucket: meter.bucket, rate, meter });
+    }
+    const rate = limits?.perAddress;
+    if (rate !== undefined) shares.push({ bucket: this.#addressBucket(`${apiKey} ${caller}`), rate, meter: undefined });
+    return shares;
+  }
+
+  #addressBucket(name: string): Bucket {
+    this.#addresses ??= new LRUCache({ max: MAX_ADDRESSES });
+    let bucket = this.#addresses.get(name);
+    if (bucket === undefined) this.#addresses.set(name, (bucket = new Bucket()));
+    return bucket;
+  }
+
+  #waitOf(
+    shares: readonly Share[],
+    cost: number,
+    now: number,
+  ): { readonly tightest: 'second' | 'address'; readonly wait: number } {
+    let wait = 0;
+    let tightest: 'second' | 'address' = 'second';
+    for (const share of shares) {
+      const own = share.bucket.waitFor(cost, this.#refill(share, now));
+      if (own > wait) tightest = share.meter === undefined ? 'address' : 'second';
+      wait = Math.max(wait, own);
+    }
+    return { tightest, wait };
+  }
+
+  /** @returns the rate in force: a process' part of it while the others cannot be heard. */
+  #refill({ bucket, rate, meter }: Share, now: number): Rate {
+    const inForce = meter !== undefined && this.#isCutOff ? partOf(rate, meter.processes) : rate;
+    bucket.refill(inForce, now);
+    return inForce;
+  }
+
+  #count(meters: readonly Meter[], cost: number): void {
+    for (const meter of meters) {
+      meter.spent += cost;
+      this.#options.exchange?.charged(meter);
+    }
+  }
+
+  #delay(
+    charge: Omit<Waiter, 'settle' | 'stopTimer'>,
+    denial: Denial & { readonly retryAfterMs: number },
+  ): Denial | Delay {
+    const { cost, bytes, shares, meters } = charge;
+    const isFull = this.#waiting.size >= MAX_WAITING || this.#waitingBytes + bytes > MAX_WAITING_BYTES;
+    if (isFull) return denial;
+    const waiter: Waiter = { ...charge, settle: () => undefined, stopTimer: () => undefined };
+    const outcome = new Promise<Denial | undefined>((resolve) => (waiter.settle = resolve));
+    this.#waiting.add(waiter);
+    this.#waitingBytes += bytes;
+    for (const { bucket } of shares) bucket.promise(waiter);
+    this.#count(meters, cost);
+    this.#wakeAfter(waiter, denial.retryAfterMs);
+    return {
+      outcome,
+      leave: () => {
+        this.#end(waiter, denial);
+      },
+    };
+  }
+
+  #wakeAfter(waiter: Waiter, wait: number): void {
+    waiter.stopTimer = this.#options.clock.after(Math.max(1, Math.ceil(wait)), () => {
+      this.#wake(waiter);
+    });
+  }
+
+  #wake(waiter: Waiter): void {
+    const now = this.#options.clock.now();
+    let wait = 0;
+    let hasRoom = true;
+    for (const share of waiter.shares) {
+      const rate = this.#refill(share, now);
+      if (share.bucket.waitFor(waiter.cost, rate, 0) > 0) hasRoom = false;
+      else continue;
+      wait = Math.max(wait, share.bucket.waitFor(waiter.cost, rate, share.bucket.aheadOf(waiter)));
+    }
+    if (hasRoom) this.#pass(waiter);
+    // Others have spent more than was known: it waits on, but no longer than twice what is asked of a caller.
+    else if (now + wait - waiter.arrivedAt > 2 * this.#options.waitMs)
+      this.#end(waiter, { limit: 'second', retryAfterMs: wait });
+    else this.#wakeAfter(waiter, wait);
+  }
+
+  #pass(waiter: Waiter): void {
+    this.#remove(waiter);
+    for (const { bucket } of waiter.shares) bucket.spend(waiter.cost);
+    waiter.settle(PASSED);
+  }
+
+  /** Ends the waiting and gives the day's credits back. */
+  #end(waiter: Waiter, denial: Denial): void {
+    if (!this.#waiting.has(waiter)) return;
+    this.#remove(waiter);
+    this.#count(
+      waiter.meters.filter(({ day }) => day === waiter.day),
+      -waiter.cost,
+    );
+    waiter.settle(denial);
+  }
+
+  #remove(waiter: Waiter): void {
+    waiter.stopTimer();
+    this.#waiting.delete(waiter);
+    this.#waitingBytes -= waiter.bytes;
+    for (const { bucket } of waiter.shares) bucket.release(waiter);
+  }
+}
+
+/** Whether a key's or secret's own spending matters, beside that of each address. */
+function isCounted(limits: CompiledLimits | undefined): limits is CompiledLimits {
+  return limits !== undefined && (limits.second !== undefined || limits.perDay !== undefined);
+}

@@ -1,0 +1,60 @@
+import type { CompiledLimits } from '../settings/compile';
+import { Bucket } from './bucket';
+import type { Rate } from './bucket';
+
+/** What another process was last heard to have spent. */
+export interface Peer {
+  credits: number;
+  /** In milliseconds of the monotonic clock. */
+  changedAt: number;
+}
+
+/** What has been spent of one key's or secret's limits. Day and bucket stay when the limits change. */
+export class Meter {
+  readonly bucket = new Bucket();
+  /** Days since 1970. */
+  day = -Infinity;
+  /** On that day, by this process. */
+  spent = 0;
+  /** On that day, by others, as last heard. */
+  spentByOthers = 0;
+  /** Of `spent`, what the others have been told. */
+  told = 0;
+  /** Processes that charge, this one included. */
+  processes = 1;
+  hasLooked = false;
+  /** How many outages of the store there had been at the last look. */
+  outage = 0;
+  peers: Map<string, Peer> | undefined = undefined;
+
+  constructor(
+    readonly apiKey: string,
+    readonly secretId: string | undefined,
+    public limits: CompiledLimits,
+  ) {}
+
+  /** Begins a day. */
+  turnTo(day: number): void {
+    if (day === this.day) return;
+    this.day = day;
+    this.spent = 0;
+    this.spentByOthers = 0;
+    this.told = 0;
+    for (const peer of this.peers?.values() ?? []) peer.credits = 0;
+  }
+
+  /** What there is of the day's limit; `Infinity` where there is none. */
+  leftToday(isAlone: boolean): number {
+    const { perDay } = this.limits;
+    if (perDay === undefined) return Infinity;
+    if (isAlone) return Math.max(0, perDay - this.spentByOthers) - this.spent;
+    // The others cannot be heard: what was left at the last look is theirs too.
+    const share = Math.max(0, perDay - this.spentByOthers - this.told) / this.processes;
+    return Math.floor(this.told + share) - this.spent;
+  }
+}
+
+/** A process' part of a rate, where several cannot hear each other. */
+export function partOf(rate: Rate, processes: number): Rate {
+  return processes === 1 ? rate : { perSecond: rate.perSecond / processes, burst: rate.burst / processes };
+}

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { describeError } from '../logger';
+import type { Logger } from '../logger';
+import type { LimitStore, SpentRow } from '../stores/limit-store';
+import { nameOfDay } from './clock';
+import type { Clock } from './clock';
+import type { Meter, Peer } from './meter';
+
+export interface SpendingExchangeOptions {
+  readonly store: LimitStore;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The name of this process among the others; for tests. Default: fresh. */
+  readonly instance?: string;
+}
+
+const DEFAULT_INTERVAL_MS = 500;
+const MAX_ROWS = 500;
+const ANSWER_MS = 300;
+/** How often a store that is away is tried. */
+const RETRY_MS = 500;
+/** What is learnt after an outage that was longer is too old to be taken off a bucket. */
+const SHORT_OUTAGE_MS = 1000;
+/** A process that has charged a key within this time charges it still. */
+const ACTIVE_MS = 60_000;
+
+/**
+ * Tells the other processes what this one has spent, and hears of theirs: after the fact, so that no request waits for
+ * the store. Each writes the whole of what it has spent today, so that nothing counts twice.
+ */
+export class SpendingExchange {
+  readonly instance: string;
+  readonly #store: LimitStore;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  /** Charged since they were last told. */
+  readonly #untold = new Set<Meter>();
+  #isExchanging = false;
+  #isHurried = false;
+  #isClosed = false;
+  #lastEndedAt = -Infinity;
+  #stopTimer: (() => void) | undefined;
+  #awaySince: number | undefined;
+  #outages = 0;
+
+  constructor({ store, logger, clock, instance = randomBytes(6).toString('hex') }: SpendingExchangeOptions) {
+    this.instance = instance;
+    this.#store = store;
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#intervalMs = store.intervalMs ?? DEFAULT_INTERVAL_MS;
+  }
+
+  /** Whether the others cannot be heard: each then holds itself to its part. */
+  get isAway(): boolean {
+    return this.#awaySince !== undefined;
+  }
+
+  /** Takes note of what a meter has just been charged. */
+  charged(meter: Meter): void {
+    this.#untold.add(meter);
+    const { limits, spent, told, processes } = meter;
+    const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (2 * processes);
+    if (this.#isExchanging) this.#isHurried ||= isMuch;
+    else if (isMuch && !this.#isHurried && !this.isAway) {
+      this.#isHurried = true;
+      this.#schedule(0);
+    } else if (this.#stopTimer === undefined) this.#schedule();
+  }
+
+  /** Tells the rest. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopTimer?.();
+    while (this.#untold.size > 0) {
+      const batch = this.#nextBatch();
+      try {
+        await this.#withinTime(this.#store.exchange(batch.map((meter) => this.#rowOf(meter))));
+      } catch {
+        return;
+      }
+    }
+  }
+
+  #schedule(wait?: number): void {
+    if (this.#isClosed) return;
+    const interval = this.isAway ? Math.max(this.#intervalMs, RETRY_MS) : this.#intervalMs;
+    const rest = wait ?? this.#lastEndedAt + interval - this.#clock.now();
+    this.#stopTimer?.();
+    this.#stopTimer = this.#clock.after(Math.max(0, rest), () => {
+      this.#stopTimer = undefined;
+      void this.#exchange();
+    });
+  }
+
+  async #exchange(): Promise<void> {
+    this.#isExchanging = true;
+    this.#isHurried = false;
+    const batch = this.#nextBatch();
+    const rows = batch.map((meter) => this.#rowOf(meter));
+    const before = batch.map(({ told, day }) => ({ told, day }));
+    for (const meter of batch) meter.told = meter.spent;
+    try {
+      const learnt = await this.#withinTime(this.#store.exchange(rows));
+      this.#back();
+      const byName = groupRows(learnt);
+      for (const meter of batch) this.#learn(meter, byName.get(nameOf(meter)) ?? []);
+    } catch (error) {
+      batch.forEach((meter, n) => {
+        if (meter.day !== before[n]!.day) return; // nobody counts on that day any more
+        meter.told = before[n]!.told;
+        this.#untold.add(meter);
+      });
+      this.#fail(error);
+    }
+    this.#isExchanging = false;
+    this.#lastEndedAt = this.#clock.now();
+    if (this.#untold.size > 0) this.#schedule(this.#isInHurry(batch) ? 0 : undefined);
+  }
+
+  #isInHurry(batch: readonly Meter[]): boolean {
+    return !this.isAway && (this.#isHurried || batch.length === MAX_ROWS);
+  }
+
+  #nextBatch(): readonly Meter[] {
+    const batch: Meter[] = [];
+    for (const meter of this.#untold) {
+      this.#untold.delete(meter);
+      if (batch.push(meter) === MAX_ROWS) break;
+    }
+    return batch;
+  }
+
+  #rowOf({ apiKey, secretId, day, spent, bucket, limits }: Meter): SpentRow {
+    return {
+      apiKey,
+      ...(secretId !== undefined && { secretId }),
+      day: nameOfDay(day),
+      instance: this.instance,
+      credits: spent,
+      ...(limits.second !== undefined && { level: bucket.level - bucket.promised }),
+      at: this.#clock.wall(),
+    };
+  }
+
+  #learn(meter: Meter, rows: readonly SpentRow[]): void {
+    const now = this.#clock.now();
+    const today = nameOfDay(meter.day);
+    let total = 0;
+    let since = 0;
+    for (const { instance, credits, day, at } of rows) {
+      if (instance === this.instance || day !== today || !(credits >= 0 && credits < Infinity)) continue;
+      const peers = (meter.peers ??= new Map<string, Peer>());
+      const peer = peers.get(instance);
+      total += credits;
+      since += credits - (peer?.credits ?? 0);
+      // Of what is heard of for the first time, only the clock of its writer tells how old it is.
+      const isOld = peer === undefined && !meter.hasLooked && Math.abs(this.#clock.wall() - at) > ACTIVE_MS;
+      const changedAt = isOld ? -Infinity : now;
+      if (peer?.credits !== credits) peers.set(instance, { credits, changedAt });
+    }
+    // The whole of a day must not become a debt of who joins at noon, nor what piled up in an outage.
+    const isDebt = meter.hasLooked && meter.outage === this.#outages;
+    const { second } = meter.limits;
+    if (second !== undefined && isDebt) {
+      meter.bucket.refill(second, now);
+      meter.bucket.subtract(since, second.burst);
+    } else meter.bucket.overflow = 0;
+    meter.hasLooked = true;
+    meter.outage = this.#outages;
+    meter.spentByOthers = total;
+    meter.processes = 1 + [...(meter.peers?.values() ?? [])].filter((it) => now - it.changedAt < ACTIVE_MS).length;
+  }
+
+  async #withinTime<T>(work: Promise<T>): Promise<T> {
+    let stop = (): void => undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      stop = this.#clock.after(ANSWER_MS, () => {
+        reject(new Error(`no answer within ${String(ANSWER_MS)} ms`));
+      });
+    });
+    try {
+      return await Promise.race([work, timeout]);
+    } finally {
+      stop();
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#awaySince !== undefined) return;
+    this.#awaySince = this.#clock.now();
+    const reason = describeError(error);
+    this.#logger.error({ reason }, 'the store of limits is away; each process holds itself to its part');
+  }
+
+  #back(): void {
+    if (this.#awaySince === undefined) return;
+    if (this.#clock.now() - this.#awaySince > SHORT_OUTAGE_MS) this.#outages++;
+    this.#awaySince = undefined;
+    this.#logger.info({}, 'the store of limits is back');
+  }
+}
+
+function nameOf({ apiKey, secretId }: Pick<SpentRow, 'apiKey' | 'secretId'>): string {
+  return secretId === undefined ? apiKey : `${apiKey} ${secretId}`;
+}
+
+function groupRows(rows: readonly SpentRow[]): ReadonlyMap<string, readonly SpentRow[]> {
+  const groups = new Map<string, SpentRow[]>();
+  for (const row of rows) {
+    const group = groups.get(nameOf(row));
+    if (group === undefined) groups.set(nameOf(row), [row]);
+    else group.push(row);
+  }
+  return groups;
+}

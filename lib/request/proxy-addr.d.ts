@@ -1,0 +1,13 @@
+/** What is used of the package: it brings no types. */
+declare module 'proxy-addr' {
+  interface ConnectionFacts {
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+    readonly connection: { readonly remoteAddress: string | undefined };
+  }
+  type Trust = (address: string, hop: number) => boolean;
+  function proxyAddr(req: ConnectionFacts, trust: Trust): string | undefined;
+  namespace proxyAddr {
+    function compile(subnets: readonly string[]): Trust;
+  }
+  export = proxyAddr;
+}

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { unknownMember } from '../option-rules';
+
+/** An object of these members and no others: a misspelt one is told the right name. */
+export const exactly = <Shape extends z.ZodRawShape>(shape: Shape, wanted: string) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((name) => unknownMember(name, Object.keys(shape))).join('; ')
+        : `is not ${wanted}`,
+  });

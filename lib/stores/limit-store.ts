@@ -1,0 +1,28 @@
+/** What one process has spent of one key, or of one of its secrets, on one day. */
+export interface SpentRow {
+  readonly apiKey: string;
+  /** The secret whose own limits it counts for; without it, the key's. */
+  readonly secretId?: string | undefined;
+  /** In UTC: `2027-01-31`. */
+  readonly day: string;
+  /** The process that spent it: up to 64 characters of `0-9 a-z`. `''` asks alone. */
+  readonly instance: string;
+  /** In all on that day: never a difference, so that a row which is written twice counts once. */
+  readonly credits: number;
+  /** What the process knew to be in the bucket, for who shows it; it may be below zero. Absent without `perSecond`. */
+  readonly level?: number | undefined;
+  /** When the row was made, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Where processes tell each other what they have spent. */
+export interface LimitStore {
+  /**
+   * Replaces the rows of an instance, and returns those of all other instances for the same keys, secrets and days.
+   * A row of the instance `''` is not stored. Up to 500 rows; all are of one instance. A row may be forgotten two days
+   * after its day. A rejection, or no answer within 300 ms, means that the store is away.
+   */
+  exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]>;
+  /** Milliseconds from one exchange to the next. Default 500. */
+  readonly intervalMs?: number | undefined;
+}
