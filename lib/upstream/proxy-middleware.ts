@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type * as Version3 from 'http-proxy-middleware';
 
@@ -41,8 +42,8 @@ class RequestHalf extends EventEmitter {
   readonly headers: Readonly<Record<string, string | number>>;
   /** Looked at for its state on errors; it must not lead to the caller's server. */
   readonly socket = OPEN_SOCKET;
-  /** Whether the connection is a kept one on which nothing has come yet. */
-  isStale = (): boolean => false;
+  /** The kept connection that it went out on. A closure over it would keep what the request holds alive for longer. */
+  kept: { readonly socket: Socket; readonly bytesBefore: number } | undefined;
 
   constructor(readonly request: ProxyRequest) {
     super();
@@ -96,8 +97,7 @@ export function createProxy(create: CreateProxyMiddleware, origin: string, agent
 function listen(proxy: EventEmitter): void {
   proxy.on('proxyReq', (outgoing: ClientRequest, half: RequestHalf) => {
     const { socket, reusedSocket } = outgoing;
-    const before = socket?.bytesRead;
-    if (reusedSocket) half.isStale = () => socket?.bytesRead === before;
+    if (reusedSocket && socket !== null) half.kept = { socket, bytesBefore: socket.bytesRead };
     // A switch of protocols ends in nothing else.
     outgoing.on('close', () => half.request.onFailure('no answer', false));
   });
@@ -106,8 +106,13 @@ function listen(proxy: EventEmitter): void {
   });
   proxy.on('error', (error: NodeJS.ErrnoException, half: RequestHalf) => {
     const { code = error.name } = error;
-    half.request.onFailure(code, CLOSED.includes(code) && half.isStale());
+    half.request.onFailure(code, CLOSED.includes(code) && isSilent(half));
   });
+}
+
+/** Whether nothing has come yet over a kept connection. */
+function isSilent({ kept }: RequestHalf): boolean {
+  return kept !== undefined && kept.socket.bytesRead === kept.bytesBefore;
 }
 
 /** Taken apart once, and not for every request: http-proxy does that with text. */
