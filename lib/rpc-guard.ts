@@ -4,6 +4,7 @@ import { RpcGuardError } from './errors';
 import { corsFor } from './http/cors';
 import type { Guard } from './http/hand-off';
 import { handleRequest } from './http/handle-request';
+import { createMountHint } from './http/mount-hint';
 import { respondRefusal } from './http/respond';
 import { CallLimits } from './limits/limit-calls';
 import { createDecisionLog, messageReporter } from './observe/decision-log';
@@ -41,6 +42,7 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
     queue: new UpstreamQueue(parsed.maxConcurrent),
     applyCors: corsFor(parsed.cors),
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
+    hintAtMount: createMountHint(parsed.path, parsed.logger),
     observe: createDecisionLog(parsed),
   };
   const parts = { options: parsed, store: guard.store, limits: guard.limits, report: messageReporter(guard.observe) };

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isReadOnly } from '../allowlists/address-table';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
@@ -35,6 +35,8 @@ export interface Guard {
   readonly queue: UpstreamQueue;
   readonly applyCors: CorsHandler;
   readonly limits: CallLimits;
+  /** Called with what is not for the guard. */
+  readonly hintAtMount: (req: IncomingMessage) => void;
   readonly observe: Observe;
 }
 

@@ -19,6 +19,7 @@ export function handleRequest(
 ): void {
   const facts = requestFacts(req, guard.options.path);
   if (facts === undefined) {
+    guard.hintAtMount(req);
     next();
     return;
   }

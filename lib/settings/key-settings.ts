@@ -101,7 +101,7 @@ const allowlistsSchema = exactly(forEachType(listSchema), 'an object of lists; w
 
 const NO_TIME = 'is not a time in UTC such as "2027-01-31T00:00:00Z"';
 const NO_HASH = 'is not 64 lower-case hex digits; write what hashSecret(secret) returns';
-const NO_KEY = 'is not 8 to 128 characters of A-Z a-z 0-9 _ -';
+const NO_KEY = 'is not 8 to 128 characters of A-Z a-z 0-9 _ -; write one that "rpc-guard keys create" makes';
 const timeSchema = z.iso.datetime(NO_TIME);
 const flagSchema = z.boolean('is not true or false');
 const textSchema = (max: number) => {

@@ -14,8 +14,8 @@ import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
 import { atOnce, inTurns } from './in-turns';
 import { cursorAt, pageOf } from './key-query';
-import { SettingsDocument } from './settings-document';
-import type { KeyRecord } from './settings-document';
+import { SettingsFile } from './settings-file';
+import type { KeyRecord } from './settings-file';
 import type { KeyProblem, KeyQuery, WritableSettingsStore } from './settings-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
@@ -59,7 +59,7 @@ export class FileStore implements WritableSettingsStore {
   readonly #listeners = new Set<(apiKey: string) => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
-  #document: SettingsDocument;
+  #document: SettingsFile;
   /** Inode, size and time of what is in `#document`; `''` while the file is too young to trust them. */
   #stamp = '';
   #isPolling = false;
@@ -81,7 +81,7 @@ export class FileStore implements WritableSettingsStore {
     this.#path = resolve(path);
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
-    this.#document = atOnce(SettingsDocument.read(bytes ?? NO_KEYS, this.#path));
+    this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));
     this.#checked = inTurns(this.#check());
     removeLeftovers(realPath(this.#path)).catch(() => undefined);
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
@@ -171,7 +171,7 @@ export class FileStore implements WritableSettingsStore {
       if (stamp === this.#stamp) return;
       if (!(await isInFile(this.#path, this.#document.bytes))) {
         const bytes = await readFile(this.#path);
-        const document = await inTurns(SettingsDocument.read(bytes, this.#path, this.#document));
+        const document = await inTurns(SettingsFile.read(bytes, this.#path, this.#document));
         if (generation !== this.#generation || this.#isClosed) return;
         this.#adopt(document);
       }
@@ -197,7 +197,7 @@ export class FileStore implements WritableSettingsStore {
     this.#complaint = { text, logged: isRepeated };
   }
 
-  #adopt(document: SettingsDocument): void {
+  #adopt(document: SettingsFile): void {
     this.#document = document;
     for (const apiKey of document.changed) this.#parsed.delete(apiKey);
     this.#checked = inTurns(this.#check());
@@ -270,7 +270,7 @@ export class FileStore implements WritableSettingsStore {
       for (let extra = records.length - 1; extra > 0; extra--) {
         const [, ...others] = document.records.filter((record) => record.apiKey === apiKey);
         const bytes = Buffer.concat(document.partsWith(document.editOf(others.at(-1), undefined)!));
-        document = await inTurns(SettingsDocument.read(bytes, path, document));
+        document = await inTurns(SettingsFile.read(bytes, path, document));
       }
       const edit = document.editOf(document.byKey.get(apiKey), written);
       if (edit === undefined) return written;
@@ -287,7 +287,7 @@ export class FileStore implements WritableSettingsStore {
   }
 
   /** What the file holds, taken over where somebody else has written it. */
-  async #newest(path: string): Promise<SettingsDocument> {
+  async #newest(path: string): Promise<SettingsFile> {
     if (await isInFile(path, this.#document.bytes)) return this.#document;
     const bytes = await readFile(path).catch((error: unknown) => unlessMissing(path, error));
     if (bytes === undefined && this.#document.records.length > 0) {
@@ -298,15 +298,15 @@ export class FileStore implements WritableSettingsStore {
   }
 
   /** Compared with what is in force when it is done: a poll may take something over in between. */
-  async #readInTurns(bytes: Buffer): Promise<SettingsDocument> {
+  async #readInTurns(bytes: Buffer): Promise<SettingsFile> {
     for (;;) {
       const generation = this.#generation;
-      const document = await inTurns(SettingsDocument.read(bytes, this.#path, this.#document));
+      const document = await inTurns(SettingsFile.read(bytes, this.#path, this.#document));
       if (generation === this.#generation) return document;
     }
   }
 
-  #readable(document: SettingsDocument, record: KeyRecord | undefined): KeySettings | undefined {
+  #readable(document: SettingsFile, record: KeyRecord | undefined): KeySettings | undefined {
     try {
       return record && document.parse(record);
     } catch {

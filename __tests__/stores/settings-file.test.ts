@@ -1,15 +1,14 @@
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import { atOnce } from '../../lib/stores/in-turns';
-import { SettingsDocument } from '../../lib/stores/settings-document';
+import { SettingsFile } from '../../lib/stores/settings-file';
 import { thrownBy } from '../support/pieces';
 
-const read = (text: string, before?: SettingsDocument) =>
-  atOnce(SettingsDocument.read(Buffer.from(text), 'keys.json', before));
-const textOf = (document: SettingsDocument) => document.bytes.toString();
+const read = (text: string, before?: SettingsFile) => atOnce(SettingsFile.read(Buffer.from(text), 'keys.json', before));
+const textOf = (document: SettingsFile) => document.bytes.toString();
 const settings = (apiKey: string, name = '') => parseKeySettings({ apiKey, name, createdAt: '2026-01-01T00:00:00Z' });
 const keysIn = (text: string) => (JSON.parse(text) as { keys: { apiKey: string }[] }).keys.map(({ apiKey }) => apiKey);
 
-function edit(document: SettingsDocument, apiKey: string, to: ReturnType<typeof settings> | undefined): void {
+function edit(document: SettingsFile, apiKey: string, to: ReturnType<typeof settings> | undefined): void {
   const change = document.editOf(document.byKey.get(apiKey), to);
   const parts = change === undefined ? [document.bytes] : document.partsWith(change);
   if (change !== undefined) document.apply(change);
@@ -60,7 +59,7 @@ describe('an edit of a settings file', () => {
       const apiKey = `key-${String(random(12)).padStart(4, '0')}`;
       edit(document, apiKey, random(3) === 0 ? undefined : settings(apiKey, 'näme'.repeat(random(4))));
       const fresh = read(textOf(document));
-      const shape = ({ records }: SettingsDocument) =>
+      const shape = ({ records }: SettingsFile) =>
         records.map(({ apiKey: key, foldedName, start, end }) => [key, foldedName, start, end]);
       expect(shape(document)).toEqual(shape(fresh));
       expect([...document.byKey.keys()].sort()).toEqual([...fresh.byKey.keys()].sort());
@@ -102,7 +101,7 @@ describe('a settings file that is read again', () => {
 
   test('is read in steps, so that others get their turn', () => {
     const many = Array.from({ length: 5000 }, (_, n) => `{"apiKey":"key-${String(n).padStart(5, '0')}"}`);
-    const reading = SettingsDocument.read(Buffer.from(documentOf(...many)), 'keys.json');
+    const reading = SettingsFile.read(Buffer.from(documentOf(...many)), 'keys.json');
     let steps = 1;
     while (reading.next().done !== true) steps++;
     expect(steps).toBeGreaterThan(50);

@@ -42,7 +42,7 @@ let lastTextId = 0;
  * A settings file, `{ "keys": [settings, …] }`, as the bytes that it is, with an index of its keys. As objects, 100,000
  * keys would take ten times the memory, and seconds to check: a key's settings are parsed when they are asked for.
  */
-export class SettingsDocument {
+export class SettingsFile {
   bytes: Buffer;
   /** In the order of the file. */
   readonly records: KeyRecord[] = [];
@@ -59,8 +59,8 @@ export class SettingsDocument {
    * Reads a file's bytes, a step at a time. What stands there as it did `before` keeps what is known of it.
    * @throws RpcGuardError `ERR_RPC_GUARD_STORE` that says where it is not such a file, and quotes nothing: it holds hashes.
    */
-  static *read(bytes: Buffer, path: string, before?: SettingsDocument): Generator<void, SettingsDocument> {
-    const document = new SettingsDocument(bytes);
+  static *read(bytes: Buffer, path: string, before?: SettingsFile): Generator<void, SettingsFile> {
+    const document = new SettingsFile(bytes);
     const readAt = new Date().toISOString();
     const open = arrayOf(bytes, 'keys');
     if (open === undefined) throw refusal(bytes, path);
@@ -173,7 +173,7 @@ export class SettingsDocument {
     else first.isTwice = record.isTwice = true;
   }
 
-  *#compareWith(before: SettingsDocument | undefined): Generator<void, void> {
+  *#compareWith(before: SettingsFile | undefined): Generator<void, void> {
     let count = 0;
     for (const keys of [this.byKey.keys(), before?.byKey.keys() ?? []]) {
       for (const apiKey of keys) {
@@ -192,7 +192,7 @@ export class SettingsDocument {
 }
 
 /** `undefined` for what is not JSON, or JSON that two readers could read differently. */
-function recordOf(bytes: Buffer, readAt: string, before: SettingsDocument | undefined): KeyRecord | undefined {
+function recordOf(bytes: Buffer, readAt: string, before: SettingsFile | undefined): KeyRecord | undefined {
   const text = bytes.toString();
   if (!parseJson(text, LIMITS).ok) return undefined;
   // Not what parseJson gives: its strings are parts of the text, and would keep all of it.
