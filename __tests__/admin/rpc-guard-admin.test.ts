@@ -374,6 +374,50 @@ describe('Keys', () => {
   });
 });
 
+describe('Settings as a document', () => {
+  test('are given without secrets, and taken over by another key, where a dry run writes nothing', async () => {
+    const app = await adminApp();
+    const from = await newKey(app, { name: 'a', requireSecret: true, allowlists: { methods: ['eth_*'] } });
+    const to = await newKey(app, { name: 'b', allowlists: { origins: ['https://b.example'] } });
+    const { json: document, text } = await app.api('GET', `${from.path}/document`);
+    expect(document).toMatchObject({ apiKey: from.apiKey, name: 'a', allowlists: { methods: ['eth_*'], origins: [] } });
+    expect(text).not.toMatch(/secrets|hash|version|rgs_/);
+
+    const dry = (await app.api('POST', `${to.path}/document`, { document, dryRun: true })).json;
+    const differences = [
+      { at: 'name', words: ['"b" → "a"'] },
+      { at: 'requireSecret', words: ['false → true'] },
+      { at: 'allowlists.origins', words: ['removes https://b.example', 'leaves no list: everything passes'] },
+      { at: 'allowlists.methods', words: ['adds eth_*'] },
+    ];
+    expect(dry).toMatchObject({ key: { name: 'b', version: 1 }, documentOf: from.apiKey, ignored: [] });
+    for (const one of differences) expect(dry.differences).toContainEqual(expect.objectContaining(one));
+    expect(dry.differences).toHaveLength(differences.length);
+    expect((await app.api('GET', to.path)).json.key).toMatchObject({ name: 'b', version: 1 });
+
+    const { json } = await app.api('POST', `${to.path}/document`, { document, version: 1 });
+    expect(json.key).toMatchObject({ apiKey: to.apiKey, name: 'a', version: 2, allowlists: { methods: ['eth_*'] } });
+    expect(app.audit.map(({ action }) => action)).toEqual(['key.create', 'key.create', 'key.update']);
+    const again = await app.api('POST', `${to.path}/document`, { document: { ...json.key, name: 'a' }, version: 2 });
+    expect(again.json).toMatchObject({ differences: [], key: { version: 2 } });
+    expect(again.json).toHaveProperty('ignored', ['secrets', 'version', 'createdAt', 'updatedAt', 'warnings']);
+  });
+
+  test.each<[string, object, number]>([
+    ['a member that there is not', { document: { requireSecrets: true }, version: 1 }, 400],
+    ['an entry that is none', { document: { allowlists: { origins: ['a.example/x'] } }, dryRun: true }, 400],
+    ['no document', { version: 1 }, 400],
+    ['no version', { document: { name: 'c' } }, 400],
+    ['a dry run that is no switch', { document: { name: 'c' }, dryRun: 1 }, 400],
+    ['a stale version', { document: { name: 'c' }, version: 7 }, 409],
+  ])('with %s are refused, and nothing is written', async (_what, given, status) => {
+    const app = await adminApp();
+    const { path } = await newKey(app, { name: 'a' });
+    expect((await app.api('POST', `${path}/document`, given)).status).toBe(status);
+    expect((await app.api('GET', path)).json.key).toMatchObject({ name: 'a', version: 1 });
+  });
+});
+
 describe('Refusals', () => {
   test('a stale version is refused with the key as it is now, and nothing is lost', async () => {
     const app = await adminApp();

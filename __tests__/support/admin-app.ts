@@ -41,6 +41,7 @@ interface ApiJson extends TestResult, Preview {
   readonly keys: readonly ShownKey[];
   readonly next: string | null;
   readonly problems: readonly { readonly keyHint: string; readonly reason: string }[];
+  readonly differences: readonly object[];
   readonly secret: string;
   readonly secretId: string;
   readonly error: { readonly code: string; readonly message: string; readonly current: ShownKey };

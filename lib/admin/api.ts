@@ -5,6 +5,8 @@ import { RpcGuardError } from '../errors';
 import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
 import type { KeyManager, MadeSecret } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
+import { compare, readDocument, toDocument } from '../keys/settings-document';
+import type { Difference, SettingsDocument } from '../keys/settings-document';
 import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { KeyPath } from '../request/key-path';
@@ -51,6 +53,15 @@ export interface Meta {
   readonly version: string;
 }
 
+/** `POST /keys/:apiKey/document` */
+export interface DocumentAnswer extends KeyAnswer {
+  readonly differences: readonly Difference[];
+  /** Members of the document that change nothing. */
+  readonly ignored: readonly string[];
+  /** The key that the document says it is of. */
+  readonly documentOf: string | null;
+}
+
 /** `GET /keys` */
 export interface KeysAnswer {
   readonly keys: readonly ShownKey[];
@@ -73,6 +84,8 @@ const ROUTES: readonly Route[] = [
   ['get', '/keys/:apiKey', 200, getKey],
   ['patch', '/keys/:apiKey', 200, updateKey],
   ['delete', '/keys/:apiKey', 204, deleteKey],
+  ['get', '/keys/:apiKey/document', 200, getDocument],
+  ['post', '/keys/:apiKey/document', 200, applyDocument],
   ['post', '/keys/:apiKey/secrets', 201, addSecret],
   ['post', '/keys/:apiKey/secrets/:id/rotate', 201, rotateSecret],
   ['patch', '/keys/:apiKey/secrets/:id', 200, updateSecret],
@@ -137,9 +150,13 @@ async function getKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
 
 async function updateKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
   const { version, ...changes } = body(req) as KeyChanges & { readonly version?: unknown };
+  return { key: await updated(context, req, version, changes) };
+}
+
+async function updated(context: ApiContext, req: Request, version: unknown, changes: KeyChanges): Promise<ShownKey> {
   if (!Number.isInteger(version)) throw invalidRequest('version: it takes the version of the key that was read');
   const change = { ...by(context, req), expectedVersion: Number(version) };
-  return { key: shown(await unlessStale(context, req, context.manager.update(apiKeyOf(req), changes, change))) };
+  return shown(await unlessStale(context, req, context.manager.update(apiKeyOf(req), changes, change)));
 }
 
 async function deleteKey(context: ApiContext, req: Request): Promise<void> {
@@ -147,6 +164,22 @@ async function deleteKey(context: ApiContext, req: Request): Promise<void> {
   const expectedVersion = version === undefined ? undefined : Number(version); // what is no number is never the version
   const change = { ...by(context, req), expectedVersion };
   await unlessStale(context, req, context.manager.delete(apiKeyOf(req), change));
+}
+
+async function getDocument(context: ApiContext, req: Request): Promise<SettingsDocument> {
+  return toDocument(await known(context, req));
+}
+
+async function applyDocument(context: ApiContext, req: Request): Promise<DocumentAnswer> {
+  const given = body(req, ['document', 'version', 'dryRun']) as Readonly<Record<string, unknown>>;
+  const { document, version, dryRun = false } = given;
+  if (typeof dryRun !== 'boolean') throw invalidRequest('dryRun: it takes true or false');
+  const { apiKey = null, changes: wanted, ignored } = readDocument(document);
+  const before = await known(context, req);
+  const { differences, changes } = compare(before, wanted);
+  const isWritten = !dryRun && differences.length > 0;
+  const key = isWritten ? await updated(context, req, version, changes) : shown(before);
+  return { key, differences, ignored, documentOf: apiKey };
 }
 
 async function addSecret(context: ApiContext, req: Request): Promise<MadeSecret & KeyAnswer> {

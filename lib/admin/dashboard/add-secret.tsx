@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Allowlists, AllowlistType } from '../../settings/key-settings';
 import type { Meta } from '../api';
 import { api } from './api';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import { EntryLines, linesOf, useLineProblems } from './entry-lines';
 import { ExpiryField, NEVER, expiresAt } from './expiry';
 import type { PanelProps } from './panel-props';
@@ -60,14 +60,7 @@ export function AddSecret({ settings, setSettings, meta, onSecret, onClose }: Ad
         <ExpiryField value={expiry} onChange={setExpiry} />
         <OwnLists lines={lines} meta={meta} onChange={setLines} />
         <Problem error={adding.error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" aria-busy={adding.isBusy}>
-            Add secret
-          </button>
-        </footer>
+        <DialogFooter yes="Add secret" isBusy={adding.isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );

@@ -1,8 +1,9 @@
-import type { KeysAnswer, Meta, ShownKey } from '../api';
+import type { DocumentAnswer, KeysAnswer, Meta, ShownKey } from '../api';
 import type { Preview } from '../preview';
 import type { TestRequest, TestResult } from '../request-tester';
 import type { KeyChanges, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/changes';
 import type { MadeSecret } from '../../keys/key-manager';
+import type { SettingsDocument } from '../../keys/settings-document';
 import type { AllowlistType } from '../../settings/key-settings';
 
 /** What the server, or the way there, answered instead of what was asked for. */
@@ -91,6 +92,12 @@ export const api = {
   updateKey: (apiKey: string, changes: KeyChanges & { readonly version: number }) =>
     send('PATCH', keyPath(apiKey), changes) as Promise<KeyAnswer>,
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),
+  getDocument: (apiKey: string) => send('GET', `${keyPath(apiKey)}/document`) as Promise<SettingsDocument>,
+  applyDocument: (
+    apiKey: string,
+    apply: { readonly document: unknown; readonly version: number; readonly dryRun?: boolean },
+    signal?: AbortSignal,
+  ) => send('POST', `${keyPath(apiKey)}/document`, apply, signal) as Promise<DocumentAnswer>,
   addSecret: (apiKey: string, secret: NewSecret) =>
     send('POST', `${keyPath(apiKey)}/secrets`, secret) as Promise<SecretAnswer>,
   updateSecret: (apiKey: string, id: string, changes: SecretChanges) =>

@@ -1,5 +1,5 @@
 import type { ShownKey } from '../api';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import { Differences } from './differences';
 import { differences } from './fields';
 import type { FieldChanges } from './fields';
@@ -38,26 +38,20 @@ export function Conflict({ before, theirs, changes, isBusy, error, onTheirs, onM
         <p class="hint">“Apply mine” changes only what you changed, and leaves the rest as they have it.</p>
       )}
       {isDeleting ? (
-        <footer>
-          <button type="button" class="quiet" data-first onClick={onTheirs}>
-            Keep the key
-          </button>
-          <button type="button" class="danger" aria-busy={isBusy} onClick={onMine}>
-            Delete it anyway
-          </button>
-        </footer>
+        <DialogFooter
+          yes="Delete it anyway"
+          no="Keep the key"
+          isDangerous
+          isBusy={isBusy}
+          onYes={onMine}
+          onNo={onTheirs}
+        />
       ) : (
-        <footer>
-          <button type="button" class="quiet" data-first onClick={onClose}>
-            Go on editing
-          </button>
+        <DialogFooter yes="Apply mine" no="Go on editing" isBusy={isBusy} onYes={onMine} onNo={onClose}>
           <button type="button" class="quiet" onClick={onTheirs}>
             Keep theirs
           </button>
-          <button type="button" aria-busy={isBusy} onClick={onMine}>
-            Apply mine
-          </button>
-        </footer>
+        </DialogFooter>
       )}
     </Dialog>
   );

@@ -6,7 +6,8 @@ const SHOWN_MS = 2_000;
 const COPIED = 'Copied';
 
 interface CopyButtonProps {
-  readonly text: string;
+  /** What is copied, or asks for it. */
+  readonly text: string | (() => Promise<string>);
   /** Names it for those who do not see where it stands. */
   readonly what: string;
   readonly label?: string;
@@ -57,11 +58,15 @@ interface OldDocument {
 }
 
 /** The clipboard's API is there on https and localhost only; the old command is, everywhere. */
-async function copy(text: string, button: HTMLElement): Promise<boolean> {
+async function copy(source: CopyButtonProps['text'], button: HTMLElement): Promise<boolean> {
+  const asked = typeof source === 'string' ? Promise.resolve(source) : source();
   try {
-    await navigator.clipboard.writeText(text);
+    // Safari lets a page copy what it has to wait for only so.
+    await navigator.clipboard.write([new ClipboardItem({ 'text/plain': asked })]);
     return true;
   } catch {
+    const text = await asked.catch(() => undefined);
+    if (text === undefined) return false;
     const area = document.createElement('textarea');
     area.value = text;
     area.className = 'sr-only';

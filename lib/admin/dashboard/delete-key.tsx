@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { ShownKey } from '../api';
 import { ApiError, api } from './api';
 import { Conflict } from './conflict';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { LIST, goAnyway } from './route';
@@ -108,14 +108,7 @@ function AskForName({ settings, isBusy, error, onDelete, onClose }: AskForNamePr
           onInput={(event) => setTyped(event.currentTarget.value)}
         />
         <Problem error={error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="danger" disabled={!isMeant} aria-busy={isBusy}>
-            Delete key
-          </button>
-        </footer>
+        <DialogFooter yes="Delete key" isDangerous isDisabled={!isMeant} isBusy={isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );

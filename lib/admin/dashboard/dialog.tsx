@@ -58,6 +58,41 @@ function openModal(dialog: HTMLDialogElement): () => void {
   };
 }
 
+interface DialogFooterProps {
+  readonly yes: string;
+  readonly no?: string | undefined;
+  readonly isDangerous?: boolean;
+  readonly isBusy?: boolean;
+  readonly isDisabled?: boolean;
+  /** Without it, `yes` submits the form that the footer stands in. */
+  readonly onYes?: () => void;
+  readonly onNo: () => void;
+  /** An answer between the two. */
+  readonly children?: ComponentChildren;
+}
+
+/** The answers to a dialog. To a question, the one that changes nothing has the focus. */
+export function DialogFooter(props: DialogFooterProps) {
+  const { yes, no = 'Cancel', isDangerous, isBusy = false, isDisabled = false, onYes, onNo, children } = props;
+  return (
+    <footer>
+      <button type="button" class="quiet" data-first={onYes && true} onClick={onNo}>
+        {no}
+      </button>
+      {children}
+      <button
+        type={onYes ? 'button' : 'submit'}
+        class={isDangerous ? 'danger' : undefined}
+        aria-busy={isBusy}
+        disabled={isDisabled}
+        onClick={onYes}
+      >
+        {yes}
+      </button>
+    </footer>
+  );
+}
+
 interface ConfirmProps {
   readonly title: string;
   readonly children: ComponentChildren;
@@ -69,18 +104,11 @@ interface ConfirmProps {
 }
 
 /** A question with one dangerous answer. */
-export function Confirm({ title, children, yes, no = 'Cancel', isBusy = false, onYes, onNo }: ConfirmProps) {
+export function Confirm({ title, children, yes, no, isBusy = false, onYes, onNo }: ConfirmProps) {
   return (
     <Dialog title={title} onClose={onNo} alert>
       {children}
-      <footer>
-        <button type="button" class="quiet" data-first onClick={onNo}>
-          {no}
-        </button>
-        <button type="button" class="danger" aria-busy={isBusy} disabled={isBusy} onClick={onYes}>
-          {yes}
-        </button>
-      </footer>
+      <DialogFooter yes={yes} no={no} isDangerous isBusy={isBusy} isDisabled={isBusy} onYes={onYes} onNo={onNo} />
     </Dialog>
   );
 }

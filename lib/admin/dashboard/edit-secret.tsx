@@ -2,7 +2,7 @@ import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import type { SecretView } from '../../keys/key-view';
 import { api } from './api';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import { ExpiryField, expiresAt, expiryOf } from './expiry';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
@@ -47,14 +47,7 @@ export function EditSecret({ settings, setSettings, secret, onClose }: EditSecre
         />
         <ExpiryField value={expiry} onChange={setExpiry} />
         <Problem error={saving.error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" aria-busy={saving.isBusy}>
-            Save
-          </button>
-        </footer>
+        <DialogFooter yes="Save" isBusy={saving.isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );

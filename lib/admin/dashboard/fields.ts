@@ -32,6 +32,13 @@ const LABELS: Readonly<Record<Field, string>> = {
   overrideAllowlists: 'Override allowlists',
 };
 
+/** What a member of a key is called, such as `name` or `allowlists.methods`. */
+export function labelOf(member: string, lists: readonly AllowlistMeta[]): string {
+  const list = lists.find(({ type }) => member === `allowlists.${type}`);
+  const field = FIELDS.find((name) => name === member);
+  return list?.title ?? (field ? LABELS[field] : member);
+}
+
 function partsOf(lists: readonly AllowlistMeta[]): readonly Part[] {
   return [
     ...FIELDS.map((name) => ({

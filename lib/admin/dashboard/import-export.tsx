@@ -1,43 +1,50 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
-import type { ShownKey } from '../api';
-import { api } from './api';
+import type { DocumentAnswer, ShownKey } from '../api';
+import { ApiError, api } from './api';
 import { CopyButton } from './copy';
-import { Dialog } from './dialog';
-import { Differences } from './differences';
-import { differences } from './fields';
+import { Dialog, DialogFooter } from './dialog';
+import { labelOf } from './fields';
 import { useLists } from './lists';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { useUnsaved } from './route';
-import { exportSettings, importSettings } from './settings-json';
-import type { Imported } from './settings-json';
 import { say } from './toast';
 import { useAction } from './use-action';
+import { parse, useDryRun } from './use-dry-run';
+import type { DryRun } from './use-dry-run';
 
 /** A key's settings as a text: to keep, to compare, to take over from another key. */
 export function ImportExport({ settings, setSettings }: PanelProps) {
   const [isOpen, setIsOpen] = useState(false);
+  const downloading = useAction(() => download(settings));
   return (
     <section class="card" aria-labelledby="json-title">
       <div class="title">
         <h2 id="json-title">Settings as JSON</h2>
-        <CopyButton text={exportSettings(settings)} what="JSON of the settings" label="Copy JSON" />
-        <button type="button" class="quiet" onClick={() => download(settings)}>
+        <CopyButton text={() => textOf(settings)} what="JSON of the settings" label="Copy JSON" />
+        <button type="button" class="quiet" aria-busy={downloading.isBusy} onClick={() => void downloading.run()}>
           Download
         </button>
         <button type="button" class="quiet" onClick={() => setIsOpen(true)}>
           Import
         </button>
       </div>
-      <p class="hint">Name, switches and allowlists; secrets are not among them.</p>
+      <p class="hint">
+        Name, switches and allowlists, as <code>rpc-guard keys export</code> writes them. Secrets are not among them.
+      </p>
+      <Problem error={downloading.error} />
       {isOpen && <Import settings={settings} setSettings={setSettings} onClose={() => setIsOpen(false)} />}
     </section>
   );
 }
 
-function download(settings: ShownKey): void {
-  const url = URL.createObjectURL(new Blob([exportSettings(settings)], { type: 'application/json' }));
+async function textOf({ apiKey }: ShownKey): Promise<string> {
+  return `${JSON.stringify(await api.getDocument(apiKey), null, 2)}\n`;
+}
+
+async function download(settings: ShownKey): Promise<void> {
+  const url = URL.createObjectURL(new Blob([await textOf(settings)], { type: 'application/json' }));
   const link = document.createElement('a');
   link.href = url;
   link.download = `${settings.name.replace(/[^\w.-]+/g, '-') || settings.apiKey.slice(0, 8)}.json`;
@@ -51,20 +58,26 @@ interface ImportProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
 
 function Import({ settings, setSettings, onClose }: ImportProps) {
   const [text, setText] = useState('');
-  const imported = text.trim() === '' ? undefined : importSettings(text, settings);
+  const dryRun = useDryRun(text, settings);
+  const canImport = dryRun.answer !== undefined && dryRun.answer.differences.length > 0;
   useUnsaved(text.trim() !== '');
 
   const importing = useAction(async () => {
-    if (!imported || 'problem' in imported) return;
-    const { key } = await api.updateKey(settings.apiKey, { ...imported.changes, version: settings.version });
-    setSettings(key);
-    onClose();
-    say('Settings imported');
+    try {
+      const { version } = settings;
+      const { key } = await api.applyDocument(settings.apiKey, { document: parse(text), version });
+      setSettings(key);
+      onClose();
+      say('Settings imported');
+    } catch (error) {
+      if (error instanceof ApiError && error.current) setSettings(error.current); // and what would change is asked anew
+      throw error;
+    }
   });
 
   function onSubmit(event: TargetedSubmitEvent<HTMLFormElement>) {
     event.preventDefault();
-    void importing.run();
+    if (canImport) void importing.run();
   }
 
   return (
@@ -91,46 +104,59 @@ function Import({ settings, setSettings, onClose }: ImportProps) {
           accept="application/json,.json"
           onChange={({ currentTarget }) => void currentTarget.files?.[0]?.text().then(setText)}
         />
-        <Outcome imported={imported} settings={settings} />
+        <div role="status">
+          <Outcome dryRun={dryRun} settings={settings} />
+        </div>
         <Problem error={importing.error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" disabled={!imported || 'problem' in imported} aria-busy={importing.isBusy}>
-            Import
-          </button>
-        </footer>
+        <DialogFooter yes="Import" isDisabled={!canImport} isBusy={importing.isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );
 }
 
-function Outcome({ imported, settings }: { readonly imported: Imported | undefined; readonly settings: ShownKey }) {
-  const lists = useLists();
-  if (!imported) return null;
-  if ('problem' in imported) {
-    return (
-      <p class="bad" role="status">
-        {imported.problem}
-      </p>
-    );
-  }
-  const { changes, ignored } = imported;
-  const parts = differences(settings, changed(settings, changes), {}, lists);
+function Outcome({ dryRun: { answer, problem }, settings }: { readonly dryRun: DryRun; readonly settings: ShownKey }) {
+  if (problem !== undefined) return <p class="bad lines-kept">{problem}</p>;
+  if (!answer) return null;
+  const { differences, ignored, documentOf } = answer;
   return (
     <>
-      {ignored.length > 0 && <p class="hint">Not imported: {ignored.join(', ')}.</p>}
-      {parts.length === 0 ? (
-        <p role="status">Nothing changes.</p>
-      ) : (
-        <Differences parts={parts} columns={['Now', 'After']} />
+      {documentOf !== null && documentOf !== settings.apiKey && (
+        <p class="hint">
+          These are the settings of another key, <code>{documentOf}</code>. This key takes them over.
+        </p>
       )}
+      {ignored.length > 0 && <p class="hint">Not imported: {ignored.join(', ')}.</p>}
+      {differences.length === 0 ? <p>Nothing changes.</p> : <Changes differences={differences} />}
     </>
   );
 }
 
-function changed(settings: ShownKey, { allowlists, ...fields }: Extract<Imported, { changes: unknown }>['changes']) {
-  const lists = Object.fromEntries(Object.entries({ ...settings.allowlists, ...allowlists }));
-  return { ...settings, ...fields, allowlists: lists } as ShownKey;
+function Changes({ differences }: Pick<DocumentAnswer, 'differences'>) {
+  const lists = useLists();
+  return (
+    <table class="conflict" role="table" aria-label="What changes">
+      <thead role="rowgroup">
+        <tr role="row">
+          <th role="columnheader" scope="col">
+            Setting
+          </th>
+          <th role="columnheader" scope="col">
+            Change
+          </th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {differences.map(({ at, words }) => (
+          <tr role="row" key={at}>
+            <th role="rowheader" scope="row">
+              {labelOf(at, lists)}
+            </th>
+            <td role="cell" class="lines-kept">
+              {words.join('\n')}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }

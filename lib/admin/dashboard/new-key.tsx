@@ -1,7 +1,7 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import { api } from './api';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import type { OnSecret } from './panel-props';
 import { Problem } from './problem';
 import { go, keyRoute } from './route';
@@ -63,14 +63,7 @@ export function NewKey({ onClose, onSecret }: NewKeyProps) {
           Your server passes every allowlist with its secret; a browser without one does not.
         </Switch>
         <Problem error={creating.error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" aria-busy={creating.isBusy}>
-            Create key
-          </button>
-        </footer>
+        <DialogFooter yes="Create key" isBusy={creating.isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );

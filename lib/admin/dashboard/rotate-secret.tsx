@@ -2,7 +2,7 @@ import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import type { SecretView } from '../../keys/key-view';
 import { api } from './api';
-import { Dialog } from './dialog';
+import { Dialog, DialogFooter } from './dialog';
 import { ExpiryField, NEVER, expiresAt } from './expiry';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
@@ -65,14 +65,7 @@ export function RotateSecret({ settings, setSettings, secret: old, onSecret, onC
           </div>
         </details>
         <Problem error={rotating.error} />
-        <footer>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" aria-busy={rotating.isBusy}>
-            Rotate
-          </button>
-        </footer>
+        <DialogFooter yes="Rotate" isBusy={rotating.isBusy} onNo={onClose} />
       </form>
     </Dialog>
   );
