@@ -1,7 +1,11 @@
 import { METHOD_ROWS, addressTable, isReadOnly, queriedAddresses } from '../../lib/allowlists/address-table';
+import { scalar } from '../../lib/allowlists/address-readers';
 import type { AddressParams } from '../../lib/allowlists/address-table';
 import { serialiseCall } from '../../lib/json-rpc/call';
-import { refusalUnder, rpcCall } from '../support/pieces';
+import { admissionOf, checkCall } from '../../lib/policy/authorize';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
+import { KEY, refusalUnder, rpcCall } from '../support/pieces';
 
 const A = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const B = '0x00000000000000000000000000000000000000bb';
@@ -14,9 +18,13 @@ function addressesOf(method: string, params: readonly unknown[] | string = []): 
   return queriedAddresses(rpcCall(method, params), table);
 }
 
+const listed = compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists: { contractAddresses: [A, B] } }));
+const admission = admissionOf(listed, undefined);
+
 /** Whether the call passes a list of `A` and `B`. */
 function passes(method: string, params: readonly unknown[] | string = [], rows = table): boolean {
-  return refusalUnder({ contractAddresses: [A, B] }, rpcCall(method, params), rows) === undefined;
+  const rules = { addressTable: rows, isBlocked: () => false, blockedMethods: [] };
+  return checkCall(admission, rpcCall(method, params), rules) === undefined;
 }
 
 type Params = readonly unknown[];
@@ -69,7 +77,39 @@ const signerRows: readonly Row[] = [
   ['eth_signTransaction', (to) => [{ from: B, to }], 1],
   ['eth_fillTransaction', (to) => [{ from: B, to }], 1],
 ];
-const rows = [...callRows, ...signerRows, ...accountRows, ...filterRows, ...manyRows];
+const extensionRows: readonly Row[] = [
+  ['linea_estimateGas', (to) => [{ to }, 'latest'], 3],
+  ['linea_getProof', (account) => [account, ['0x0'], 'latest'], 3],
+  ['zks_estimateFee', (to) => [{ from: OTHER, to }], 2],
+  ['zks_estimateGasL1ToL2', (to) => [{ from: OTHER, to }], 2],
+  ['zks_getProof', (account) => [account, [HASH], '0x7'], 3],
+  ['zks_getAllAccountBalances', (account) => [account], 1],
+  ['zks_getL2ToL1MsgProof', (sender) => ['0x7', sender, HASH, '0x0'], 4],
+  ['arbtrace_call', (to) => [{ to }, ['trace'], 'latest'], 3],
+  ['arbtrace_callMany', (to) => [[[{ to }, ['trace']]], 'latest'], 2],
+  ['arbtrace_filter', (toAddress) => [{ toAddress: [toAddress] }], 1],
+  ['alchemy_simulateAssetChanges', (to) => [{ from: OTHER, to }], 2],
+  ['alchemy_simulateAssetChangesBundle', (to) => [[{ to: A }, { from: OTHER, to }]], 2],
+  ['alchemy_getTokenMetadata', (token) => [token], 1],
+  ['alchemy_getTokenBalances', (account) => [account, 'erc20', { maxCount: 10 }], 3],
+  ['alchemy_getTokenBalances', (token) => [A, [B, token]], 3],
+  ['alchemy_getTokenAllowance', (contract) => [{ contract, owner: A, spender: B }], 1],
+  ['alchemy_getTokenAllowance', (owner) => [{ contract: A, owner, spender: B }], 1],
+  ['alchemy_getTokenAllowance', (spender) => [{ contract: A, owner: B, spender }], 1],
+  ['alchemy_getAssetTransfers', (fromAddress) => [{ fromAddress, category: ['erc20'] }], 1],
+  ['alchemy_getAssetTransfers', (toAddress) => [{ fromBlock: '0x0', toAddress }], 1],
+  ['alchemy_getAssetTransfers', (contract) => [{ contractAddresses: [A, contract] }], 1],
+  ['erigon_getLatestLogs', (address) => [{ address }, { logCount: 1 }], 2],
+  ['logIndex_blockNumbers', (address) => [{ address, fromBlock: '0x1' }], 1],
+  ['debug_accountAt', (account) => [HASH, '0x0', account], 3],
+  ['eth_sendTransactionSync', (to) => [{ from: OTHER, to }], 2],
+  ['eth_sendUserOperation', (sender) => [{ sender, callData: DATA }, B], 2],
+  ['eth_sendUserOperation', (entryPoint) => [{ sender: A, callData: DATA }, entryPoint], 2],
+  ['eth_estimateUserOperationGas', (sender) => [{ sender, nonce: '0x0' }, B], 3],
+  ['pm_getPaymasterStubData', (sender) => [{ sender }, B, '0x1', { policyId: 'x' }], 4],
+  ['pm_getPaymasterData', (entryPoint) => [{ sender: A }, entryPoint, '0x1', {}], 4],
+];
+const rows = [...extensionRows, ...callRows, ...signerRows, ...accountRows, ...filterRows, ...manyRows];
 
 describe.each(rows)('%s', (method, params, positions) => {
   test('passes with a listed address', () => {
@@ -450,10 +490,16 @@ describe('unknown methods are refused', () => {
     'debug_dumpBlock',
     'debug_accountRange',
     'debug_preimage',
-    'txpool_content',
-    'txpool_inspect',
+    'txpool_contents',
     'parity_allTransactions',
-    'alchemy_getTokenBalances',
+    'alchemy_getTokenBalance',
+    'trace_rawTransaction',
+    'eth_callBundle',
+    'debug_traceBlock',
+    'debug_traceBlockFromFile',
+    'overlay_getLogs',
+    'zks_sendRawTransactionWithDetailedOutput',
+    'reth_subscribeChainNotifications',
     'admin_peers',
     'rpc.discover',
     'net',
@@ -814,6 +860,119 @@ test('debug_storageRangeAt takes its block as a hash, a number or an object', ()
     expect(passes('debug_storageRangeAt', [block, 0, A, '0x0', 10])).toBe(true);
     expect(passes('debug_storageRangeAt', [block, 0, OTHER, '0x0', 10])).toBe(false);
   }
+});
+
+describe('a user operation', () => {
+  const methods: readonly (readonly [method: string, params: (operation: object) => Params])[] = [
+    ['eth_sendUserOperation', (operation) => [operation, B]],
+    ['eth_estimateUserOperationGas', (operation) => [operation, B]],
+    ['pm_getPaymasterStubData', (operation) => [operation, B, '0x1', null]],
+    ['pm_getPaymasterData', (operation) => [operation, B, '0x1', null]],
+  ];
+  const packed = (address: string) => `${address}${'ab'.repeat(40)}`;
+
+  test.each(methods)('tells whose code is run in %s', (method, params) => {
+    const operation = { sender: A, factory: B, factoryData: DATA, paymaster: A, paymasterData: '0x' };
+    expect(addressesOf(method, params(operation))).toEqual([A, B, A, B]);
+    expect(addressesOf(method, params({ sender: A, initCode: packed(B), paymasterAndData: '0x' }))).toEqual([A, B, B]);
+    for (const none of [undefined, null, '0x']) {
+      expect(passes(method, params({ sender: A, factory: none, paymaster: none }))).toBe(true);
+      expect(passes(method, params({ sender: A, initCode: none, paymasterAndData: none }))).toBe(true);
+    }
+  });
+
+  test.each(methods)('is refused in %s unless all of them are listed', (method, params) => {
+    for (const name of ['factory', 'paymaster', 'Factory', 'paymaSter']) {
+      expect(passes(method, params({ sender: A, [name]: OTHER }))).toBe(false);
+    }
+    for (const name of ['initCode', 'paymasterAndData', 'InitCode', 'PAYMASTERANDDATA']) {
+      expect(passes(method, params({ sender: A, [name]: packed(OTHER) }))).toBe(false);
+    }
+    for (const other of [7, [], {}, '', '0x7702', A.slice(0, 41), `0X${A.slice(2)}`, ` ${A}`]) {
+      expect(passes(method, params({ sender: A, factory: other }))).toBe(false);
+      expect(passes(method, params({ sender: A, initCode: other }))).toBe(false);
+    }
+    for (const name of ['eip7702Auth', 'authorization', 'Eip7702Auth']) {
+      expect(passes(method, params({ sender: A, [name]: { address: B } }))).toBe(false);
+    }
+    expect(passes(method, params({ sender: A, Sender: OTHER }))).toBe(false);
+  });
+
+  test('may come with overrides of balance and nonce alone', () => {
+    const estimate = (override: unknown) => passes('eth_estimateUserOperationGas', [{ sender: A }, B, override]);
+    expect(estimate({ [A]: { balance: '0x1' } })).toBe(true);
+    expect(estimate({ [A]: { code: '0x6000' } })).toBe(false);
+  });
+});
+
+test('the conditions of a transaction name accounts whose storage they test', () => {
+  for (const method of ['eth_sendRawTransactionConditional', 'bor_sendRawTransactionConditional']) {
+    const conditional = (conditions: unknown) => passes(method, ['0x02f8', conditions]);
+    const known = (account: string) => ({ knownAccounts: { [A]: HASH, [account]: { '0x0': HASH } } });
+    for (const none of [undefined, null, {}, { blockNumberMin: '0x1' }, { knownAccounts: null }, known(B)]) {
+      expect(conditional(none)).toBe(true);
+    }
+    for (const other of [known(OTHER), { KnownAccounts: {} }, { knownAccounts: [OTHER] }, [], 'x']) {
+      expect(conditional(other)).toBe(false);
+    }
+  }
+});
+
+test('an optional account may be left out', () => {
+  for (const params of [[], [null], [A]]) expect(passes('parity_pendingTransactions', params)).toBe(true);
+  for (const params of [[OTHER], [{ from: A }], ['']]) expect(passes('parity_pendingTransactions', params)).toBe(false);
+});
+
+test('all tokens of an account are named by a word', () => {
+  for (const word of [undefined, null, 'erc20', 'DEFAULT_TOKENS']) {
+    expect(addressesOf('alchemy_getTokenBalances', [A, word])).toEqual([A]);
+  }
+  for (const word of [OTHER, [OTHER], [], '0x', {}]) {
+    expect(passes('alchemy_getTokenBalances', [A, word])).toBe(false);
+  }
+});
+
+describe('every row of the table', () => {
+  const none = METHOD_ROWS.filter(([method]) => addressesOf(method, [])?.length === 0);
+
+  test('refuses a position more than it has', () => {
+    for (const [method, , ...kinds] of METHOD_ROWS) {
+      for (const extra of [null, A, {}, [], 'latest']) {
+        expect(passes(method, [...Array<unknown>(kinds.length).fill(null), extra])).toBe(false);
+      }
+    }
+  });
+
+  test('that takes no address refuses a call or an array of addresses in any position', () => {
+    expect(none.length).toBeGreaterThan(150);
+    for (const [method, , ...kinds] of none) {
+      for (const [position, kind] of kinds.entries()) {
+        const objects = kind === scalar ? [{}, { address: OTHER }] : [];
+        for (const other of [...objects, [{ address: OTHER }], [[OTHER]], '{"to":0}', `["${OTHER}"]`]) {
+          const params = Array<unknown>(kinds.length).fill(null);
+          params[position] = other;
+          expect(passes(method, params)).toBe(false);
+        }
+      }
+    }
+  });
+});
+
+test.each<readonly [string, Params]>([
+  ['eth_getBlockAccessList', ['latest']],
+  ['eth_getUserOperationByHash', [HASH]],
+  ['eth_getUserOperationReceipt', [HASH]],
+  ['eth_supportedEntryPoints', []],
+  ['debug_getBadBlocks', []],
+  ['txpool_content', []],
+  ['alchemy_getTransactionReceipts', [{ blockNumber: '0x10' }]],
+  ['arb_getRawBlockMetadata', ['0x1', 'latest']],
+  ['bor_getAuthor', ['0x10']],
+  ['optimism_outputAtBlock', ['0x10']],
+  ['zks_getL1BatchDetails', [7]],
+  ['trace_replayTransaction', [HASH, ['trace', 'stateDiff']]],
+])('%s %j takes no address', (method, params) => {
+  expect(addressesOf(method, params)).toEqual([]);
 });
 
 test('no method stands twice in the table', () => {

@@ -1,4 +1,4 @@
-/** The standard methods, as the dashboard offers them for a list of methods. */
+/** The methods that most applications use, as the dashboard offers them for a list of methods. */
 export const METHOD_GROUPS: readonly { readonly group: string; readonly methods: readonly string[] }[] = [
   { group: 'Contracts', methods: ['eth_call', 'eth_estimateGas', 'eth_createAccessList', 'eth_getLogs'] },
   {
@@ -71,6 +71,16 @@ export const METHOD_GROUPS: readonly { readonly group: string; readonly methods:
       'trace_call',
       'trace_filter',
       'trace_transaction',
+    ],
+  },
+  {
+    group: 'Account abstraction',
+    methods: [
+      'eth_sendUserOperation',
+      'eth_estimateUserOperationGas',
+      'eth_getUserOperationByHash',
+      'eth_getUserOperationReceipt',
+      'eth_supportedEntryPoints',
     ],
   },
 ];

@@ -18,6 +18,8 @@ export type ToldAddresses = string | readonly string[] | undefined;
 
 const WORD = /^[A-Za-z0-9_-]*$/;
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+const ADDRESS_LENGTH = 42;
+const HEX = /^0x[0-9a-fA-F]*$/;
 const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;
 /** What may be overridden of an account: it reads nothing. */
 const HARMLESS = ['balance', 'nonce'];
@@ -41,6 +43,10 @@ const RUNS_OTHER_CODE = ['authorizationList', 'aaAuthorizationList', 'calls'];
 const TELLS_NONCE = ['validation', 'returnFullTransactions'];
 const SIMULATED_BLOCK = ['stateOverrides', 'blockOverrides', 'calls'];
 const TRACE_CONFIG = ['stateOverrides', 'tracer', 'tracerConfig'];
+const ALLOWANCE = ['contract', 'owner', 'spender'];
+const RUN_BY_BUNDLER = ['factory', 'paymaster', 'initCode', 'paymasterAndData'];
+const USER_AUTHORIZATION = ['eip7702Auth', 'authorization'];
+const USER_OPERATION = ['sender', ...RUN_BY_BUNDLER, ...USER_AUTHORIZATION];
 const CALL_MEMBERS = ['to', 'eip712Meta', ...RUNS_OTHER_CODE];
 
 /** Reads each position by its kind. More positions than kinds are refused. */
@@ -85,6 +91,10 @@ function deepFreeze<T extends JsonValue>(value: T): T {
 
 export function account(value: JsonValue | undefined): Addresses {
   return typeof value === 'string' ? [value] : undefined;
+}
+
+export function optionalAccount(value: JsonValue | undefined): Addresses {
+  return value === undefined || value === null ? [] : account(value);
 }
 
 export function callTo(value: JsonValue | undefined): Addresses {
@@ -172,10 +182,57 @@ export function accountsBySlots(value: JsonValue | undefined): Addresses {
 }
 
 export function traceFilter(value: JsonValue | undefined): Addresses {
-  if (!isJsonObject(value) || hasFoldedTwin(value, ['fromAddress', 'toAddress'])) return undefined;
-  const { fromAddress, toAddress } = value;
-  const named = [fromAddress, toAddress].filter((side) => side !== undefined);
-  return each(named, oneOrMore);
+  return someOf(value, ['fromAddress', 'toAddress']);
+}
+
+export function assetTransfers(value: JsonValue | undefined): Addresses {
+  return someOf(value, ['fromAddress', 'toAddress', 'contractAddresses']);
+}
+
+export function tokenAllowance(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, ALLOWANCE)) return undefined;
+  return each(
+    ALLOWANCE.map((name) => value[name] ?? null),
+    account,
+  );
+}
+
+/** A word for all of an account's tokens (`erc20`), or an array of their contracts. */
+export function tokens(value: JsonValue | undefined): Addresses {
+  if (isJsonArray(value)) return oneOrMore(value);
+  return typeof value === 'string' && value.startsWith('0x') ? [value] : scalar(value);
+}
+
+export function calls(value: JsonValue | undefined): Addresses {
+  return each(value, callTo);
+}
+
+/** That the storage of accounts is as expected: whether it is, the answer tells. */
+export function conditions(value: JsonValue | undefined): Addresses {
+  if (value === undefined || value === null) return [];
+  if (!isJsonObject(value) || hasFoldedTwin(value, ['knownAccounts'])) return undefined;
+  const known = value['knownAccounts'] ?? null;
+  if (known === null) return [];
+  return isJsonObject(known) ? Object.keys(known) : undefined;
+}
+
+/** Whose code a bundler runs: the sender's, its factory's and its paymaster's, of EntryPoint 0.6 and later. */
+export function userOperation(value: JsonValue | undefined): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, USER_OPERATION)) return undefined;
+  // An authorization makes the sender run the code of any other account.
+  if (USER_AUTHORIZATION.some((name) => value[name] !== undefined)) return undefined;
+  const sender = account(value['sender']);
+  const runs = each(
+    RUN_BY_BUNDLER.map((name) => value[name] ?? '0x'),
+    leadingAddress,
+  );
+  return sender && runs && [...sender, ...runs];
+}
+
+/** The address alone, or followed by data for its contract. */
+function leadingAddress(value: JsonValue): Addresses {
+  if (value === '0x') return [];
+  return typeof value === 'string' && HEX.test(value) ? [value.slice(0, ADDRESS_LENGTH)] : undefined;
 }
 
 /** What `eth_subscribe` subscribes to; the options behind it say the addresses of logs. */
@@ -287,6 +344,13 @@ function isFlat(value: JsonValue | undefined): value is JsonObject {
 function oneOrMore(value: JsonValue | undefined): Addresses {
   if (!isJsonArray(value)) return account(value);
   return value.length > 0 ? value : undefined;
+}
+
+/** Each address that an object names under these members, of which it must have one. */
+function someOf(value: JsonValue | undefined, names: readonly string[]): Addresses {
+  if (!isJsonObject(value) || hasFoldedTwin(value, names)) return undefined;
+  const named = names.map((name) => value[name]).filter((side) => side !== undefined);
+  return each(named, oneOrMore);
 }
 
 /** What `read` finds in each item of a non-empty array. */

@@ -43,7 +43,7 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'db_*',
   'shh_*',
   'ethstats_*',
-  // What changes, profiles or writes files on the node.
+  // What changes or profiles the node, or reaches its files, database and configuration.
   'debug_set*',
   'debug_start*',
   'debug_stop*',
@@ -59,6 +59,15 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'debug_vmodule',
   'debug_chaindb*',
   'debug_db*',
+  'debug_traceBlockFromFile',
+  'debug_deleteChainSlice',
+  'debug_resetHead',
+  'debug_resyncWorldState',
+  'debug_freezeClient',
+  'debug_insertReceipts',
+  'debug_migrateReceipts',
+  'debug_getFromDb',
+  'debug_getConfigValue',
   // Permissions and validators of private networks, settings and plugins of a node.
   'perm_*',
   'ibft_propose*',
@@ -66,7 +75,11 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'qbft_propose*',
   'qbft_discard*',
   'parity_set*',
+  'parity_clearEngineSigner',
   'plugins_*',
+  // Blocks of the caller's making, and an op-node's peers.
+  'testing_*',
+  'opp2p_*',
   // Development nodes: balances, time and identities at will.
   'anvil_*',
   'hardhat_*',
