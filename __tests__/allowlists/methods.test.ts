@@ -1,4 +1,4 @@
-import { methods } from '../../lib/allowlists/methods';
+import { likelyMeant, methods } from '../../lib/allowlists/methods';
 
 const matches = (entries: readonly string[], method: string) => methods.compile(entries)(method);
 
@@ -76,3 +76,23 @@ test.each([
 ])('%j may not be an entry', (entry) => {
   expect(methods.problem(entry)).toContain('"eth_get*"');
 });
+
+test.each([
+  ['eth_blokNumber', 'eth_blockNumber'],
+  ['ETH_CALL', 'eth_call'],
+  ['eth_getBalanse', 'eth_getBalance'],
+  ['txpool_contents', 'txpool_content'],
+  ['net_versoin', 'net_version'],
+  ['eht_*', 'eth_*'],
+  ['Eth_get*', 'eth_get*'],
+  ['eth_gte*', 'eth_get*'],
+])('the entry %s most likely means %s', (entry, meant) => {
+  expect(likelyMeant(entry)).toBe(meant);
+});
+
+test.each(['eth_call', 'net_version', 'eth_get*', 'e*', 'trace_*', 'acme_balance', 'acme_*', 'x', 'x*', 'admin_peers'])(
+  'the entry %s is taken as it is',
+  (entry) => {
+    expect(likelyMeant(entry)).toBeUndefined();
+  },
+);

@@ -478,6 +478,7 @@ describe('contractAddresses', () => {
     ],
     ['acme_read', [], fails('it does not say plainly which addresses it queries')],
     ['acme_write', [LISTED], fails('the method is not in the table')],
+    ['eth_getBalanse', [LISTED], fails('the method is not in the table; did you mean eth_getBalance?')],
   ])('%s %j', async (method, params, line) => {
     const dry = await agreed(body(rpc(method, params)), { allowlists });
     expect(linesOf(dry, 'contractAddresses')).toEqual([line]);

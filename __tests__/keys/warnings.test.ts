@@ -160,6 +160,18 @@ test.each([MULTICALL3, MULTICALL3.toLowerCase(), `0x${MULTICALL3.slice(2).toUppe
   },
 );
 
+test('a method that is like a known one and none itself may be mistyped', async () => {
+  const methods = ['eth_call', 'eth_blokNumber', 'net_*', 'eht_get*', 'acme_balance', 'acme_*'];
+  expect(await warned({ allowlists: { methods } })).toEqual([
+    {
+      code: 'METHOD_UNKNOWN',
+      at: 'methods',
+      message: 'eth_blokNumber allows no known method: did you mean eth_blockNumber?',
+    },
+    { code: 'METHOD_UNKNOWN', at: 'methods', message: 'eht_get* allows no known method: did you mean eth_get*?' },
+  ]);
+});
+
 test('several are told at once, and none holds a secret, a hash or the key', async () => {
   const secret = generateSecret();
   const settings: Partial<KeySettingsInput> = {

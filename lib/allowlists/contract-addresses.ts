@@ -1,4 +1,5 @@
 import { stringifyJson } from '../json-rpc/strict-json';
+import { nearestTo } from '../spelling';
 import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
 
@@ -39,7 +40,10 @@ export const contractAddresses: CallAllowlist<'CONTRACT_ADDRESS_NOT_ALLOWED'> = 
     passed: (addresses) => (addresses.length === 0 ? 'the method takes no address' : 'every address is listed'),
     unmatched: (address) =>
       `not listed: ${(typeof address === 'string' ? address : stringifyJson(address)).slice(0, MAX_SHOWN)}`,
-    unread: ({ method }, table) =>
-      table.has(method) ? 'it does not say plainly which addresses it queries' : 'the method is not in the table',
+    unread({ method }, table) {
+      if (table.has(method)) return 'it does not say plainly which addresses it queries';
+      const meant = nearestTo(method, table.keys());
+      return `the method is not in the table${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+    },
   },
 };

@@ -1,5 +1,8 @@
+import { nearestTo } from '../spelling';
+import { METHOD_ROWS } from './address-table';
 import type { CallAllowlist } from './allowlist';
 
+const KNOWN = METHOD_ROWS.map(([method]) => method);
 const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
 
 /** An entry is an exact, case-sensitive method name, or a prefix that ends in `*` (`eth_get*`). */
@@ -39,3 +42,15 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
     unread: () => 'no method',
   },
 };
+
+/**
+ * The known method or prefix that a mistyped entry most likely means; `undefined` for an entry that lets a known method
+ * pass, or that is like none: it may be a method of the operator's own node.
+ */
+export function likelyMeant(entry: string): string | undefined {
+  if (KNOWN.some(methods.compile([entry]))) return undefined;
+  if (!entry.endsWith('*')) return nearestTo(entry, KNOWN);
+  const prefix = entry.slice(0, -1);
+  const nearest = nearestTo(prefix, new Set(KNOWN.map((method) => method.slice(0, prefix.length))));
+  return nearest && `${nearest}*`;
+}

@@ -1,3 +1,4 @@
+import { likelyMeant } from '../allowlists/methods';
 import type { AllowlistType } from '../settings/key-settings';
 import type { KeyView } from './key-view';
 
@@ -10,7 +11,8 @@ export interface Warning {
     | 'OPEN_TO_ALL'
     | 'ORIGIN_NEEDED'
     | 'NULL_ORIGIN_LISTED'
-    | 'MULTICALL_LISTED';
+    | 'MULTICALL_LISTED'
+    | 'METHOD_UNKNOWN';
   /** The part of the settings that it speaks of. */
   readonly at: AllowlistType | 'secrets' | 'settings';
   readonly message: string;
@@ -48,6 +50,11 @@ export function warningsOf(key: KeyView): readonly Warning[] {
   if (allowlists.contractAddresses.some((address) => address.toLowerCase() === MULTICALL3)) {
     const text = 'Multicall3 is listed: it calls any contract for its caller, so the list does not limit reading.';
     warn('MULTICALL_LISTED', 'contractAddresses', text);
+  }
+  for (const entry of allowlists.methods) {
+    const meant = likelyMeant(entry);
+    if (meant !== undefined)
+      warn('METHOD_UNKNOWN', 'methods', `${entry} allows no known method: did you mean ${meant}?`);
   }
   return warnings;
 }
