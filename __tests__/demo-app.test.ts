@@ -267,6 +267,22 @@ test('a second start keeps the keys and prints a secret that works, for the file
   expect(await paste(withOld)).toContain('SECRET_INVALID');
 });
 
+test('a second demo on the same keys leaves the secret of the first one valid, until that one ends', async () => {
+  const KEYS_FILE = keysFile();
+  const first = await startDemo({ KEYS_FILE });
+  const withSecret = first.lines.find(({ curl, status }) => curl.includes('--user') && status === 'HTTP 200')!;
+  const second = await startDemo({ KEYS_FILE });
+  expect(await paste(withSecret)).toBe(`HTTP 200  ${withSecret.said}`);
+
+  expect((await first.end()).code).toBe(0);
+  const onSecond = withSecret.curl.replace(first.url, second.url);
+  await expectSoon(async () => {
+    expect(await paste({ ...withSecret, curl: onSecond })).toContain('SECRET_INVALID');
+  });
+  const own = onSecond.replace(first.secret, second.secret);
+  expect(await paste({ ...withSecret, curl: own })).toBe(`HTTP 200  ${withSecret.said}`);
+});
+
 test('says so when its port is taken, and when anvil dies', async () => {
   const first = await startDemo();
   const { port } = new URL(first.url);
@@ -334,6 +350,7 @@ inBrowser('the page reads the chain through the guard and shows why calls are re
   await page.goto(demo.url);
 
   await page.getByText('1,000 DEMO').waitFor();
+  expect(await page.getByRole('link', { name: 'Dashboard' }).getAttribute('href')).toBe('/admin/');
   expect(await page.locator('#chain-id').textContent()).toBe('31337');
   expect(Number(await page.locator('#block-number').textContent())).toBeGreaterThan(0);
 

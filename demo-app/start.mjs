@@ -57,7 +57,7 @@ async function start() {
   const users = { admin: await hashPassword(password) };
   const { app, server, guard, admin } = buildServer({ upstream, store, users });
   const { url, instead } = await listen(server);
-  started.push({ name: 'server and guard', stop: () => close(server, guard, admin) });
+  started.push({ name: 'server and guard', stop: () => close(server, guard, admin, keys) });
 
   const chainId = Number(await ask(url, keys, 'eth_chainId'));
   const isThere = (await ask(url, keys, 'eth_getCode', [contract, 'latest'])) !== '0x';
@@ -97,8 +97,9 @@ async function listenOn(server, port) {
   }
 }
 
-/** Nothing new is taken, then what is open is closed. A socket whose other end does not answer that is not waited for. */
-async function close(server, guard, admin) {
+/** The secret goes. Nothing new is taken, then what is open is closed. A socket whose other end does not answer that is not waited for. */
+async function close(server, guard, admin, keys) {
+  await keys.revoke();
   const closed = once(server, 'close');
   server.close();
   admin.close();
