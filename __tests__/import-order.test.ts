@@ -164,6 +164,8 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'allowlist',
       'address-table',
       'address-readers',
+      'default-blocked-methods',
+      'eip-55',
     ],
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],

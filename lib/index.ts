@@ -15,7 +15,7 @@ export { KeyManager } from './keys/key-manager';
 export type { KeyManagerOptions, KeyPage, MadeSecret } from './keys/key-manager';
 export type { KeyView, SecretView } from './keys/key-view';
 export type { Logger } from './logger';
-export { DEFAULT_BLOCKED_METHODS } from './options/request-options';
+export { DEFAULT_BLOCKED_METHODS } from './allowlists/default-blocked-methods';
 export type { CorsOptions } from './options/cors-options';
 export type { Decision, RpcGuardOptions } from './options/options';
 export type { CreateProxyMiddleware } from './upstream/proxy-middleware';

@@ -351,10 +351,6 @@ describe('an entry is refused where it is none', () => {
     'https://*.',
     '*://example.com',
     'http*://example.com',
-    'https://example.com/',
-    'https://example.com/path',
-    'https://example.com?x',
-    'https://example.com#x',
     'https://example.com.',
     'https://example..com',
     'https://user@example.com',
@@ -467,4 +463,15 @@ describe('app://. of Electron', () => {
   test.each(['app://', 'app://..', 'app://./', 'app://.:80', 'https://.', '.', 'app://x'])('not %s', (origin) => {
     expect(matches('app://.', origin)).toBe(false);
   });
+});
+
+test.each([
+  ['https://example.com/', 'ends with a slash'],
+  ['https://*.example.com:8443/', 'ends with a slash'],
+  ['example.com/path', 'has a path'],
+  ['https://example.com?x', 'has a path'],
+  ['https://example.com#x', 'has a path'],
+])('a refused entry is told what is too much, and what is left: %j', (entry, what) => {
+  const origin = entry.replace(/(?<=\w)[/?#]\w*$/, '');
+  expect(origins.problem(entry)).toBe(`${what}, and an Origin header never does; write "${origin}"`);
 });

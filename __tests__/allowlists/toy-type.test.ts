@@ -18,6 +18,7 @@ const mockLanguages: RequestAllowlist<'LANGUAGE_NOT_ALLOWED'> = {
   aliases: ['language', 'lang'],
   refusal: 'LANGUAGE_NOT_ALLOWED',
   ignoresCase: true,
+  doubt: () => undefined,
   problem: (entry) => (/^[a-z-]+$/i.test(entry) ? undefined : 'is no language; write "de"'),
   compile: (entries) => (value) => entries.some((entry) => value.toLowerCase().startsWith(entry.toLowerCase())),
   reads: ({ headers }) => headers['accept-language'],

@@ -72,3 +72,16 @@ test('the last entry is removed once it is confirmed, because that opens the lis
   expect((await allow(store, 'remove', KEY, 'methods', 'eth_getLogs')).methods).toEqual(['eth_call']);
   expect((await allow(store, 'remove', KEY, 'methods', 'eth_call', '--yes')).methods).toEqual([]);
 });
+
+test('an entry that may not do what is meant is added with a warning, which keys create gives too', async () => {
+  const warning = 'warning: The entry "eth_blokNumber" allows no known method; did you mean "eth_blockNumber"?\n';
+  const added = await cli(['allow', 'add', KEY, 'methods', 'eth_blokNumber'], { store: fileWith({}) });
+  expect(added).toMatchObject({ code: 0, stderr: warning });
+  const created = await cli(['keys', 'create', '--method', 'eth_blokNumber'], { store: fileWith({}) });
+  expect(created).toMatchObject({ code: 0, stderr: warning });
+  const slash = await cli(['allow', 'add', KEY, 'origins', 'https://a.example/'], { store: fileWith({}) });
+  expect(slash.code).toBe(2);
+  expect(slash.stderr).toContain(
+    '"https://a.example/" ends with a slash, and an Origin header never does; write "https://a.example"',
+  );
+});

@@ -185,6 +185,19 @@ describe('the verdict', () => {
     expect(await check(args)).toMatchObject({ code: 4, reason: 'METHOD_BLOCKED' });
   });
 
+  test('tells the method that a mistyped one may be meant for, in the request and in the list', async () => {
+    const mistyped = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_blokNumber' });
+    const meant = 'did you mean eth_blockNumber?';
+    const passes = await check([KEY, ...FROM_APP, '-d', mistyped]);
+    expect(passes).toMatchObject({ code: 0, notes: [`eth_blokNumber is no method that is known; ${meant}`] });
+    const allowlists = { methods: ['eth_blokNumbr'] };
+    const refused = await check([KEY, '-d', mistyped], { store: guarded({ allowlists }) });
+    expect(refused.notes).toEqual([expect.stringMatching(/^The entry "eth_blokNumbr" .* "eth_blockNumber"\?$/)]);
+    expect(refused.calls[0]?.steps).toContainEqual(
+      expect.objectContaining({ step: 'methods', outcome: 'refuse', why: `no entry matches; ${meant}` }),
+    );
+  });
+
   test('of a key that is not there, or could not be one, is 4', async () => {
     expect(await check(['unknown-key', '-d', CALL])).toMatchObject({ code: 4, status: 401, reason: 'KEY_UNKNOWN' });
     expect(await check(['a/b', '-d', CALL])).toMatchObject({ code: 4, reason: 'KEY_UNKNOWN' });

@@ -507,7 +507,10 @@ describe('blockedMethods and methods', () => {
     [
       'ETH_getCode',
       'METHOD_NOT_ALLOWED',
-      ['- blockedMethods pass: not blocked', '- methods refuse METHOD_NOT_ALLOWED: no entry matches'],
+      [
+        '- blockedMethods pass: not blocked',
+        '- methods refuse METHOD_NOT_ALLOWED: no entry matches; did you mean eth_getCode?',
+      ],
     ],
     [
       'admin_peers',

@@ -160,16 +160,78 @@ test.each([MULTICALL3, MULTICALL3.toLowerCase(), `0x${MULTICALL3.slice(2).toUppe
   },
 );
 
-test('a method that is like a known one and none itself may be mistyped', async () => {
-  const methods = ['eth_call', 'eth_blokNumber', 'net_*', 'eht_get*', 'acme_balance', 'acme_*'];
-  expect(await warned({ allowlists: { methods } })).toEqual([
-    {
-      code: 'METHOD_UNKNOWN',
-      at: 'methods',
-      message: 'eth_blokNumber allows no known method: did you mean eth_blockNumber?',
-    },
-    { code: 'METHOD_UNKNOWN', at: 'methods', message: 'eht_get* allows no known method: did you mean eth_get*?' },
-  ]);
+describe('an entry that may not do what is meant', () => {
+  const doubts = async (allowlists: NonNullable<KeySettingsInput['allowlists']>) =>
+    (await warned({ allowlists })).filter(({ code }) => code === 'ENTRY_DOUBTFUL');
+  const CHECKSUMMED = '0x52908400098527886E0F7030069857D2E4169EE7';
+  const MIXED = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
+
+  test.each([
+    ['methods', 'eth_blokNumber', 'allows no known method; did you mean "eth_blockNumber"?'],
+    ['methods', 'ETH_CALL', 'allows no known method; did you mean "eth_call"?'],
+    ['methods', 'net_verison', 'allows no known method; did you mean "net_version"?'],
+    ['methods', 'eth_', 'stands for a method of this very name: write "eth_*" for all that begin so'],
+    ['methods', 'ETH_get*', 'allows no known method; did you mean "eth_get*"?'],
+    ['methods', 'eth_blok*', 'allows no known method; did you mean "eth_blob*"?'],
+    ['methods', 'admin_peers', 'is blocked for every key, unless the guard’s blockedMethods says otherwise'],
+    ['methods', 'debug_setHead', 'is blocked for every key, unless the guard’s blockedMethods says otherwise'],
+    ['userAgents', '*', 'stands for a header with a * in it: write a part of the header alone, such as "Android"'],
+    ['origins', 'localhost', 'stands for the port of the scheme alone, 80 or 443: write "localhost:*" for any port'],
+    [
+      'origins',
+      'http://127.0.0.1',
+      'stands for the port of the scheme alone, 80 or 443: write "http://127.0.0.1:*" for any port',
+    ],
+    ['origins', '*.com', 'lets in whoever has a name under com'],
+    ['origins', 'https://*.vercel.app', 'lets in whoever has a name under vercel.app'],
+    [
+      'contractAddresses',
+      MIXED.replace('5aAe', '5AAe'),
+      'has upper and lower case that do not fit its digits (EIP-55): compare it; in lower case it is taken as it is',
+    ],
+  ] as const)('is told at its list: %s %s', async (at, entry, message) => {
+    const quoted = `The entry ${JSON.stringify(entry)} ${message}`;
+    expect(await doubts({ [at]: [entry] })).toEqual([{ code: 'ENTRY_DOUBTFUL', at, message: quoted }]);
+  });
+
+  test('is told of a secret’s own lists at the secret', async () => {
+    const own = { ...active(), label: 'reports', allowlists: { methods: ['eth_calll'] } };
+    expect(await warned({ requireSecret: true, secrets: [own] })).toEqual([
+      {
+        code: 'ENTRY_DOUBTFUL',
+        at: 'secrets',
+        message: 'The secret reports: The entry "eth_calll" allows no known method; did you mean "eth_call"?',
+      },
+    ]);
+  });
+
+  test('is none of those that people mean', async () => {
+    const right = {
+      methods: [
+        'eth_call',
+        'eth_*',
+        'eth_getB*',
+        'eth*',
+        'debug_*',
+        'debug_traceCall',
+        'acme_balance',
+        'acme_*',
+        'web3_sha3',
+      ],
+      userAgents: ['Android', 'Mozilla/5.0'],
+      origins: [
+        'localhost:*',
+        'http://localhost:3000',
+        '*.localhost:*',
+        '*.example.com',
+        'https://a.vercel.app',
+        'null',
+        'https://',
+      ],
+      contractAddresses: [LISTED, CHECKSUMMED, MIXED, MULTICALL3],
+    };
+    expect(await doubts(right)).toEqual([]);
+  });
 });
 
 test('several are told at once, and none holds a secret, a hash or the key', async () => {

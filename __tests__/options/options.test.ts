@@ -4,7 +4,7 @@ import { MemoryStore, rpcGuard } from '../../lib';
 import type { RpcGuardOptions } from '../../lib';
 import { RpcGuardError } from '../../lib/errors';
 import { parseOptions } from '../../lib/options/options';
-import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/request-options';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
 import { endAfterTest } from '../support/cleanup';
 import { rpcCall, thrownBy } from '../support/pieces';
 

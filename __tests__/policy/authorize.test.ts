@@ -8,7 +8,7 @@ import { parseCalls } from '../../lib/json-rpc/call';
 import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { KeySettingsInput } from '../../lib/settings/key-settings';
-import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/request-options';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
 import { isRefusal } from '../../lib/policy/refusals';
 import type { RequestFacts } from '../../lib/request/request-facts';
 import { hashSecret } from '../../lib/settings/secret';

@@ -2,7 +2,7 @@ import { compileBlockedMethods } from '../../lib/policy/blocked-methods';
 import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { CompiledAllowlists } from '../../lib/settings/compile';
-import { DEFAULT_BLOCKED_METHODS } from '../../lib/options/request-options';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
 import { checkCall } from '../../lib/policy/authorize';
 import type { Refusal } from '../../lib/policy/refusals';
 import { addressTable } from '../../lib/allowlists/address-table';

@@ -26,6 +26,8 @@ interface AllowlistOf<Refusal extends string> {
   readonly ignoresCase: boolean;
   /** What is wrong with an entry and how to write it right; `undefined` for a good one. */
   readonly problem: (entry: string) => string | undefined;
+  /** What is surprising in a good entry, as it may not do what is meant: `undefined` for most. It ends "the entry …". */
+  readonly doubt: (entry: string) => string | undefined;
   /** Prepares good entries once, so that a match only looks up and compares. */
   readonly compile: (entries: readonly string[]) => (value: string) => boolean;
 }

@@ -2,6 +2,7 @@ import { stringifyJson } from '../json-rpc/strict-json';
 import { nearestTo } from '../spelling';
 import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
+import { fitsChecksum } from './eip-55';
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const MAX_SHOWN = 100;
@@ -27,6 +28,11 @@ export const contractAddresses: CallAllowlist<'CONTRACT_ADDRESS_NOT_ALLOWED'> = 
   problem(entry) {
     if (ADDRESS.test(entry)) return undefined;
     return 'is not 0x and 40 hex digits; write "0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b"';
+  },
+
+  doubt(entry) {
+    if (fitsChecksum(entry)) return undefined;
+    return 'has upper and lower case that do not fit its digits (EIP-55): compare it; in lower case it is taken as it is';
   },
 
   compile(entries) {

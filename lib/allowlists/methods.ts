@@ -1,6 +1,7 @@
 import { nearestTo } from '../spelling';
 import { METHOD_ROWS } from './address-table';
 import type { CallAllowlist } from './allowlist';
+import { DEFAULT_BLOCKED_METHODS } from './default-blocked-methods';
 
 const KNOWN = METHOD_ROWS.map(([method]) => method);
 const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
@@ -28,6 +29,14 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
     return 'is neither a method name nor a prefix with one * at its end; write "eth_call" or "eth_get*"';
   },
 
+  doubt(entry) {
+    if (isBlocked(entry.toLowerCase()))
+      return 'is blocked for every key, unless the guard’s blockedMethods says otherwise';
+    if (entry.endsWith('_')) return `stands for a method of this very name: write "${entry}*" for all that begin so`;
+    const meant = likelyMeant(entry);
+    return meant && `allows no known method; did you mean "${meant}"?`;
+  },
+
   compile(entries) {
     const names = new Set(entries.filter((entry) => !entry.endsWith('*')));
     const prefixes = entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1));
@@ -38,7 +47,10 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
 
   explain: {
     passed: () => 'matches',
-    unmatched: () => 'no entry matches',
+    unmatched(method) {
+      const meant = typeof method === 'string' ? likelyMeant(method) : undefined;
+      return meant === undefined ? 'no entry matches' : `no entry matches; did you mean ${meant}?`;
+    },
     unread: () => 'no method',
   },
 };
@@ -53,4 +65,10 @@ export function likelyMeant(entry: string): string | undefined {
   const prefix = entry.slice(0, -1);
   const nearest = nearestTo(prefix, new Set(KNOWN.map((method) => method.slice(0, prefix.length))));
   return nearest && `${nearest}*`;
+}
+
+function isBlocked(entry: string): boolean {
+  return DEFAULT_BLOCKED_METHODS.map((blocked) => blocked.toLowerCase()).some((blocked) =>
+    blocked.endsWith('*') ? entry.startsWith(blocked.slice(0, -1)) : entry === blocked,
+  );
 }

@@ -12,6 +12,13 @@ const ORIGIN = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[
 const SCHEME_ALONE = /^([a-z][a-z0-9+.-]*):\/\/$/;
 const ENTRY =
   /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.|[a-z0-9_-]*\*[a-z0-9_-]*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
+const LOCAL = ['localhost', '127.0.0.1', '[::1]'];
+/** Domains under which anybody gets a name. */
+const SHARED = [
+  ...['vercel.app', 'netlify.app', 'pages.dev', 'workers.dev', 'github.io', 'gitlab.io', 'web.app', 'firebaseapp.com'],
+  ...['herokuapp.com', 'onrender.com', 'fly.dev', 'surge.sh', 'ngrok.io', 'ngrok-free.app', 'trycloudflare.com'],
+  ...['ipfs.io', 'dweb.link', 'eth.limo', 'co.uk', 'com.au', 'com.br', 'co.jp', 'co.in', 'co.kr', 'com.cn', 'com.tr'],
+];
 const ASCII = /^[\x21-\x7e]*$/;
 const NULL = 'null';
 /** What Electron calls its own pages. */
@@ -48,8 +55,21 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
 
   problem(entry) {
     if (entry === NULL || parseEntry(entry) !== undefined) return undefined;
+    const [, origin = '', path = ''] = /^((?:[^:/?#]+:\/\/)?[^/?#]+)([/?#].*)$/s.exec(entry) ?? [];
+    if (/:\/\/|\./.test(origin) && parseEntry(origin) !== undefined) {
+      return `${path === '/' ? 'ends with a slash' : 'has a path'}, and an Origin header never does; write "${origin}"`;
+    }
     const what = entry.includes('*') ? 'has a * in the wrong place' : 'is not an origin';
     return `${what}; write "https://app.example.com", "https://*.example.com:8443", "https://my-app-*.vercel.app", "localhost:*", "https://" or "null"`;
+  },
+
+  doubt(entry) {
+    const [, , wildcard, host = '', port] = ENTRY.exec(entry.toLowerCase()) ?? [];
+    if (LOCAL.includes(host) && port === '') {
+      return `stands for the port of the scheme alone, 80 or 443: write "${entry}:*" for any port`;
+    }
+    const isWide = wildcard === '*.' && (!host.includes('.') || SHARED.includes(host));
+    return isWide && !LOCAL.includes(host) ? `lets in whoever has a name under ${host}` : undefined;
   },
 
   compile(entries) {

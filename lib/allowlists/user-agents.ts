@@ -23,6 +23,11 @@ export const userAgents: RequestAllowlist<'USER_AGENT_NOT_ALLOWED'> = {
     return 'is not 1 to 512 printable ASCII characters; write a part of the header such as "Android"';
   },
 
+  doubt(entry) {
+    if (!entry.includes('*')) return undefined;
+    return 'stands for a header with a * in it: write a part of the header alone, such as "Android"';
+  },
+
   compile: (entries) => (userAgent) => entries.some((entry) => userAgent.includes(entry)),
 
   reads: ({ userAgent }) => userAgent,

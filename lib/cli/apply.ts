@@ -5,7 +5,7 @@ import type { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { compare } from '../keys/settings-document';
 import type { Difference } from '../keys/settings-document';
-import { warningsOf } from '../keys/warnings';
+import { doubtsOf, warningsOf } from '../keys/warnings';
 import { keyHint } from '../settings/api-key';
 import { examples } from './arguments';
 import { usage } from './exit';
@@ -104,6 +104,10 @@ async function applyFile(context: Context, file: string, { dryRun, yes }: ApplyO
   const lines = () => due.flatMap((plan) => linesOfPlan(plan, output.terminal));
   if (dryRun === true) {
     output.result({ keys: due.map(planned) }, lines);
+    for (const { apiKey, changes } of due) {
+      const doubts = doubtsOf(changes.allowlists ?? {});
+      for (const { message } of doubts) output.note(`warning: ${keyHint(String(apiKey))}: ${message}`);
+    }
   } else if (due.length > 0) {
     const isAsked = yes !== true;
     if (isAsked) for (const line of lines()) output.note(line);

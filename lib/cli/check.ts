@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { likelyMeant } from '../allowlists/methods';
 import { dryRun } from '../explain/dry-run';
 import type { DryRun, DryRunCall, DryRunOptions, DryRunRequest, DryRunStep } from '../explain/dry-run';
+import { doubtsOf } from '../keys/warnings';
 import { parseRequestOptions } from '../options/request-options';
 import { requestFacts } from '../request/request-facts';
 import { API_KEY } from '../settings/api-key';
@@ -73,13 +75,27 @@ async function runCheck(context: Context, key: string | undefined, options: Chec
   if (key === undefined) await store.init?.();
   const apiKey = key === undefined ? made.request.apiKey : ((await findKey(context, key))?.apiKey ?? key);
   const request = { ...made.request, apiKey };
-  const notes = [...made.notes, ...(key === undefined || key === apiKey ? [] : [`the key is ${apiKey}`])];
-  for (const note of notes) output.note(note);
 
   const settings = API_KEY.test(apiKey) ? await readable(apiKey, () => store.get(apiKey)) : undefined;
   const run = await dryRun(request, settings, rules);
+  const notes = [
+    ...made.notes,
+    ...(key === undefined || key === apiKey ? [] : [`the key is ${apiKey}`]),
+    ...notesOnMethods(run),
+    ...doubtsOf(settings?.allowlists ?? {}).map(({ message }) => message),
+  ];
+  for (const note of notes) output.note(note);
   output.result({ ...run, notes }, () => linesOf(run, output.terminal));
   if (!run.allowed) process.exitCode = EXIT.refused;
+}
+
+/** Of a call that is refused, its steps tell what may be meant. */
+function notesOnMethods({ calls }: DryRun): readonly string[] {
+  const passing = calls.flatMap(({ method, allowed }) => (allowed && method !== null ? [method] : []));
+  return [...new Set(passing)].flatMap((method) => {
+    const meant = likelyMeant(method);
+    return meant === undefined ? [] : [`${method} is no method that is known; did you mean ${meant}?`];
+  });
 }
 
 /** The guard's own options, and what it takes for wrong in them. */

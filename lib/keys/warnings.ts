@@ -1,5 +1,6 @@
-import { likelyMeant } from '../allowlists/methods';
-import type { AllowlistType } from '../settings/key-settings';
+import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView } from './key-view';
 
 /** Settings that are right and may still surprise. */
@@ -12,7 +13,7 @@ export interface Warning {
     | 'ORIGIN_NEEDED'
     | 'NULL_ORIGIN_LISTED'
     | 'MULTICALL_LISTED'
-    | 'METHOD_UNKNOWN';
+    | 'ENTRY_DOUBTFUL';
   /** The part of the settings that it speaks of. */
   readonly at: AllowlistType | 'secrets' | 'settings';
   readonly message: string;
@@ -51,10 +52,24 @@ export function warningsOf(key: KeyView): readonly Warning[] {
     const text = 'Multicall3 is listed: it calls any contract for its caller, so the list does not limit reading.';
     warn('MULTICALL_LISTED', 'contractAddresses', text);
   }
-  for (const entry of allowlists.methods) {
-    const meant = likelyMeant(entry);
-    if (meant !== undefined)
-      warn('METHOD_UNKNOWN', 'methods', `${entry} allows no known method: did you mean ${meant}?`);
+  for (const doubt of doubtsOf(allowlists)) warn('ENTRY_DOUBTFUL', doubt.type, doubt.message);
+  for (const { id, label, allowlists: own } of secrets) {
+    const of = `The secret ${label === '' ? id : label}`;
+    for (const { message } of own === undefined ? [] : doubtsOf(own)) {
+      warn('ENTRY_DOUBTFUL', 'secrets', `${of}: ${message}`);
+    }
   }
   return warnings;
+}
+
+/** Entries that may not do what is meant: a mistyped method, a pattern that lets all in. */
+export function doubtsOf(
+  lists: Partial<Allowlists>,
+): readonly { readonly type: AllowlistType; readonly message: string }[] {
+  return ALLOWLIST_TYPES.flatMap((type) =>
+    (lists[type] ?? []).flatMap((entry) => {
+      const doubt = ALLOWLISTS[type].doubt(entry);
+      return doubt === undefined ? [] : [{ type, message: `The entry ${JSON.stringify(entry)} ${doubt}` }];
+    }),
+  );
 }

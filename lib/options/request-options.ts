@@ -1,3 +1,4 @@
+import { DEFAULT_BLOCKED_METHODS } from '../allowlists/default-blocked-methods';
 import { methods } from '../allowlists/methods';
 import { addressTable } from '../allowlists/address-table';
 import type { AddressParams, AddressTable } from '../allowlists/address-table';
@@ -32,59 +33,6 @@ export interface ParsedRequestOptions {
   readonly maxBatchSize: number;
   readonly bodyTimeoutMs: number;
 }
-
-export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
-  'admin_*',
-  'personal_*',
-  'miner_*',
-  'engine_*',
-  'clique_*',
-  'les_*',
-  'db_*',
-  'shh_*',
-  'ethstats_*',
-  // What changes or profiles the node, or reaches its files, database and configuration.
-  'debug_set*',
-  'debug_start*',
-  'debug_stop*',
-  'debug_write*',
-  'debug_standardTrace*',
-  'debug_cpuProfile',
-  'debug_goTrace',
-  'debug_blockProfile',
-  'debug_mutexProfile',
-  'debug_freeOSMemory',
-  'debug_backtraceAt',
-  'debug_verbosity',
-  'debug_vmodule',
-  'debug_chaindb*',
-  'debug_db*',
-  'debug_traceBlockFromFile',
-  'debug_deleteChainSlice',
-  'debug_resetHead',
-  'debug_resyncWorldState',
-  'debug_freezeClient',
-  'debug_insertReceipts',
-  'debug_migrateReceipts',
-  'debug_getFromDb',
-  'debug_getConfigValue',
-  // Permissions and validators of private networks, settings and plugins of a node.
-  'perm_*',
-  'ibft_propose*',
-  'ibft_discard*',
-  'qbft_propose*',
-  'qbft_discard*',
-  'parity_set*',
-  'parity_clearEngineSigner',
-  'plugins_*',
-  // Blocks of the caller's making, and an op-node's peers.
-  'testing_*',
-  'opp2p_*',
-  // Development nodes: balances, time and identities at will.
-  'anvil_*',
-  'hardhat_*',
-  'evm_*',
-];
 
 const METHOD = /^[\x21-\x7e]{1,128}$/;
 
