@@ -89,6 +89,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'cors',
       'client-connection',
       'mount-hint',
+      'byte-budget',
     ],
   ],
   ['observe', ['decision-log', 'request-event']],

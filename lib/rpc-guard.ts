@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { RpcGuardError } from './errors';
+import { ByteBudget } from './http/byte-budget';
 import { corsFor } from './http/cors';
 import type { Guard } from './http/hand-off';
 import { handleRequest } from './http/handle-request';
@@ -9,11 +10,15 @@ import { respondRefusal } from './http/respond';
 import { CallLimits } from './limits/limit-calls';
 import { createDecisionLog, messageReporter } from './observe/decision-log';
 import { parseOptions } from './options/options';
-import type { RpcGuardOptions } from './options/options';
+import type { ParsedOptions, RpcGuardOptions } from './options/options';
 import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
 import { WebSocketGuard } from './websocket/upgrade';
+
+/** Bounds on what all requests together hold in memory; larger where one request alone may need it. */
+const INFLATED_BYTES = 64 * 1024 * 1024;
+const ANSWER_BYTES = 128 * 1024 * 1024;
 
 /** Express middleware, for Express 4 and 5. */
 export interface RpcGuard {
@@ -34,12 +39,18 @@ export function rpcGuard(options: RpcGuardOptions): RpcGuard {
   if (arguments.length > 1) {
     throw new RpcGuardError('ERR_RPC_GUARD_NOT_CALLED', 'rpcGuard is mounted uncalled; write app.use(rpcGuard({ … }))');
   }
-  const parsed = parseOptions(options);
+  return guardOf(parseOptions(options));
+}
+
+/** The guard that parsed options make. */
+export function guardOf(parsed: ParsedOptions): RpcGuard {
   const guard: Guard = {
     options: parsed,
     store: new SettingsCache(parsed.store, parsed),
     upstreams: createUpstreams(parsed),
     queue: new UpstreamQueue(parsed.maxConcurrent),
+    inflated: new ByteBudget(Math.max(INFLATED_BYTES, 2 * parsed.maxBodyBytes)),
+    answers: new ByteBudget(Math.max(ANSWER_BYTES, 2 * parsed.maxMergedBytes)),
     applyCors: corsFor(parsed.cors),
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),

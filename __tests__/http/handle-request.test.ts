@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import express from 'express';
 import type { RequestHandler } from 'express';
 import express4 from 'express-4';
@@ -12,6 +13,7 @@ import { post } from '../support/reply';
 import { serve } from '../support/serve';
 import { recordingUpstream } from '../support/upstream';
 import { chunked, exchange, openWire, requestBytes } from '../support/wire';
+import type { WireAnswer } from '../support/wire';
 import { SECRET, CONTRACT, CALL, keyWith, CASES, appFor, requestOf, caseTitle, postTo } from '../support/refusal-cases';
 
 const LATER = new Date(Date.now() + 86_400_000).toISOString();
@@ -454,6 +456,50 @@ describe('cheap checks first', () => {
   });
 });
 
+describe('the id of a request that is refused before its body is read', () => {
+  const target = '/v3/fedcba9876543210fedcba9876543210';
+  /** The answer to a request whose first `sent` bytes of body come with its headers, and no more. */
+  async function answerTo(body: unknown, headers: readonly string[] = [], sent?: number): Promise<WireAnswer> {
+    const app = await guardedApp();
+    const bytes = requestBytes({ target, body: body as object, headers });
+    const wire = await openWire(app.port);
+    wire.write(sent === undefined ? bytes : bytes.subarray(0, bytes.indexOf('\r\n\r\n') + 4 + sent));
+    const answer = await wire.answer();
+    expect(app.upstream.seen).toEqual([]);
+    return answer;
+  }
+
+  test('is told where its body came with the headers, digit for digit', async () => {
+    for (const id of ['7', '"seven"', '1700000000000000001', '0.5', 'null']) {
+      const answer = await answerTo(`{"jsonrpc":"2.0","id":${id},"method":"eth_a"}`);
+      expect(answer.text).toContain(`"id":${id},"error":{"code":-32001`);
+      expect(answer.status).toBe(401);
+    }
+  });
+
+  test('is told for each call of a batch that is owed an answer', async () => {
+    const batch = [call('eth_a', [], 1), { jsonrpc: '2.0', method: 'eth_n' }, 7, call('eth_b', [], 'two')];
+    const { status, json } = await answerTo(batch);
+    expect(status).toBe(401);
+    expect(json).toMatchObject([1, null, 'two'].map((id) => ({ id, error: { code: -32001 } })));
+    expect((await answerTo([{ jsonrpc: '2.0', method: 'eth_n' }])).json).toMatchObject({ id: null });
+  });
+
+  test('is null, and nothing is waited for, where the body is not there, long, encoded or no JSON', async () => {
+    const body = call('eth_a', [], 7);
+    const long = call('eth_a', ['x'.repeat(65 * 1024)], 7);
+    const none = [
+      await answerTo(body, [], 0),
+      await answerTo(body, [], 10),
+      await answerTo(long),
+      await answerTo(gzipSync(JSON.stringify(body)), ['Content-Encoding: gzip']),
+      await answerTo('{"id":7'),
+      await answerTo(Array.from({ length: 1001 }, () => call('eth_a', [], 7))),
+    ];
+    for (const { json, status } of none) expect([status, json.id]).toEqual([401, null]);
+  });
+});
+
 describe('pipelined requests on one connection', () => {
   test('are answered in their order, each by its own verdict', async () => {
     const app = await guardedApp(keyWith({ allowlists: { methods: ['eth_a', 'eth_b'] } }));
@@ -470,7 +516,7 @@ describe('pipelined requests on one connection', () => {
     );
     expect((await wire.answer()).json).toEqual({ jsonrpc: '2.0', id: 1, result: 'eth_a' });
     expectRefusal(await wire.answer(), 'METHOD_NOT_ALLOWED', { id: 2 });
-    expectRefusal(await wire.answer(), 'KEY_REQUIRED');
+    expectRefusal(await wire.answer(), 'KEY_REQUIRED', { id: 3 });
     expectRefusal(await wire.answer(), 'PARSE_ERROR');
     expect((await wire.answer()).json).toEqual({ jsonrpc: '2.0', id: 5, result: 'eth_b' });
     const methods = app.upstream.seen.map(({ body }) => (JSON.parse(body) as { method: string }).method);

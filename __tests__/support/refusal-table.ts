@@ -43,14 +43,19 @@ export function errorOf(reason: TabledReason): unknown {
   };
 }
 
-/** Holds an answer against the table's row, and the upstream against "nothing that was refused reaches it". */
+/**
+ * Holds an answer against the table's row, and the upstream against "nothing that was refused reaches it". Without an
+ * `id` the answer may have none or that of `call`, which is told where the body came with the headers.
+ */
 export function expectRefusal(
   answer: AnyAnswer,
   reason: TabledReason,
-  { upstream, id = null }: { readonly upstream?: GuardedApp['upstream'] | undefined; readonly id?: unknown } = {},
+  { upstream, id }: { readonly upstream?: GuardedApp['upstream'] | undefined; readonly id?: unknown } = {},
 ): void {
   // The body first: it tells what was refused in place of what was expected.
-  expect(JSON.parse(answer.text)).toEqual({ jsonrpc: '2.0', id, error: errorOf(reason) });
+  const json = JSON.parse(answer.text) as { readonly id: unknown };
+  expect(json).toEqual({ jsonrpc: '2.0', id: id ?? json.id, error: errorOf(reason) });
+  if (id === undefined) expect([null, 1]).toContain(json.id);
   expect(answer.status).toBe(REFUSAL_TABLE[reason][0]);
   expect(answer.headers.get('content-type')).toBe('application/json');
   if (upstream !== undefined) expect(upstream.seen).toEqual([]);

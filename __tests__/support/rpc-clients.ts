@@ -89,7 +89,10 @@ function ethersClient(provider: JsonRpcProvider): RpcClient {
         error?: SeenRefusal | null;
         info?: { responseBody?: string; error?: SeenRefusal };
       };
-      if (info?.responseBody !== undefined) return (JSON.parse(info.responseBody) as { error: SeenRefusal }).error;
+      if (info?.responseBody !== undefined) {
+        const refused = JSON.parse(info.responseBody) as { error: SeenRefusal } | { error: SeenRefusal }[];
+        return [refused].flat()[0]!.error;
+      }
       const found = own ?? info?.error;
       if (found === undefined) throw error;
       return found;

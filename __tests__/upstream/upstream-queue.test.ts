@@ -4,7 +4,12 @@ import { KEY, call, guardedApp } from '../support/guarded-app';
 import { recordingUpstream } from '../support/upstream';
 import { openWire, requestBytes } from '../support/wire';
 
-const place = (key: string, connection: object = {}): Place => ({ key, connection });
+const place = (key: string, connection: object = {}, bytes = 100): Place => ({
+  key,
+  connection,
+  bytes,
+  isReady: () => true,
+});
 
 /** Enters for each place; `order` says whose turn came, in order. */
 function line(queue: UpstreamQueue, places: readonly Place[]): { readonly order: Place[]; readonly refused: Place[] } {
@@ -65,6 +70,32 @@ test('past 1000 waiting a request is turned away; of the key with most waiting, 
   expect(queue.enter(place('modest'))).toBeInstanceOf(Promise);
   await settled();
   expect(refused).toEqual([greedy[1001], greedy[1000]]);
+});
+
+test('past 64 MiB of bodies a request is turned away; of the key with most waiting, if another key comes', async () => {
+  const queue = new UpstreamQueue(1);
+  const large = (key: string) => place(key, {}, 2 * 1024 * 1024);
+  const greedy = Array.from({ length: 35 }, () => large('greedy'));
+  const { refused } = line(queue, greedy);
+  await settled();
+  expect(refused).toEqual([greedy[33], greedy[34]]);
+  expect(queue.enter(large('modest'))).toBeInstanceOf(Promise);
+  await settled();
+  expect(refused).toEqual([greedy[33], greedy[34], greedy[32]]);
+});
+
+test('what is not ready waits, and holds up no other', async () => {
+  const queue = new UpstreamQueue(512);
+  let isReady = false;
+  const late = { ...place('a'), isReady: () => isReady };
+  const { order } = line(queue, [late, place('a')]);
+  queue.look();
+  await settled();
+  expect(order).toHaveLength(1);
+  isReady = true;
+  queue.look();
+  await settled();
+  expect(order[1]).toBe(late);
 });
 
 test('a caller that goes away waits no longer', async () => {

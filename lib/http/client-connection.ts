@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
@@ -28,6 +28,56 @@ function watch(socket: Socket): Set<() => void> {
     for (const abort of aborts) abort();
   });
   return aborts;
+}
+
+/** Whether all responses before this one on its connection have been taken. Of pipelined ones one alone is next. */
+export function isNext({ socket }: ServerResponse): boolean {
+  return socket !== null;
+}
+
+/** Of a long answer so much is handed over at a time: that shows whether the caller takes any of it. */
+export const SLICE_BYTES = 64 * 1024;
+
+/** Ends a response, and where its body is long cuts a caller off that takes nothing of it for so many milliseconds. */
+export function endInSlices(res: ServerResponse, body: Buffer, idleMs: number): void {
+  if (body.length <= SLICE_BYTES) {
+    res.end(body);
+    return;
+  }
+  const taken = cutAfter(res, idleMs);
+  let at = 0;
+  function next(error?: Error | null): void {
+    if (error) return;
+    taken();
+    const slice = body.subarray(at, at + SLICE_BYTES);
+    at += SLICE_BYTES;
+    if (at < body.length) res.write(slice, next);
+    else res.end(slice);
+  }
+  next();
+}
+
+/** Cuts a caller off that does not take what is left of an ended response. */
+export function cutWhenIdle(res: ServerResponse, idleMs: number): void {
+  if (res.socket === null) {
+    if (!res.writableFinished && !res.destroyed) res.once('socket', () => setImmediate(cutWhenIdle, res, idleMs));
+    return;
+  }
+  if (res.socket.writableLength > 0) cutAfter(res, idleMs);
+}
+
+/** Cuts the caller off after so long, from when its turn came. Call the function it returns when something was taken. */
+function cutAfter(res: ServerResponse, idleMs: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    timer = setTimeout(() => res.destroy(), idleMs);
+  };
+  if (isNext(res)) start();
+  else res.once('socket', start);
+  res.once('close', () => {
+    clearTimeout(timer);
+  });
+  return () => timer?.refresh();
 }
 
 /** Closing at once would reset the connection under the caller's eyes; reading on for ever would serve an attacker. */

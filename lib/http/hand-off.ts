@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isReadOnly } from '../allowlists/address-table';
-import { serialiseBatch } from '../json-rpc/call';
+import { parseCalls, serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
 import { hasLimits } from '../limits/limit-calls';
 import type { CallLimits } from '../limits/limit-calls';
@@ -9,7 +9,7 @@ import type { Occurrence } from '../observe/request-event';
 import type { ParsedOptions } from '../options/options';
 import { admit, checkCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
+import { exchangeMixed, refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
 import type { SendBatch } from '../policy/batch-exchanges';
 import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -21,10 +21,12 @@ import { isBackOff, readAnswer } from '../upstream/read-answer';
 import type { UpstreamAnswer } from '../upstream/read-answer';
 import type { Place, UpstreamQueue } from '../upstream/upstream-queue';
 import type { Upstreams } from '../upstream/upstreams';
-import { hasGone, whenGone } from './client-connection';
+import { Holding } from './byte-budget';
+import type { ByteBudget } from './byte-budget';
+import { hasGone, isNext, whenGone } from './client-connection';
 import type { CorsHandler } from './cors';
 import { relayAnswer } from './relay-answer';
-import { respondJson, respondRefusal, retryAfter, setRefusalHeaders } from './respond';
+import { respondJson, respondRefusal, respondRefusalJson, retryAfter, setRefusalHeaders } from './respond';
 import type { Answerable } from './respond';
 
 /** The parts that the route uses. */
@@ -33,6 +35,10 @@ export interface Guard {
   readonly store: CachedStore;
   readonly upstreams: Upstreams;
   readonly queue: UpstreamQueue;
+  /** Bodies that are being inflated, and inflated ones that are not sent yet. */
+  readonly inflated: ByteBudget;
+  /** Answers that wait for their callers to take them. */
+  readonly answers: ByteBudget;
   readonly applyCors: CorsHandler;
   readonly limits: CallLimits;
   /** Called with what is not for the guard. */
@@ -50,14 +56,25 @@ export interface IncomingCall extends Answerable, Occurrence {
   judged: Refusal | JudgedCalls | undefined;
   /** What let it in. */
   admission: Admission | undefined;
-  /** The length of its body. */
+  /** The length of its body, inflated. */
   bytes: number;
   decidedAt: number;
   upstreamMs: number | undefined;
   failure: Reason | undefined;
+  /** What it holds of the guard's budgets. */
+  inflated: Holding | undefined;
+  answer: Holding | undefined;
   status: number | undefined;
 }
 
+/** Of an answer that streams, so much is under way between upstream and caller. */
+const STREAM_BYTES = 128 * 1024;
+const UNTAKEN = refuse('UPSTREAM_UNAVAILABLE', {
+  status: 503,
+  headers: { 'Retry-After': '01' },
+  message: 'too many answers are waiting for their callers, try again',
+  why: 'too many answers are waiting for their callers',
+});
 const CROWDED = refuse('UPSTREAM_UNAVAILABLE', {
   status: 503,
   headers: { 'Retry-After': '01' },
@@ -81,17 +98,17 @@ export async function handOff(guard: Guard, call: IncomingCall, decided: Admitte
     answerRefused(guard, call, judged);
     return;
   }
-  const place = { key: call.facts.apiKey, connection: call.req.socket };
+  const place = placeOf(guard, call, judged);
   const entered = guard.queue.enter(place);
   const hasWaited = hadToWait || entered instanceof Promise;
   if (!(entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered)) {
     call.failure = CROWDED.refused;
-    respondRefusal(call, CROWDED, guard.options.exposeReason, idOf(judged));
+    refuseCalls(guard, call, judged, CROWDED);
     return;
   }
   try {
     const current = hasWaited ? await admitAgain(guard, call, judged) : { admission, judged };
-    if (isRefusal(current)) respondRefusal(call, current, guard.options.exposeReason, idOf(judged));
+    if (isRefusal(current)) refuseCalls(guard, call, judged, current);
     else await forward(guard, call, current);
   } finally {
     guard.queue.leave(place);
@@ -119,10 +136,37 @@ function charge(
   return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
 }
 
-/** A refusal of the request as a whole. */
-export function refuseWhole(guard: Guard, call: IncomingCall, refusal: Refusal): void {
+/** A refusal of the request as a whole. The ids in `body`, if there is one, are told: clients drop an answer without. */
+export function refuseWhole(
+  guard: Guard,
+  call: IncomingCall,
+  refusal: Refusal,
+  body: Buffer | string | undefined,
+): void {
+  const { exposeReason, maxBatchSize } = guard.options;
   setLimitHeaders(guard, call, refusal);
-  respondRefusal(call, refusal, guard.options.exposeReason);
+  if (body === undefined) {
+    respondRefusal(call, refusal, exposeReason);
+    return;
+  }
+  const read = parseCalls(body, maxBatchSize);
+  respondRefusalJson(call, refusal, refuseUnjudged(read, refusal, replyOptions(guard, call)));
+}
+
+/** The id of the only call. */
+function idOf({ batch, calls }: JudgedCalls): string | undefined {
+  return batch ? undefined : calls[0]?.call.id;
+}
+
+/** An answer that is put together is held in memory, so it has to wait until the caller takes those before it. */
+function placeOf({ queue }: Guard, { req, res, facts, bytes }: IncomingCall, judged: JudgedCalls): Place {
+  const isMixed = judged.allowed.length < judged.calls.length;
+  if (isMixed && !isNext(res)) {
+    res.once('socket', () => {
+      queue.look();
+    });
+  }
+  return { key: facts.apiKey, connection: req.socket, bytes, isReady: () => !isMixed || isNext(res) };
 }
 
 /** Whatever else was refused, clients try again by the status. */
@@ -175,29 +219,39 @@ async function admitAgain(
 function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): void {
   const [first] = judged.calls;
   if (judged.batch || first?.refusal === undefined) {
-    respondJson(call.res, 200, refuseEach(judged, replyOptions(guard, call)));
+    respondJson(call.res, 200, refuseEach(judged, replyOptions(guard, call)), guard.options.callerIdleMs);
     return;
   }
   respondRefusal(call, first.refusal, guard.options.exposeReason, first.call.id);
 }
 
-/** The id of the only call. */
-function idOf({ batch, calls }: JudgedCalls): string | undefined {
-  return batch ? undefined : calls[0]?.call.id;
-}
-
 /** Nothing is refused: the upstream's own answer is the caller's. */
 async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
   const answer = await askUpstream(guard, call, admission, serialiseAll(judged), call.req.headers);
-  if (!isRefusal(answer)) return relayAnswer(answer, call.res, guard.options);
-  noteFailure(guard, call, answer);
-  if (!judged.batch) {
-    respondRefusal(call, answer, guard.options.exposeReason, idOf(judged));
+  if (!isRefusal(answer)) {
+    if (isNext(call.res) || holdAnswer(guard, call, waitingBytes(answer))) {
+      return relayAnswer(answer, call.res, guard.options);
+    }
+    if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
+    call.failure = UNTAKEN.refused;
+    refuseCalls(guard, call, judged, UNTAKEN);
     return;
   }
+  noteFailure(guard, call, answer);
   // A 429 of the upstream holds for the batch as a whole, so that clients back off.
-  const status = answer.status === undefined ? 200 : setRefusalHeaders(call.res, answer);
-  respondJson(call.res, status, refuseAllowed(judged, answer, replyOptions(guard, call)));
+  if (!judged.batch || answer.status !== undefined) refuseCalls(guard, call, judged, answer);
+  else respondJson(call.res, 200, refuseAllowed(judged, answer, replyOptions(guard, call)), guard.options.callerIdleMs);
+}
+
+/** Refuses as a whole what was allowed before. */
+function refuseCalls(guard: Guard, call: IncomingCall, judged: JudgedCalls, refusal: Refusal): void {
+  const { callerIdleMs, exposeReason } = guard.options;
+  if (!judged.batch) {
+    respondRefusal(call, refusal, exposeReason, idOf(judged));
+    return;
+  }
+  const status = setRefusalHeaders(call.res, refusal);
+  respondJson(call.res, status, refuseAllowed(judged, refusal, replyOptions(guard, call)), callerIdleMs);
 }
 
 /** A mixed batch on its way. */
@@ -221,7 +275,7 @@ function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: Ad
       if (lack !== undefined) noteFailure(guard, call, lack);
       const { status = 200, retryAfter: after } = exchange.backOff ?? {};
       if (after !== undefined) call.res.setHeader('Retry-After', retryAfter(after));
-      respondJson(call.res, status, json);
+      respondJson(call.res, status, json, guard.options.callerIdleMs);
       resolve();
     });
   });
@@ -243,9 +297,37 @@ async function askRun(
   const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
   const answer = await askUpstream(guard, call, exchange.admission, serialiseBatch(calls), headers);
   exchange.backOff = backOffOf(answer);
-  const body = isRefusal(answer) ? answer : await readAnswer(answer, options, exchange.bytesLeft);
+  if (isRefusal(answer)) return answer;
+  const body = await readAnswer(answer, options, exchange.bytesLeft, (bytes) => holdAnswer(guard, call, bytes));
+  if (body === undefined) {
+    exchange.backOff = { status: 503, retryAfter: '1' };
+    return UNTAKEN;
+  }
   if (!isRefusal(body)) exchange.bytesLeft -= body.length;
   return body;
+}
+
+/** Whether there is room for so much of an answer, which is held until the caller has taken it or has gone. */
+function holdAnswer({ answers }: Guard, call: IncomingCall, bytes: number): boolean {
+  const { req, res, facts } = call;
+  const isFirst = call.answer === undefined;
+  const holding = (call.answer ??= new Holding(answers, facts.apiKey));
+  if (hasGone(req) || !holding.grow(bytes)) return false;
+  if (isFirst) {
+    const release = (): void => {
+      stopListening();
+      holding.shrinkTo(0);
+    };
+    const stopListening = whenGone(req, release);
+    res.once('close', release);
+  }
+  return true;
+}
+
+/** What of an answer is held in memory when its caller does not take it. */
+function waitingBytes({ body }: UpstreamAnswer): number {
+  if (Buffer.isBuffer(body)) return body.length;
+  return body.complete ? body.readableLength : STREAM_BYTES;
 }
 
 /** Why the key, as it is now, does not let these calls pass. */
@@ -284,6 +366,7 @@ async function askUpstream(
   const exchange = client.send(body, headers, facts.requestId, onlyReads(call));
   const stopListening = whenGone(req, exchange.abort);
   const answer = await exchange.answer;
+  call.inflated?.shrinkTo(0);
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;
   if (isRefusal(answer) || Buffer.isBuffer(answer.body) || answer.body.complete) stopListening();
   else answer.body.on('close', stopListening);

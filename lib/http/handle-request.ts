@@ -5,9 +5,11 @@ import { judgeBody } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
+import { Holding } from './byte-budget';
+import { cutWhenIdle } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
 import type { AdmittedCalls, Guard, IncomingCall } from './hand-off';
-import { discardBody, readBody } from './request-body';
+import { arrivedBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
 
 /** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
@@ -37,6 +39,8 @@ export function handleRequest(
       upstreamMs: undefined,
       failure: undefined,
       status: undefined,
+      inflated: undefined,
+      answer: undefined,
     };
     void route(guard, { req, res, facts, wire: 'http', arrivedAt: at, decidedAt: at, ...unknown });
   });
@@ -53,6 +57,8 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
   } catch (error) {
     fail(guard, call, error);
   }
+  call.inflated?.shrinkTo(0);
+  cutWhenIdle(call.res, guard.options.callerIdleMs);
   call.status = call.res.statusCode;
   guard.observe(call);
 }
@@ -67,7 +73,8 @@ async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | Admitt
   call.admission = admission;
   const refusal = limits.refuseUnread(facts, admission);
   if (refusal !== undefined) return refusal;
-  const body = await readBody(req, options);
+  if (req.headers['content-encoding'] !== undefined) call.inflated = new Holding(guard.inflated, facts.apiKey);
+  const body = await readBody(req, options, call.inflated);
   if (isRefusal(body)) return body;
   if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
@@ -77,8 +84,7 @@ async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | Admitt
 }
 
 async function refuseUnread(guard: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {
-  await discardBody(call.req);
-  refuseWhole(guard, call, refusal);
+  refuseWhole(guard, call, refusal, await arrivedBody(call.req, guard.options.maxBodyBytes));
 }
 
 /** Unexpected errors are answered as INTERNAL_ERROR. */

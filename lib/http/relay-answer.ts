@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { endWhenSilent } from '../upstream/read-answer';
 import type { Patience, UpstreamAnswer } from '../upstream/read-answer';
+import { endInSlices } from './client-connection';
 import { retryAfter } from './respond';
 
 /**
@@ -33,7 +34,7 @@ export function relayAnswer(
   res.setHeader('X-Content-Type-Options', 'nosniff');
   if (Buffer.isBuffer(body)) {
     res.setHeader('Content-Length', body.length);
-    res.end(body);
+    endInSlices(res, body, patience.callerIdleMs);
     return undefined;
   }
   if (body.complete && !body.destroyed) {

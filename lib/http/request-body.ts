@@ -4,6 +4,8 @@ import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { ZlibOptions } from 'node:zlib';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import type { Holding } from './byte-budget';
+import { whenGone } from './client-connection';
 
 export interface BodyLimits {
   readonly maxBodyBytes: number;
@@ -35,14 +37,21 @@ const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
   ['deflate', inflater(inflate)],
   ['br', inflater(brotliDecompress)],
 ]);
+/** Of a refused request a longer body is not looked into. */
+const MAX_ECHO_BYTES = 64 * 1024;
 const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
 
 /**
  * The body of a request: its bytes, inflated, whatever its `Content-Type` says; or the text of what an earlier
- * middleware parsed. Too large, too slow, encoded in another way or cut short, it is a refusal.
+ * middleware parsed. Too large, too slow, encoded in another way or cut short, it is a refusal. It is inflated when
+ * there is `room` for what may come of it, which is held until `room` is given back.
  */
-export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | string | Refusal> {
+export async function readBody(
+  req: IncomingMessage,
+  limits: BodyLimits,
+  room?: Holding,
+): Promise<Buffer | string | Refusal> {
   if (req.readableDidRead || req.readableEnded) return parsedBody(req, limits.maxBodyBytes);
   const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? '';
   const decode = INFLATERS.get(encoding);
@@ -50,14 +59,25 @@ export async function readBody(req: IncomingMessage, limits: BodyLimits): Promis
   if (!isUtf8Type(req.headers['content-type'] ?? '')) return refuse('UNSUPPORTED_ENCODING');
   const bytes = await receive(req, limits);
   if (decode === undefined || isRefusal(bytes)) return bytes;
+  if (room !== undefined && !(await waitForRoom(req, room, limits.maxBodyBytes))) return goneAway();
   try {
     const { buffer, engine } = await decode(bytes, limits.maxBodyBytes);
+    room?.shrinkTo(buffer.length);
     return engine.bytesWritten === bytes.length ? buffer : notEncoded(encoding);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(limits.maxBodyBytes);
     return notEncoded(encoding);
   }
+}
+
+async function waitForRoom(req: IncomingMessage, room: Holding, bytes: number): Promise<boolean> {
+  let stopListening: () => unknown = () => undefined;
+  const isIn = await room.growInTurn(bytes, (drop) => {
+    stopListening = whenGone(req, drop);
+  });
+  stopListening();
+  return isIn;
 }
 
 function notEncoded(encoding: string): Refusal {
@@ -69,10 +89,20 @@ async function arrival(req: IncomingMessage): Promise<void> {
   if (!req.complete) await new Promise(setImmediate);
 }
 
-/** Takes off what came with the headers of a refused request: left to Node it costs more. Nothing is waited for. */
-export async function discardBody(req: IncomingMessage): Promise<void> {
+/**
+ * The body of a refused request, if it is short and came with the headers. Nothing is waited for. What came is taken
+ * off in any case: left to Node it costs more.
+ */
+export async function arrivedBody(req: IncomingMessage, maxBodyBytes: number): Promise<Buffer | string | undefined> {
+  if (req.method !== 'POST') return undefined;
+  const isConsumed = req.readableDidRead || req.readableEnded;
   await arrival(req);
-  if (req.complete && !req.destroyed) req.read();
+  const isWhole = req.complete && !req.destroyed;
+  const maxBytes = Math.min(MAX_ECHO_BYTES, maxBodyBytes);
+  const bytes = isConsumed ? parsedBody(req, maxBytes) : isWhole ? (req.read() as Buffer | null) : null;
+  if (bytes === null || isRefusal(bytes) || bytes.length > maxBytes) return undefined;
+  const { 'content-encoding': encoding, 'content-type': type = '' } = req.headers;
+  return encoding === undefined && isUtf8Type(type) ? bytes : undefined;
 }
 
 async function receive(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | Refusal> {
@@ -104,7 +134,7 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
       settle(bytes.subarray(0, size));
     }
     function onClose(): void {
-      settle(refuse('PARSE_ERROR', { why: 'the client went away' }));
+      settle(goneAway());
     }
     /** Past a refusal the stream flows on, so that what still comes is dropped. */
     function settle(result: Buffer | Refusal): void {
@@ -168,6 +198,10 @@ function textOf(body: unknown): string | Refusal {
 function consumed(how: string): Refusal {
   const message = `rpc-guard is misconfigured: a middleware in front of it consumed the request body ${how}; mount rpc-guard before it`;
   return refuse('CONFIGURATION_ERROR', { message, why: message });
+}
+
+function goneAway(): Refusal {
+  return refuse('PARSE_ERROR', { why: 'the client went away' });
 }
 
 function tooLarge(maxBodyBytes: number): Refusal {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { REFUSALS, refusalReply } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
-import { dropRest } from './client-connection';
+import { SLICE_BYTES, dropRest, endInSlices } from './client-connection';
 
 /** A request that waits for its answer. */
 export interface Answerable {
@@ -18,8 +18,13 @@ export function respondRefusal(
   exposeReason: boolean,
   id?: string,
 ): void {
-  const status = setRefusalHeaders(res, refusal);
-  respondJson(res, status, refusalReply(refusal, id, { requestId: facts.requestId, exposeReason }));
+  const json = refusalReply(refusal, id, { requestId: facts.requestId, exposeReason });
+  respondRefusalJson({ req, res, facts }, refusal, json);
+}
+
+/** Answers a refusal in words of its own: `json` holds it for each call. */
+export function respondRefusalJson({ req, res }: Answerable, refusal: Refusal, json: string): void {
+  respondJson(res, setRefusalHeaders(res, refusal), json);
   if (!req.complete) dropRest(req);
 }
 
@@ -38,11 +43,14 @@ export function retryAfter(value: string): string {
   return /^[1-9][0-9]*$/.test(value) ? `0${value}` : value;
 }
 
-export function respondJson(res: ServerResponse, status: number, body: string): void {
+/** `callerIdleMs` is how long the caller may take nothing of a long answer. */
+export function respondJson(res: ServerResponse, status: number, json: string, callerIdleMs?: number): void {
+  const body = json.length > SLICE_BYTES ? Buffer.from(json) : json;
   res.writeHead(status, {
     'Content-Type': 'application/json',
     'X-Content-Type-Options': 'nosniff',
     'Content-Length': Buffer.byteLength(body),
   });
-  res.end(body);
+  if (callerIdleMs === undefined || typeof body === 'string') res.end(body);
+  else endInSlices(res, body, callerIdleMs);
 }

@@ -35,8 +35,18 @@ export const UPSTREAM_RULES: OptionRules<UpstreamOptions> = {
   },
 };
 
+/** A caller that takes nothing of its answer for so long is cut off. */
+const CALLER_IDLE_MS = 30_000;
+
 /** Takes apart what the rules have let pass. */
 export function prepareUpstreamOptions(checked: Required<UpstreamOptions>, logger: Logger): UpstreamClientOptions {
   const { upstream, upstreamTimeoutMs, upstreamTotalMs, createProxyMiddleware } = checked;
-  return { upstream: parseUpstream(upstream)!, upstreamTimeoutMs, upstreamTotalMs, createProxyMiddleware, logger };
+  return {
+    upstream: parseUpstream(upstream)!,
+    upstreamTimeoutMs,
+    upstreamTotalMs,
+    callerIdleMs: CALLER_IDLE_MS,
+    createProxyMiddleware,
+    logger,
+  };
 }

@@ -1,5 +1,5 @@
 import { errorReply, readBatchAnswer } from '../json-rpc/call';
-import type { InvalidCall, RpcCall } from '../json-rpc/call';
+import type { InvalidCall, ParsedCalls, RpcCall } from '../json-rpc/call';
 import type { JudgedCalls } from './evaluate-body';
 import { isRefusal, refusalReply, refuse } from './refusals';
 import type { Refusal, ReplyOptions } from './refusals';
@@ -53,6 +53,14 @@ export function exchangeMixed(
 /** The answer where the upstream gave none to a batch: the refusal for each call that is owed one. */
 export function refuseAllowed(judged: JudgedCalls, refusal: Refusal, options: ReplyOptions): string {
   return mergeAnswers(judged, new Map(judged.allowed.map((call) => [call, refusal])), options);
+}
+
+/** The answer to a body that is refused before its calls are decided on: with their ids, as far as they can be read. */
+export function refuseUnjudged(read: ParsedCalls, refusal: Refusal, options: ReplyOptions): string {
+  if (!read.ok) return refusalReply(refusal, undefined, options);
+  const owed = read.calls.filter(isOwed);
+  if (!read.batch || owed.length === 0) return refusalReply(refusal, owed[0]?.id, options);
+  return `[${owed.map(({ id }) => refusalReply(refusal, id, options)).join(',')}]`;
 }
 
 /** The answer to a body of which everything is refused. Empty when none is owed. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate } from 'node:zlib';
-import type { ZlibOptions } from 'node:zlib';
+import { pipeline } from 'node:stream';
+import type { Transform } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 
@@ -18,19 +18,21 @@ export interface Patience {
   readonly upstreamTimeoutMs: number;
   /** Milliseconds for all of an answer; 0 for no end. */
   readonly upstreamTotalMs: number;
+  /** Milliseconds in which a caller may take nothing of it. */
+  readonly callerIdleMs: number;
 }
 
-/** How long a caller may take nothing of its answer. */
-export const CALLER_IDLE_MS = 30_000;
 const MAX_ERROR_BYTES = 1024 * 1024;
 
-type Decoder = (bytes: Buffer, options: ZlibOptions) => Promise<Buffer>;
-const DECODERS: ReadonlyMap<string, Decoder> = new Map([
-  ['gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
-  ['x-gzip', promisify<Buffer, ZlibOptions, Buffer>(gunzip)],
-  ['deflate', promisify<Buffer, ZlibOptions, Buffer>(inflate)],
-  ['br', promisify<Buffer, ZlibOptions, Buffer>(brotliDecompress)],
+type Decoder = Transform & { readonly bytesWritten: number };
+const DECODERS: ReadonlyMap<string, () => Decoder> = new Map<string, () => Decoder>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
 ]);
+/** Errors of `node:zlib` begin so. */
+const NOT_ENCODED = /^(?:Z_|ERR__)/;
 
 /**
  * Why an answer with this head is none to a call: its body is not for the caller. A 401, 403 or 407 is about the
@@ -70,39 +72,53 @@ export async function readError(
 }
 
 /** The whole of the upstream's answer, decoded, or a refusal where it is cut off or more than `maxBytes`. */
+export function readAnswer(answer: UpstreamAnswer, patience: Patience, maxBytes: number): Promise<Buffer | Refusal>;
+/** Asks `mayHold` for room as it grows; `undefined` when there is none. */
+export function readAnswer(
+  answer: UpstreamAnswer,
+  patience: Patience,
+  maxBytes: number,
+  mayHold: (bytes: number) => boolean,
+): Promise<Buffer | Refusal | undefined>;
 export async function readAnswer(
   { headers, body }: UpstreamAnswer,
   patience: Patience,
   maxBytes: number,
-): Promise<Buffer | Refusal> {
-  const bytes = Buffer.isBuffer(body) ? body : await readStream(body, patience, maxBytes);
+  mayHold: (bytes: number) => boolean = () => true,
+): Promise<Buffer | Refusal | undefined> {
+  if (Buffer.isBuffer(body)) return body; // it was decoded as it was read
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? '';
-  if (isRefusal(bytes) || encoding === '' || encoding === 'identity' || bytes.length === 0) return bytes;
-  const decode = DECODERS.get(encoding);
-  if (decode === undefined) return unavailable(`its answer is encoded as ${encoding}`);
-  try {
-    return await decode(bytes, { maxOutputLength: maxBytes });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return unavailable(code === 'ERR_BUFFER_TOO_LARGE' ? 'its answer is too large' : `its answer is not ${encoding}`);
+  const isEncoded = encoding !== '' && encoding !== 'identity';
+  const decoder = DECODERS.get(encoding)?.();
+  if (isEncoded && decoder === undefined) {
+    body.destroy();
+    return unavailable(`its answer is encoded as ${encoding}`);
   }
-}
-
-async function readStream(answer: IncomingMessage, patience: Patience, maxBytes: number): Promise<Buffer | Refusal> {
-  const heard = endWhenSilent(answer, patience, () => false);
+  const heard = endWhenSilent(body, patience, () => false);
+  const source = decoder === undefined ? body : decoded(body, decoder, heard);
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+    for await (const chunk of source as AsyncIterable<Buffer>) {
       heard();
       size += chunk.length;
       if (size > maxBytes) return unavailable('its answer is too large');
+      if (!mayHold(chunk.length)) return undefined;
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);
-  } catch {
-    return unavailable('its answer was cut off');
+  } catch (error) {
+    if (body.complete && decoder?.bytesWritten === 0) return Buffer.alloc(0); // nothing is encoded in any way
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return unavailable(NOT_ENCODED.test(code) ? `its answer is not ${encoding}` : 'its answer was cut off');
   }
+}
+
+/** Decoded bit by bit: a few bytes may become more than there is room for. */
+function decoded(body: IncomingMessage, decoder: Decoder, heard: () => void): Decoder {
+  body.on('data', heard);
+  pipeline(body, decoder, () => undefined);
+  return decoder;
 }
 
 /**
@@ -110,10 +126,10 @@ async function readStream(answer: IncomingMessage, patience: Patience, maxBytes:
  * it returns on each sign of life.
  */
 export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHeldUp: () => boolean): () => void {
-  const { upstreamTimeoutMs, upstreamTotalMs } = patience;
+  const { upstreamTimeoutMs, upstreamTotalMs, callerIdleMs } = patience;
   let heardAt = performance.now();
   const timer = setTimeout(() => {
-    if (isHeldUp() && performance.now() - heardAt < CALLER_IDLE_MS) timer.refresh();
+    if (isHeldUp() && performance.now() - heardAt < callerIdleMs) timer.refresh();
     else answer.destroy();
   }, upstreamTimeoutMs);
   const end = upstreamTotalMs === 0 ? undefined : setTimeout(() => answer.destroy(), upstreamTotalMs);

@@ -3,6 +3,10 @@ export interface Place {
   readonly key: string;
   /** The caller's connection, on which any number of requests may be pipelined. */
   readonly connection: object;
+  /** The size of its body, which is held while it waits. */
+  readonly bytes: number;
+  /** Whether it may go, as far as the caller's connection is concerned. */
+  readonly isReady: () => boolean;
 }
 
 interface Waiter {
@@ -13,10 +17,12 @@ interface Waiter {
 /** Of one connection: 12,000 pipelined requests once opened 12,000 sockets to the upstream. */
 const MAX_PER_CONNECTION = 64;
 const MAX_WAITING = 1000;
+/** Of bodies that wait, in all; each counts for its share of `MAX_WAITING` at least. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /**
  * Bounds the requests under way to the upstream. What is over waits in order, and whose key has the fewest under way
- * goes first, so that one key cannot take more than its share.
+ * goes first, so that one key cannot take more than its share. Bodies that wait have been read: they are bounded too.
  */
 export class UpstreamQueue {
   readonly #maxConcurrent: number;
@@ -24,7 +30,8 @@ export class UpstreamQueue {
   readonly #byKey = new Map<string, number>();
   readonly #waiting = new Map<string, Waiter[]>();
   #underWay = 0;
-  #waitingCount = 0;
+  /** Of all that wait. */
+  #cost = 0;
 
   constructor(maxConcurrent: number) {
     this.#maxConcurrent = maxConcurrent;
@@ -36,12 +43,14 @@ export class UpstreamQueue {
       this.#begin(place);
       return true;
     }
-    if (this.#waitingCount >= MAX_WAITING && !this.#dropForOther(place.key)) return false;
+    while (this.#cost + costOf(place) > MAX_WAITING_BYTES) {
+      if (!this.#dropForOther(place)) return false;
+    }
     return new Promise((settle) => {
       const ofKey = this.#waiting.get(place.key) ?? [];
       ofKey.push({ place, settle });
       this.#waiting.set(place.key, ofKey);
-      this.#waitingCount++;
+      this.#cost += costOf(place);
     });
   }
 
@@ -52,6 +61,11 @@ export class UpstreamQueue {
     const left = (this.#byKey.get(key) ?? 1) - 1;
     if (left > 0) this.#byKey.set(key, left);
     else this.#byKey.delete(key);
+    this.look();
+  }
+
+  /** Lets in who may go now: something has become ready. */
+  look(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       this.#remove(next);
       this.#begin(next.place);
@@ -67,8 +81,8 @@ export class UpstreamQueue {
     waiter.settle(false);
   }
 
-  #hasRoom({ connection }: Place): boolean {
-    return (this.#byConnection.get(connection) ?? 0) < MAX_PER_CONNECTION;
+  #hasRoom({ connection, isReady }: Place): boolean {
+    return isReady() && (this.#byConnection.get(connection) ?? 0) < MAX_PER_CONNECTION;
   }
 
   #begin({ key, connection }: Place): void {
@@ -91,12 +105,13 @@ export class UpstreamQueue {
     return this.#byKey.get(key) ?? 0;
   }
 
-  /** Makes room for a key by turning away the last of the key that has most waiting. */
-  #dropForOther(key: string): boolean {
-    const own = this.#waiting.get(key)?.length ?? 0;
-    const [greediest] = [...this.#waiting.values()].sort((a, b) => b.length - a.length);
-    const last = greediest?.at(-1);
-    if (greediest === undefined || last === undefined || greediest.length <= own + 1) return false;
+  /** Makes room for a request by turning away the last of the key that has most waiting. */
+  #dropForOther(place: Place): boolean {
+    const own = waitingCost(this.#waiting.get(place.key) ?? []);
+    const costs = [...this.#waiting.values()].map((waiters) => ({ last: waiters.at(-1), cost: waitingCost(waiters) }));
+    const [greediest] = costs.sort((a, b) => b.cost - a.cost);
+    const last = greediest?.last;
+    if (greediest === undefined || last === undefined || greediest.cost <= own + costOf(place)) return false;
     this.#remove(last);
     last.settle(false);
     return true;
@@ -105,8 +120,16 @@ export class UpstreamQueue {
   #remove(waiter: Waiter): void {
     const { key } = waiter.place;
     const left = (this.#waiting.get(key) ?? []).filter((other) => other !== waiter);
-    this.#waitingCount--;
+    this.#cost -= costOf(waiter.place);
     if (left.length > 0) this.#waiting.set(key, left);
     else this.#waiting.delete(key);
   }
+}
+
+function costOf({ bytes }: Place): number {
+  return Math.max(bytes, Math.floor(MAX_WAITING_BYTES / MAX_WAITING));
+}
+
+function waitingCost(waiters: readonly Waiter[]): number {
+  return waiters.reduce((sum, { place }) => sum + costOf(place), 0);
 }
