@@ -61,7 +61,7 @@ export class SpendingExchange {
   charged(meter: Meter): void {
     this.#untold.add(meter);
     const { limits, spent, told, processes } = meter;
-    const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (2 * processes);
+    const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (3 * processes);
     if (this.#isExchanging) this.#isHurried ||= isMuch;
     else if (isMuch && !this.#isHurried && !this.isAway) {
       this.#isHurried = true;
@@ -150,7 +150,7 @@ export class SpendingExchange {
     let total = 0;
     let since = 0;
     for (const { instance, credits, day, at } of rows) {
-      if (instance === this.instance || day !== today || !(credits >= 0 && credits < Infinity)) continue;
+      if (instance === this.instance || day !== today || !Number.isFinite(credits) || credits < 0) continue;
       const peers = (meter.peers ??= new Map<string, Peer>());
       const peer = peers.get(instance);
       total += credits;

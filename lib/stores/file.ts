@@ -16,7 +16,9 @@ import { atOnce, inTurns } from './in-turns';
 import { cursorAt, pageOf } from './key-query';
 import { SettingsFile } from './settings-file';
 import type { KeyRecord } from './settings-file';
+import { SpentFiles } from './spent-files';
 import type { KeyProblem, KeyQuery, WritableSettingsStore } from './settings-store';
+import type { LimitStore } from './limit-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
@@ -54,6 +56,8 @@ const COMPARED_AT_ONCE = 1 << 18;
  * a new one), and is locked against other processes (`<file>.lock`).
  */
 export class FileStore implements WritableSettingsStore {
+  /** Processes that share the file count limits together, in `<file>.usage/`. */
+  readonly limits: LimitStore;
   readonly #path: string;
   readonly #logger: Logger;
   readonly #listeners = new Set<(apiKey: string) => void>();
@@ -79,6 +83,7 @@ export class FileStore implements WritableSettingsStore {
   constructor(path: string, options: FileStoreOptions = {}) {
     const { logger } = checkOptions('FileStore(path, options)', RULES, { ...options, path });
     this.#path = resolve(path);
+    this.limits = new SpentFiles(`${this.#path}.usage`);
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
     this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));

@@ -2,6 +2,7 @@ import { checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { SpentRows } from './spent-rows';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import { listed, pageOf } from './key-query';
 import type { ListedKey } from './key-query';
@@ -13,6 +14,8 @@ const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
 
 /** Settings in the memory of this process: for tests, and for keys that are written in code. */
 export class MemoryStore implements WritableSettingsStore {
+  /** Guards of this process that share the store count limits together. */
+  readonly limits = new SpentRows();
   readonly #keys = new Map<string, ListedKey & { readonly settings: KeySettings }>();
   readonly #listeners = new Set<(apiKey: string) => void>();
 

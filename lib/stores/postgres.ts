@@ -5,6 +5,8 @@ import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { MIN_SUFFIX, SORTED_BY, cursorAt, foldName, readCursor } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import type { LimitStore, SpentRow } from './limit-store';
+import { whatOf } from './spent-rows';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
@@ -67,6 +69,7 @@ const RULES: OptionRules<PostgresStoreOptions> = {
 /** Of the transaction-level advisory lock under which instances that start at once create the table. */
 const LOCK_ID = 7_241_337;
 const RELISTEN_MS = 500;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** What a write sets, beside the settings what lists search and sort by. */
 const COLUMNS = 'version, settings, name, enabled, created_at, updated_at';
 const VALUES = '$4::integer, $5::text, $6::text, $7::boolean, $8::text, $9::text';
@@ -77,9 +80,14 @@ const COLUMN_OF = { apiKey: 'api_key', foldedName: 'name', createdAt: 'created_a
  * table's name that announces changes.
  */
 export class PostgresStore implements WritableSettingsStore {
+  /** Counts limits together, in the table `<table>_spent`. */
+  readonly limits: LimitStore = { intervalMs: 500, exchange: (rows) => this.#exchange(rows) };
   readonly #pool: PostgresPool;
   readonly #schema: string | undefined;
   readonly #table: string;
+  readonly #spent: string;
+  #spentIsReady: Promise<unknown> | undefined;
+  #sweptOn = '';
   readonly #channel: string;
   readonly #logger: Logger;
 
@@ -92,6 +100,7 @@ export class PostgresStore implements WritableSettingsStore {
     this.#logger = quiet(logger);
     this.#schema = schema;
     this.#table = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
+    this.#spent = schema === undefined ? `"${table}_spent"` : `"${schema}"."${table}_spent"`;
     this.#channel = schema === undefined ? table : `${schema}.${table}`;
     // Without a listener an error of an idle connection would end the process; what fails by it says so by itself.
     pool.on('error', () => undefined);
@@ -232,6 +241,57 @@ export class PostgresStore implements WritableSettingsStore {
     return release;
   }
 
+  async #exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]> {
+    this.#spentIsReady ??= this.#createSpent().catch((error: unknown) => {
+      this.#spentIsReady = undefined;
+      throw error;
+    });
+    await this.#spentIsReady;
+    const instance = rows[0]?.instance ?? '';
+    this.#sweep(rows[0]?.day ?? '');
+    const columns = [
+      rows.map(({ apiKey }) => apiKey),
+      rows.map(({ secretId = '' }) => secretId.replaceAll('\0', '\ufffd')),
+      rows.map(({ day }) => day),
+      rows.map(({ credits }) => credits),
+      rows.map(({ level }) => level ?? null),
+      rows.map(({ at }) => at),
+    ];
+    const { rows: found } = await this.#pool.query(exchangeIn(this.#spent), [instance, ...columns]);
+    return found.map(({ n, instance: other, credits, level, at }) => ({
+      ...whatOf(rows[Number(n) - 1]!),
+      instance: String(other),
+      credits: Number(credits),
+      ...(level !== null && { level: Number(level) }),
+      at: Number(at),
+    }));
+  }
+
+  async #createSpent(): Promise<void> {
+    const { rows } = await this.#pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [this.#spent]);
+    if (rows[0]?.['exists'] === true) return;
+    await this.#pool.query(`
+      SELECT pg_advisory_xact_lock(${String(LOCK_ID)});
+      CREATE TABLE IF NOT EXISTS ${this.#spent} (
+        api_key text COLLATE "C" NOT NULL,
+        secret_id text COLLATE "C" NOT NULL,
+        day text COLLATE "C" NOT NULL,
+        instance text COLLATE "C" NOT NULL,
+        credits double precision NOT NULL,
+        level double precision,
+        at double precision NOT NULL,
+        PRIMARY KEY (api_key, secret_id, day, instance)
+      );`);
+  }
+
+  /** Once a day, what is two days old goes. */
+  #sweep(day: string): void {
+    if (day <= this.#sweptOn) return;
+    this.#sweptOn = day;
+    const old = new Date(Date.parse(day) - 2 * DAY_MS).toISOString().slice(0, 10);
+    this.#pool.query(`DELETE FROM ${this.#spent} WHERE day < $1`, [old]).catch(() => undefined);
+  }
+
   async #read(apiKey: string): Promise<Row | undefined> {
     const { rows } = await this.#pool.query(`SELECT version, settings FROM ${this.#table} WHERE api_key = $1`, [
       apiKey,
@@ -247,6 +307,22 @@ export class PostgresStore implements WritableSettingsStore {
     );
     return rows.length > 0;
   }
+}
+
+/** Upserts the rows of `$1`, and finds those of the others; what `n` counts is the place among the rows. */
+function exchangeIn(table: string): string {
+  return `
+    WITH given AS (
+      SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
+        WITH ORDINALITY AS t (api_key, secret_id, day, credits, level, at, n)
+    ), written AS (
+      INSERT INTO ${table} (api_key, secret_id, day, instance, credits, level, at)
+      SELECT api_key, secret_id, day, $1, credits, level, at FROM given WHERE $1::text <> ''
+      ON CONFLICT (api_key, secret_id, day, instance)
+      DO UPDATE SET credits = EXCLUDED.credits, level = EXCLUDED.level, at = EXCLUDED.at
+    )
+    SELECT given.n, spent.instance, spent.credits, spent.level, spent.at
+    FROM given JOIN ${table} AS spent USING (api_key, secret_id, day) WHERE spent.instance <> $1::text`;
 }
 
 function adviceFor({ options }: PostgresPool): string | undefined {

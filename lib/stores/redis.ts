@@ -7,6 +7,9 @@ import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { listed, matcherOf, pageOf } from './key-query';
 import type { ListedKey } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import type { LimitStore, SpentRow } from './limit-store';
+import { whatOf } from './spent-rows';
+import type { Spent } from './spent-rows';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
@@ -92,6 +95,18 @@ else
 end
 return 1`;
 
+/** Sets the caller's field of each hash, where there is a value, and returns the hashes. They go two days later. */
+const EXCHANGE = `
+local hashes = {}
+for i = 1, #KEYS do
+  if ARGV[i + 1] ~= '' then
+    redis.call('HSET', KEYS[i], ARGV[1], ARGV[i + 1])
+    redis.call('EXPIRE', KEYS[i], 259200)
+  end
+  hashes[i] = redis.call('HGETALL', KEYS[i])
+end
+return hashes`;
+
 /** The keys after one, in order. */
 const PAGE = `
 local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
@@ -106,6 +121,8 @@ const SILENT_MS = 2000;
  * channel that announces changes (`<prefix>changes`).
  */
 export class RedisStore implements WritableSettingsStore {
+  /** Counts limits together: a hash a key and day (`<prefix>spent:<day>:<apiKey>`), a field a process. */
+  readonly limits: LimitStore = { intervalMs: 100, exchange: (rows) => this.#exchange(rows) };
   readonly #client: NodeRedisClient | IoRedisClient;
   readonly #prefix: string;
   readonly #logger: Logger;
@@ -201,6 +218,18 @@ export class RedisStore implements WritableSettingsStore {
     return (await this.#eval(REPLACE, keys, [apiKey, before ?? '', after, this.#name('changes')])) === 1;
   }
 
+  async #exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]> {
+    const instance = rows[0]?.instance ?? '';
+    const keys = rows.map(({ day, apiKey, secretId }) =>
+      this.#name(`spent:${day}:${apiKey}${secretId === undefined ? '' : `:${secretId}`}`),
+    );
+    const values = rows.map(({ credits, level, at }) =>
+      instance === '' ? '' : JSON.stringify({ credits, level, at }),
+    );
+    const hashes = (await this.#eval(EXCHANGE, keys, [instance, ...values])) as readonly (readonly string[])[];
+    return hashes.flatMap((hash, n) => othersIn(hash, rows[n]!));
+  }
+
   #eval(script: string, keys: string[], args: string[]): Promise<unknown> {
     const client = this.#client;
     return this.#send(() =>
@@ -228,6 +257,16 @@ export class RedisStore implements WritableSettingsStore {
   #name(rest: string): string {
     return this.#prefix + rest;
   }
+}
+
+/** A hash as Redis returns it: fields and values by turns. */
+function othersIn(hash: readonly string[], asked: SpentRow): readonly SpentRow[] {
+  const rows: SpentRow[] = [];
+  for (let n = 0; n + 1 < hash.length; n += 2) {
+    const [instance, value] = [String(hash[n]), String(hash[n + 1])];
+    if (instance !== asked.instance) rows.push({ ...whatOf(asked), instance, ...(JSON.parse(value) as Spent) });
+  }
+  return rows;
 }
 
 function isNodeRedis(client: NodeRedisClient | IoRedisClient): client is NodeRedisClient {

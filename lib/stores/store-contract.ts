@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import type { KeySettings } from '../settings/key-settings';
 import { cursorOf } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import type { Test } from './limit-contract';
 
-/** `test` of jest, vitest or node:test. */
-export type Test = (name: string, run: () => Promise<void>) => unknown;
+export { limitContract } from './limit-contract';
+export type { Test };
 
 const KEY = '0123456789abcdef0123456789abcdef';
 const OTHER_KEY = 'fedcba9876543210fedcba9876543210';

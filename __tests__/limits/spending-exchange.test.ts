@@ -1,0 +1,302 @@
+import { Limiter } from '../../lib/limits/limiter';
+import type { Payer } from '../../lib/limits/limiter';
+import { SpendingExchange } from '../../lib/limits/spending-exchange';
+import { compileLimits } from '../../lib/settings/compile';
+import type { Limits } from '../../lib/settings/limits';
+import type { LimitStore, SpentRow } from '../../lib/stores/limit-store';
+import { SpentRows } from '../../lib/stores/spent-rows';
+import { fakeClock } from '../support/fake-clock';
+import type { FakeClock } from '../support/fake-clock';
+import { recordingLogger } from '../support/pieces';
+import { worstExcess } from '../support/worst-excess';
+
+const RATE = { perSecond: 100, burst: 200 };
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** A store a few milliseconds away, which can be cut off. */
+class FarStore implements LimitStore {
+  readonly intervalMs: number;
+  isAway = false;
+  exchanges = 0;
+  readonly rows: SpentRow[] = [];
+  readonly #near = new SpentRows();
+
+  constructor(
+    private readonly clock: FakeClock,
+    { intervalMs = 100, roundTripMs = 2 } = {},
+  ) {
+    this.intervalMs = intervalMs;
+    this.roundTripMs = roundTripMs;
+  }
+  private readonly roundTripMs: number;
+
+  exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]> {
+    this.exchanges++;
+    return new Promise((resolve, reject) => {
+      this.clock.after(this.roundTripMs, () => {
+        if (this.isAway) {
+          reject(new Error('gone'));
+          return;
+        }
+        this.rows.push(...rows);
+        resolve(this.#near.exchange(rows));
+      });
+    });
+  }
+}
+
+function payer(limits: Limits): Payer {
+  return { apiKey: 'first-key', limits: compileLimits(limits), secret: undefined, caller: '' };
+}
+
+/** Processes that share a store. */
+function processesOver(store: LimitStore, clock: FakeClock, count: number) {
+  const logger = recordingLogger();
+  const made = Array.from({ length: count }, (_, n) => {
+    const exchange = new SpendingExchange({ store, logger, clock, instance: `process${String(n)}` });
+    return { limiter: new Limiter({ waitMs: 0, clock, exchange }), exchange };
+  });
+  return { limiters: made.map(({ limiter }) => limiter), exchanges: made.map(({ exchange }) => exchange), logger };
+}
+
+/** Offers the limiters ten times the limit for so long, by turns, and tells what passed, and when. */
+async function flood(limiters: readonly Limiter[], key: Payer, clock: FakeClock, milliseconds: number) {
+  const passed: { at: number; cost: number }[] = [];
+  for (let at = 0; at < milliseconds; at += 10) {
+    let cost = 0;
+    for (let n = 0; n < 10; n++) {
+      if (limiters[(at + n) % limiters.length]!.charge(key, 1, 0) === undefined) cost++;
+    }
+    if (cost > 0) passed.push({ at: clock.now(), cost });
+    await clock.pass(10);
+  }
+  return passed;
+}
+
+const sum = (passed: readonly { readonly cost: number }[]) => passed.reduce((all, { cost }) => all + cost, 0);
+/** What `milliseconds` may let through, and 5 %. */
+const bound = (milliseconds: number) => 1.05 * (RATE.burst + (RATE.perSecond * milliseconds) / 1000);
+
+describe('several processes that share a limit', () => {
+  test.each([100, 500])('let through what one would, looking each %i ms', async (intervalMs) => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock, { intervalMs }), clock, 4);
+    const passed = await flood(limiters, payer(RATE), clock, 12_000);
+    expect(sum(passed)).toBeLessThanOrEqual(bound(12_000));
+    expect(sum(passed)).toBeGreaterThanOrEqual(0.8 * bound(12_000));
+  });
+
+  test('exceed it in no window by more than their bursts', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 4);
+    const passed = await flood(limiters, payer(RATE), clock, 5000);
+    expect(worstExcess(passed, RATE)).toBeLessThanOrEqual(3 * RATE.burst);
+  });
+
+  test('hold under spikes of twice the bursts of all within 100 ms', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 4);
+    const key = payer(RATE);
+    let all = 0;
+    for (let spike = 0; spike < 5; spike++) {
+      for (let at = 0; at < 100; at += 5) {
+        for (const limiter of limiters) {
+          for (let n = 0; n < 20; n++) if (limiter.charge(key, 1, 0) === undefined) all++;
+        }
+        await clock.pass(5);
+      }
+      await clock.pass(1900);
+    }
+    expect(all).toBeLessThanOrEqual(bound(10_000));
+  });
+
+  test('go on when one of them ends without a word', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 4);
+    const key = payer(RATE);
+    const before = await flood(limiters, key, clock, 6000);
+    const after = await flood(limiters.slice(1), key, clock, 6000);
+    expect(sum([...before, ...after])).toBeLessThanOrEqual(bound(12_000));
+    expect(sum(after)).toBeGreaterThanOrEqual(500);
+  });
+
+  test('do not make a debt of the day for one that joins at noon, and count it on its day', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 2);
+    const key = payer({ ...RATE, perDay: 1100 });
+    const before = sum(await flood(limiters.slice(0, 1), key, clock, 8000));
+    expect(before).toBeGreaterThan(900);
+    await clock.pass(2000);
+    expect(limiters[1]!.charge(key, 1, 0)).toBeUndefined();
+    await clock.pass(100);
+    expect(limiters[1]!.roomFor(key).second?.level).toBeGreaterThan(150);
+    expect(limiters[1]!.roomFor(key).day?.left).toBe(1100 - before - 1);
+  });
+
+  test('count the day together, to the end', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 4);
+    const passed = sum(await flood(limiters, payer({ perDay: 1000 }), clock, 2000));
+    expect(passed).toBeGreaterThanOrEqual(1000);
+    expect(passed).toBeLessThanOrEqual(1000 + 4 * 100); // what all charge within one interval
+  });
+
+  test('begin the day together, whoever looked last', async () => {
+    const clock = fakeClock(Date.parse('2027-01-31T23:59:50Z'));
+    const { limiters } = processesOver(new FarStore(clock), clock, 2);
+    const key = payer({ ...RATE, perDay: 500 });
+    await flood(limiters, key, clock, 8000);
+    expect(limiters[0]!.charge(key, 1, 0)).toMatchObject({ limit: 'day' });
+    await clock.pass(3000);
+    for (const limiter of limiters) expect(limiter.charge(key, 1, 0)).toBeUndefined();
+    await clock.pass(200);
+    for (let turn = 0; turn < 2; turn++) {
+      for (const limiter of limiters) limiter.charge(key, 1, 0);
+      await clock.pass(200);
+    }
+    expect(limiters[0]!.roomFor(key)).toMatchObject({ day: { left: 495 } });
+  });
+});
+
+describe('while the store is away', () => {
+  test.each([4000, 8000])('for %i ms, each holds itself to its part, and none is locked afterwards', async (outage) => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters, exchanges, logger } = processesOver(store, clock, 4);
+    const key = payer(RATE);
+    const passed = await flood(limiters, key, clock, 2000);
+    store.isAway = true;
+    passed.push(...(await flood(limiters, key, clock, outage)));
+    expect(exchanges.every(({ isAway }) => isAway)).toBe(true);
+    store.isAway = false;
+    const afterwards = await flood(limiters, key, clock, 4000);
+    passed.push(...afterwards);
+    expect(exchanges.some(({ isAway }) => isAway)).toBe(false);
+    expect(sum(passed)).toBeLessThanOrEqual(bound(6000 + outage));
+    expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 400);
+    expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(4);
+    expect(logger.lines.filter(({ text }) => text.includes('is back'))).toHaveLength(4);
+  });
+
+  test('of the day there is a part of what was left', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 2);
+    const key = payer({ perDay: 1000 });
+    for (const limiter of limiters) limiter.charge(key, 100, 0);
+    await clock.pass(200);
+    for (const limiter of limiters) limiter.charge(key, 100, 0);
+    await clock.pass(200);
+    store.isAway = true;
+    for (const limiter of limiters) limiter.charge(key, 1, 0);
+    await clock.pass(500);
+    for (const limiter of limiters) {
+      const { left = 0 } = limiter.roomFor(key).day ?? {};
+      expect(left).toBeGreaterThanOrEqual(298);
+      expect(left).toBeLessThanOrEqual(350);
+    }
+  });
+
+  test('an answer that takes over 300 ms is none', async () => {
+    const clock = fakeClock();
+    const { limiters, exchanges, logger } = processesOver(new FarStore(clock, { roundTripMs: 400 }), clock, 1);
+    limiters[0]!.charge(payer(RATE), 1, 0);
+    await clock.pass(299);
+    expect(exchanges[0]!.isAway).toBe(false);
+    await clock.pass(2);
+    expect(exchanges[0]!.isAway).toBe(true);
+    expect(logger.lines[0]?.text).toContain('no answer within 300 ms');
+  });
+
+  test('what was not told is told afterwards, once', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 1);
+    store.isAway = true;
+    for (let n = 0; n < 5; n++) {
+      limiters[0]!.charge(payer({ perDay: 100 }), 2, 0);
+      await clock.pass(1000);
+    }
+    store.isAway = false;
+    await clock.pass(1000);
+    expect(store.rows).toMatchObject([{ credits: 10, day: '2027-01-31', instance: 'process0' }]);
+  });
+});
+
+describe('an exchange', () => {
+  test('is not made while nothing is charged', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 1);
+    await clock.pass(5000);
+    expect(store.exchanges).toBe(0);
+    limiters[0]!.charge(payer(RATE), 1, 0);
+    await clock.pass(5000);
+    expect(store.exchanges).toBe(1);
+  });
+
+  test('is made at once where a good part of the burst was spent', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 1);
+    const key = payer(RATE);
+    limiters[0]!.charge(key, 1, 0);
+    await clock.pass(10);
+    limiters[0]!.charge(key, 50, 0);
+    await clock.pass(10);
+    expect(store.exchanges).toBe(1);
+    limiters[0]!.charge(key, 50, 0);
+    await clock.pass(10);
+    expect(store.exchanges).toBe(2);
+  });
+
+  test('tells 500 keys at a time, until all are told, and the rest at close', async () => {
+    const clock = fakeClock();
+    const sizes: number[] = [];
+    const store: LimitStore = {
+      exchange(rows) {
+        sizes.push(rows.length);
+        return Promise.resolve([]);
+      },
+    };
+    const { limiters } = processesOver(store, clock, 1);
+    const chargeAll = () => {
+      for (let n = 0; n < 1200; n++) limiters[0]!.charge({ ...payer(RATE), apiKey: `key-${String(n)}` }, 1, 0);
+    };
+    chargeAll();
+    await clock.pass(100);
+    expect(sizes).toEqual([500, 500, 200]);
+    chargeAll();
+    await limiters[0]!.close();
+    expect(sizes).toEqual([500, 500, 200, 500, 500, 200]);
+  });
+
+  test('is not misled by rows that are none', async () => {
+    const clock = fakeClock();
+    const row = { apiKey: 'first-key', day: '2027-01-31', at: 0 };
+    const rows = [NaN, -5, Infinity, '7', null, undefined].map((credits, n) => ({
+      ...row,
+      credits,
+      instance: `x${String(n)}`,
+    }));
+    const store: LimitStore = { exchange: () => Promise.resolve(rows as readonly SpentRow[]) };
+    const { limiters } = processesOver(store, clock, 1);
+    const key = payer({ ...RATE, perDay: 100 });
+    limiters[0]!.charge(key, 1, 0);
+    await clock.pass(1000);
+    expect(limiters[0]!.roomFor(key)).toMatchObject({ second: { level: 200 }, day: { left: 99 } });
+  });
+
+  test('keeps over a jump of the clock what was spent', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 2);
+    const key = payer({ perDay: 100 });
+    for (const hours of [1, -2, 1]) {
+      for (const limiter of limiters) limiter.charge(key, 10, 0);
+      await clock.pass(200);
+      clock.jump((hours * DAY_MS) / 24);
+    }
+    expect(limiters[0]!.roomFor(key).day?.left).toBe(50);
+  });
+});
