@@ -358,6 +358,7 @@ inBrowser('a type of list that the page has never heard of is drawn from what th
   const languages = {
     type: 'languages',
     phase: 'request',
+    header: 'Accept-Language',
     title: 'Languages',
     one: 'language',
     many: 'languages',
@@ -413,6 +414,13 @@ inBrowser('a type of list that the page has never heard of is drawn from what th
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Remove en-GB from Languages' }).waitFor();
   expect((await page.getByRole('heading', { level: 2 }).allTextContents())[0]).toBe('Languages');
+
+  await page.getByRole('tab', { name: 'Test a request' }).click();
+  await page.getByLabel('Origin', { exact: true }).waitFor();
+  await page.getByLabel('Accept-Language', { exact: true }).fill('de-AT');
+  const asked = page.waitForRequest('**/test');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  expect((await asked).postDataJSON()).toMatchObject({ headers: { 'Accept-Language': 'de-AT' } });
 });
 
 describe('Settings as JSON', () => {

@@ -564,7 +564,7 @@ describe('Previews and tests', () => {
       allowlists: { origins: ['https://*.example.com'], methods: ['eth_get*'] },
     });
     const ask = async (request: object) => (await app.api('POST', `${path}/test`, request)).json;
-    const refused = await ask({ method: 'acme_x', origin: 'https://example.com' });
+    const refused = await ask({ method: 'acme_x', headers: { Origin: 'https://example.com' } });
     expect(refused).toMatchObject({ allowed: false, status: 401, reason: 'SECRET_REQUIRED', forwarded: null });
     expect(refused.steps.map(({ step, outcome }) => `${step} ${outcome}`)).toEqual([
       'key pass',
@@ -575,7 +575,8 @@ describe('Previews and tests', () => {
     ]);
     expect(refused.calls[0]?.steps[1]).toMatchObject({ outcome: 'refuse', reason: 'METHOD_BLOCKED', entry: 'acme_*' });
 
-    const allowed = await ask({ method: 'eth_getLogs', params: [{}], origin: 'https://a.example.com', secret });
+    const headers = { Origin: 'https://a.example.com', 'User-Agent': '' };
+    const allowed = await ask({ method: 'eth_getLogs', params: [{}], headers, secret });
     expect(allowed).toMatchObject({ allowed: true, reason: null, status: 200 });
     expect(allowed.steps[3]).toMatchObject({ outcome: 'pass', entry: 'https://*.example.com' });
     expect(allowed.forwarded).toBe('{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{}]}');

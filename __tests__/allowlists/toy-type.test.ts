@@ -22,7 +22,7 @@ const mockLanguages: RequestAllowlist<'LANGUAGE_NOT_ALLOWED'> = {
   problem: (entry) => (/^[a-z-]+$/i.test(entry) ? undefined : 'is no language; write "de"'),
   compile: (entries) => (value) => entries.some((entry) => value.toLowerCase().startsWith(entry.toLowerCase())),
   reads: ({ headers }) => headers['accept-language'],
-  subject: 'Accept-Language header',
+  header: 'Accept-Language',
 };
 
 jest.mock('../../lib/allowlists', () => {
@@ -83,7 +83,12 @@ describe('A type of list that is added in one row', () => {
     const api: typeof app.api = (...asked) => app.api(...asked);
     const meta = (await api('GET', 'meta')).json as unknown as { readonly allowlists: readonly unknown[] };
     expect(meta.allowlists).toContainEqual(
-      expect.objectContaining({ type: 'languages', phase: 'request', title: 'Languages', examples: ['de', 'en-GB'] }),
+      expect.objectContaining({
+        type: 'languages',
+        title: 'Languages',
+        header: 'Accept-Language',
+        examples: ['de', 'en-GB'],
+      }),
     );
     const { apiKey } = (await api('POST', 'keys', { name: 'a' })).json.key;
     const added = await api('POST', `keys/${apiKey}/allowlists/languages`, { entries: ['de', 'DE', 'en-GB'] });
@@ -99,6 +104,10 @@ describe('A type of list that is added in one row', () => {
         { sample: 'fr', matchedBy: null },
       ],
     });
+    const tested = async (headers: object) =>
+      (await api('POST', `keys/${apiKey}/test`, { method: 'eth_chainId', headers })).json;
+    expect((await tested({ 'Accept-Language': 'de-AT' })).allowed).toBe(true);
+    expect((await tested({ 'Accept-Language': 'fr' })).reason).toBe('LANGUAGE_NOT_ALLOWED');
     const described = JSON.stringify(await (await fetch(`${app.adminUrl}openapi.json`)).json());
     expect(described).toContain('"enum":["contractAddresses","userAgents","origins","methods","languages"]');
     expect(described).toContain('"enum":["key","secret","userAgents","origins","languages","body"');

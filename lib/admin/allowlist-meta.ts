@@ -9,11 +9,15 @@ export interface AllowlistMeta extends Pick<
   'phase' | 'title' | 'one' | 'many' | 'field' | 'help' | 'first' | 'examples' | 'sample'
 > {
   readonly type: AllowlistType;
+  /** The header that it reads, if it reads one. */
+  readonly header?: string;
 }
 
 export function allowlistMeta(): readonly AllowlistMeta[] {
   return ALLOWLIST_TYPES.map((type) => {
-    const { phase, title, one, many, field, help, first, examples, sample } = ALLOWLISTS[type];
-    return { type, phase, title, one, many, field, help, first, examples, sample };
+    const list: Allowlist = ALLOWLISTS[type];
+    const { phase, title, one, many, field, help, first, examples, sample } = list;
+    const header = list.phase === 'request' ? { header: list.header } : {};
+    return { type, phase, title, one, many, field, help, first, examples, sample, ...header };
   });
 }

@@ -3,9 +3,11 @@ import type { DryRun } from '../explain/dry-run';
 import { RpcGuardError } from '../errors';
 import { readAnswer } from '../upstream/read-answer';
 import type { UpstreamClient } from '../upstream/http-client';
+import { isPlainObject } from '../option-rules';
 import { REFUSALS, isRefusal } from '../policy/refusals';
 import { stored } from '../stores/versioned-write';
 import type { ParsedAdminOptions } from './admin-options';
+import { allowlistMeta } from './allowlist-meta';
 import { invalidRequest } from './api-error';
 
 /** A call (`method`, `params`) or the text of a body, as it would be sent with these headers and this secret. */
@@ -14,8 +16,8 @@ export interface TestRequest {
   readonly params?: unknown;
   readonly id?: unknown;
   readonly body?: unknown;
-  readonly origin?: unknown;
-  readonly userAgent?: unknown;
+  /** Those that lists read, by name. */
+  readonly headers?: unknown;
   readonly secret?: unknown;
   /** Whether what is allowed is sent to the upstream. */
   readonly send?: unknown;
@@ -36,11 +38,12 @@ export const TEST_MEMBERS: readonly (keyof TestRequest)[] = [
   'params',
   'id',
   'body',
-  'origin',
-  'userAgent',
+  'headers',
   'secret',
   'send',
 ];
+/** What lists read of a request. */
+const HEADERS = allowlistMeta().flatMap(({ header }) => header ?? []);
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** Holds a request against a key as the guard would, and sends what is allowed where there is an upstream to send it to. */
@@ -70,17 +73,21 @@ export function createRequestTester(options: ParsedAdminOptions, handOff: Upstre
   };
 }
 
-function headersOf({ origin, userAgent, secret }: TestRequest): readonly (readonly [string, string])[] {
-  const headers: [string, string][] = [];
-  const add = (member: string, name: string, value: unknown, write = (text: string) => text) => {
-    if (value === undefined || value === null || value === '') return;
-    if (typeof value !== 'string') throw invalidRequest(`${member}: it takes a text`);
-    headers.push([name, write(value)]);
-  };
-  add('origin', 'Origin', origin);
-  add('userAgent', 'User-Agent', userAgent);
-  add('secret', 'Authorization', secret, (text) => `Basic ${Buffer.from(`:${text}`).toString('base64')}`);
-  return headers;
+function headersOf({ headers = {}, secret }: TestRequest): readonly (readonly [string, string])[] {
+  if (!isPlainObject(headers)) throw invalidRequest('headers: it takes an object');
+  const sent = Object.entries(headers).map(([name, value]) => {
+    if (!HEADERS.includes(name)) throw invalidRequest(`headers: lists read ${HEADERS.join(', ')}`);
+    return [name, textOf(`headers.${name}`, value)] as const;
+  });
+  const credentials = textOf('secret', secret);
+  const authorization = ['Authorization', `Basic ${Buffer.from(`:${credentials}`).toString('base64')}`] as const;
+  return [...sent.filter(([, value]) => value !== ''), ...(credentials === '' ? [] : [authorization])];
+}
+
+function textOf(member: string, value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') throw invalidRequest(`${member}: it takes a text`);
+  return value;
 }
 
 function bodyOf({ body, method, params, id = 1 }: TestRequest): string {

@@ -37,8 +37,8 @@ export interface RequestAllowlist<Refusal extends string = string> extends Allow
   readonly phase: 'request';
   /** What is held against the entries. A request without it is refused. */
   readonly reads: (facts: RequestFacts) => string | undefined;
-  /** The name of what it reads, as in "there is no Origin header". */
-  readonly subject: string;
+  /** The name of the header that it reads. */
+  readonly header: string;
 }
 
 /** Decides on each call. */

@@ -86,7 +86,7 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
   },
 
   reads: ({ origin }) => origin,
-  subject: 'Origin header',
+  header: 'Origin',
 };
 
 function parseOrigin(written: string): Origin | undefined {

@@ -31,5 +31,5 @@ export const userAgents: RequestAllowlist<'USER_AGENT_NOT_ALLOWED'> = {
   compile: (entries) => (userAgent) => entries.some((entry) => userAgent.includes(entry)),
 
   reads: ({ userAgent }) => userAgent,
-  subject: 'User-Agent header',
+  header: 'User-Agent',
 };

@@ -42,7 +42,11 @@ function requestCheck({ type, list }: Row<RequestAllowlist<ListReason>>): Check<
       return undefined;
     }
     trace?.(
-      refused(type, refuse(list.refusal), value === undefined ? `there is no ${list.subject}` : 'no entry matches'),
+      refused(
+        type,
+        refuse(list.refusal),
+        value === undefined ? `there is no ${list.header} header` : 'no entry matches',
+      ),
     );
     return refuseBy(list, inForce);
   };

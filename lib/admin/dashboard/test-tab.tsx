@@ -1,9 +1,11 @@
 import type { TargetedSubmitEvent } from 'preact';
+import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Meta } from '../api';
 import type { TestRequest, TestResult } from '../request-tester';
 import { api } from './api';
 import { Combobox } from './combobox';
+import { useLists } from './lists';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
@@ -16,13 +18,14 @@ interface Given {
   readonly method: string;
   readonly params: string;
   readonly body: string;
-  readonly origin: string;
-  readonly userAgent: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly secret: string;
 }
 
+type MistakenField = 'method' | 'params' | 'body';
+
 interface Mistake {
-  readonly field: keyof Given;
+  readonly field: MistakenField;
   readonly text: string;
 }
 
@@ -31,8 +34,7 @@ const EMPTY: Given = {
   method: 'eth_blockNumber',
   params: '[]',
   body: '',
-  origin: '',
-  userAgent: '',
+  headers: {},
   secret: '',
 };
 const MODES = [
@@ -162,7 +164,7 @@ interface WhatToSendProps extends FieldsProps {
 }
 
 function WhatToSend({ given, mistake, meta, set }: WhatToSendProps) {
-  const field = (name: 'method' | 'params' | 'body') => ({
+  const field = (name: MistakenField) => ({
     id: `test-${name}`,
     value: given[name],
     'aria-invalid': mistake?.field === name ? (true as const) : undefined,
@@ -204,7 +206,7 @@ function WhatToSend({ given, mistake, meta, set }: WhatToSendProps) {
   );
 }
 
-function MistakeIn({ field, mistake }: { readonly field: keyof Given; readonly mistake: Mistake | undefined }) {
+function MistakeIn({ field, mistake }: { readonly field: MistakenField; readonly mistake: Mistake | undefined }) {
   return (
     <p id={`test-${field}-problem`} class="bad below" role="alert">
       {mistake?.field === field && mistake.text}
@@ -212,22 +214,35 @@ function MistakeIn({ field, mistake }: { readonly field: keyof Given; readonly m
   );
 }
 
+/** A field for each header that a type of list reads, and the secret. */
 function Headers({ given, set }: FieldsProps) {
-  const field = (name: 'origin' | 'userAgent' | 'secret') => ({
-    id: `test-${name}`,
-    value: given[name],
-    spellcheck: false,
-    placeholder: 'none is sent',
-    onInput: (event: { readonly currentTarget: HTMLInputElement }) => set({ [name]: event.currentTarget.value }),
-  });
+  const headers = useLists().flatMap(({ header }) => header ?? []);
+  const field = { spellcheck: false, placeholder: 'none is sent' };
   return (
     <>
-      <label for="test-origin">Origin</label>
-      <input {...field('origin')} type="text" autocomplete="off" />
-      <label for="test-userAgent">User-Agent</label>
-      <input {...field('userAgent')} type="text" autocomplete="off" />
+      {headers.map((name) => (
+        <Fragment key={name}>
+          <label for={`test-${name}`}>{name}</label>
+          <input
+            {...field}
+            id={`test-${name}`}
+            type="text"
+            autocomplete="off"
+            value={given.headers[name] ?? ''}
+            onInput={({ currentTarget }) => set({ headers: { ...given.headers, [name]: currentTarget.value } })}
+          />
+        </Fragment>
+      ))}
       <label for="test-secret">API key secret</label>
-      <input {...field('secret')} type="password" autocomplete="new-password" aria-describedby="test-secret-hint" />
+      <input
+        {...field}
+        id="test-secret"
+        type="password"
+        autocomplete="new-password"
+        aria-describedby="test-secret-hint"
+        value={given.secret}
+        onInput={({ currentTarget }) => set({ secret: currentTarget.value })}
+      />
       <p class="hint" id="test-secret-hint">
         Only sent with this test; it is kept nowhere.
       </p>
@@ -247,12 +262,11 @@ function mistakeIn({ mode, method, params, body }: Given): Mistake | undefined {
 }
 
 // As text, because JavaScript would round big numbers in the params, and the guard reads text too.
-function requestOf({ mode, method, params, body, origin, userAgent, secret }: Given, isSent: boolean): TestRequest {
+function requestOf({ mode, method, params, body, headers, secret }: Given, isSent: boolean): TestRequest {
   const call = `{"jsonrpc":"2.0","id":1,"method":${JSON.stringify(method.trim())},"params":${params.trim() || '[]'}}`;
   return {
     body: mode === 'body' ? body : call,
-    origin: origin || undefined,
-    userAgent: userAgent || undefined,
+    headers,
     secret: secret || undefined,
     send: isSent || undefined,
   };
