@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp } from '../support/guarded-app';
 import { rawUpstream } from '../support/raw-upstream';
@@ -112,6 +113,31 @@ test('a caller that goes away ends the repeated request too', async () => {
   const socket = await repeated;
   if (!socket.closed) await once(socket, 'close');
   expect(count).toBe(3);
+});
+
+test('an upstream that closes idle connections without saying so fails no read and sees no write twice', async () => {
+  const IDLE_MS = 40;
+  const seen: string[] = [];
+  const { url, sockets } = await rawUpstream((socket, request) => {
+    seen.push(request.slice(request.indexOf('\r\n\r\n') + 4));
+    socket.write(OK);
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+  });
+  const app = await guardedApp({ options: { upstream: url } });
+  const ask = (n: number) => post(app.rpcUrl, call(n % 10 === 0 ? 'eth_sendRawTransaction' : 'eth_call', [String(n)]));
+  let n = 0;
+  for (let burst = 0; burst < 30; burst++) {
+    const batch = Array.from({ length: 20 }, () => n++);
+    const answers = await Promise.all(batch.map(ask));
+    const failed = batch.filter((_, at) => answers[at]?.status !== 200);
+    // A write that meets a closed connection fails: whether it was done nobody knows.
+    expect(failed.filter((it) => it % 10 !== 0)).toEqual([]);
+    // So long that some connections close as the next burst begins.
+    await sleep(IDLE_MS - 5 + (burst % 10));
+  }
+  const writes = seen.filter((body) => body.includes('eth_sendRawTransaction'));
+  expect(new Set(writes).size).toBe(writes.length);
+  expect(sockets.length).toBeGreaterThan(40);
 });
 
 test('a connection is not kept for longer than the upstream says it keeps it', async () => {

@@ -88,6 +88,62 @@ for (const [what, bytes, why] of AWAY) {
   });
 }
 
+test('an upstream to which no connection comes about is told, one that is only silent is not', async () => {
+  const { port } = await rawUpstream(() => undefined); // it never answers the TLS handshake either
+  for (const [protocol, why] of [
+    ['https', 'no connection within 100 ms'],
+    ['http', 'no answer within 100 ms'],
+  ] as const) {
+    const logger = recordingLogger();
+    const upstream = `${protocol}://127.0.0.1:${port}/hidden`;
+    const app = await guardedApp({ options: { upstream, logger, upstreamTimeoutMs: 100 } });
+    expect((await post(app.rpcUrl, CALL)).status).toBe(504);
+    const told = (level: string) => logger.lines.filter((line) => line.level === level).map(({ text }) => text);
+    expect(told('warn')).toEqual([expect.stringContaining(why)]);
+    const firewall = 'no connection within 100 ms: a firewall may swallow what is sent to it';
+    const away = `the upstream is away {"upstream":"127.0.0.1:${port}","why":"${firewall}"}`;
+    expect(told('error')).toEqual(protocol === 'https' ? [away] : []);
+  }
+});
+
+test('an answer that stays in pieces is told with the reason, but not of a caller that has gone', async () => {
+  const head = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{';
+  const cut = await rawUpstream((socket) => socket.end(head));
+  const paused = await rawUpstream((socket) => socket.write(head));
+  const dripping = await rawUpstream((socket) => {
+    socket.write(head);
+    const timer = setInterval(() => socket.write(' '), 20);
+    socket.on('close', () => {
+      clearInterval(timer);
+    });
+  });
+  for (const [upstream, why, options] of [
+    [cut, 'its answer was cut off', {}],
+    [paused, 'its answer paused for 100 ms', { upstreamTimeoutMs: 100 }],
+    [dripping, 'its answer took more than 100 ms', { upstreamTotalMs: 100 }],
+  ] as const) {
+    const logger = recordingLogger();
+    const app = await guardedApp({ options: { upstream: upstream.url, logger, ...options } });
+    for (const body of [CALL, [CALL, call('admin_peers', [], 2)]]) {
+      logger.lines.length = 0;
+      await post(app.rpcUrl, body).catch(() => undefined);
+      const told = logger.lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
+      expect(told).toEqual([expect.stringContaining(why)]);
+    }
+  }
+  const logger = recordingLogger();
+  const app = await guardedApp({ options: { upstream: paused.url, logger } });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const before = paused.sockets.length;
+  const response = await fetch(app.rpcUrl, { method: 'POST', body: JSON.stringify(CALL), signal });
+  controller.abort();
+  expect(response.status).toBe(200);
+  const socket = paused.sockets[before]!;
+  if (!socket.closed) await once(socket, 'close');
+  expect(logger.lines).toEqual([]);
+});
+
 test('without a logger it is on stderr', async () => {
   const port = await freePort();
   const written: string[] = [];

@@ -230,7 +230,9 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
   const answer = await askUpstream(guard, call, admission, serialiseAll(judged), call.req.headers);
   if (!isRefusal(answer)) {
     if (isNext(call.res) || holdAnswer(guard, call, waitingBytes(answer))) {
-      return relayAnswer(answer, call.res, guard.options);
+      return relayAnswer(answer, call.res, guard.options, (why) => {
+        if (!hasGone(call.req)) noteFailure(guard, call, refuse('UPSTREAM_UNAVAILABLE', { why }));
+      });
     }
     if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
     call.failure = UNTAKEN.refused;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { endWhenSilent } from '../upstream/read-answer';
+import { CutOff, endWhenSilent } from '../upstream/read-answer';
 import type { Patience, UpstreamAnswer } from '../upstream/read-answer';
 import { endInSlices } from './client-connection';
 import { retryAfter } from './respond';
@@ -15,12 +15,14 @@ const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content
 
 /**
  * Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. Where it
- * has not come whole with its headers, the promise settles when the upstream is done with it.
+ * has not come whole with its headers, the promise settles when the upstream is done with it. `onCut` is told why an
+ * answer stays in pieces.
  */
 export function relayAnswer(
   answer: UpstreamAnswer,
   res: ServerResponse,
   patience: Patience,
+  onCut: (why: string) => void,
 ): Promise<void> | undefined {
   const { status, headers, body } = answer;
   res.statusCode = status;
@@ -45,8 +47,15 @@ export function relayAnswer(
     // While the caller takes nothing, nothing is read: that is not the upstream's silence.
     const heard = endWhenSilent(body, patience, () => res.writableNeedDrain);
     body.on('data', heard);
+    let why = 'its answer was cut off';
+    body.on('error', (error) => {
+      if (error instanceof CutOff) why = error.message;
+    });
     body.on('close', () => {
-      if (!body.complete) res.destroy();
+      if (!body.complete) {
+        onCut(why);
+        res.destroy();
+      }
       resolve();
     });
     body.pipe(res);

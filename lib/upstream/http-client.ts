@@ -6,7 +6,7 @@ import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { hideUpstream } from './hide-upstream';
 import { createProxy } from './proxy-middleware';
-import type { CreateProxyMiddleware, Proxy } from './proxy-middleware';
+import type { CreateProxyMiddleware, Proxy, SentRequest } from './proxy-middleware';
 import { headProblem, isBackOff, readError } from './read-answer';
 import type { Patience, UpstreamAnswer } from './read-answer';
 import { createUpstreamHealth } from './upstream-health';
@@ -95,8 +95,8 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
     resolve = resolver;
   });
   const timer = setTimeout(() => {
-    settle(refuse('UPSTREAM_TIMEOUT'));
-    end();
+    settle(timedOut(sent, wire));
+    sent.abort();
   }, patience.upstreamTimeoutMs);
 
   function settle(outcome: UpstreamAnswer | Refusal): void {
@@ -129,10 +129,10 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
   }
   function abort(): void {
     settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
-    end();
+    sent.abort();
   }
   /** Each attempt tells its end twice or more: by its answer or error, and as it closes. */
-  function attempt(proxy: Proxy): () => void {
+  function attempt(proxy: Proxy): SentRequest {
     let isDone = false;
     return proxy({
       ...content,
@@ -140,13 +140,21 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
       onFailure(why, isStale) {
         if (isDone || isOver) return;
         isDone = true;
-        if (isStale && proxy === wire.proxy && isRepeatable) end = attempt(wire.freshProxy);
+        if (isStale && proxy === wire.proxy && isRepeatable) sent = attempt(wire.freshProxy);
         else onFailure(why);
       },
     });
   }
-  let end = attempt(wire.proxy);
+  let sent = attempt(wire.proxy);
   return { answer, abort };
+}
+
+/** Where not even a connection came about, the upstream is away. */
+function timedOut(sent: SentRequest, { patience, health }: Wire): Refusal {
+  const isConnected = sent.isConnected();
+  const why = `no ${isConnected ? 'answer' : 'connection'} within ${String(patience.upstreamTimeoutMs)} ms`;
+  if (!isConnected) health.failed(why);
+  return refuse('UPSTREAM_TIMEOUT', { why });
 }
 
 /** A 429 tells of the guard's rate, and that the upstream is there. */

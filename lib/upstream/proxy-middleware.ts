@@ -23,8 +23,14 @@ export interface ProxyRequest {
   readonly onFailure: (why: string, isStale: boolean) => void;
 }
 
-/** Sends a request. The function that it returns aborts it. */
-export type Proxy = (request: ProxyRequest) => () => void;
+/** A request that was sent. */
+export interface SentRequest {
+  abort(): void;
+  /** Whether there is a connection that it goes over, its TLS handshake done. */
+  isConnected(): boolean;
+}
+
+export type Proxy = (request: ProxyRequest) => SentRequest;
 
 /** What Node says of a connection that the other side has closed. */
 const CLOSED = ['ECONNRESET', 'EPIPE'];
@@ -44,6 +50,8 @@ class RequestHalf extends EventEmitter {
   readonly socket = OPEN_SOCKET;
   /** The kept connection that it went out on. A closure over it would keep what the request holds alive for longer. */
   kept: { readonly socket: Socket; readonly bytesBefore: number } | undefined;
+
+  usedSocket: Socket | null = null;
 
   constructor(readonly request: ProxyRequest) {
     super();
@@ -87,9 +95,12 @@ export function createProxy(create: CreateProxyMiddleware, origin: string, agent
   return (request) => {
     const [req, res] = [new RequestHalf(request), new ResponseHalf()];
     forward(req, res, () => undefined);
-    return () => {
-      req.emit('aborted'); // heard by version 3
-      res.emit('close'); // heard by version 4
+    return {
+      abort() {
+        req.emit('aborted'); // heard by version 3
+        res.emit('close'); // heard by version 4
+      },
+      isConnected: () => isOpen(req.usedSocket),
     };
   };
 }
@@ -97,6 +108,7 @@ export function createProxy(create: CreateProxyMiddleware, origin: string, agent
 function listen(proxy: EventEmitter): void {
   proxy.on('proxyReq', (outgoing: ClientRequest, half: RequestHalf) => {
     const { socket, reusedSocket } = outgoing;
+    half.usedSocket = socket;
     if (reusedSocket && socket !== null) half.kept = { socket, bytesBefore: socket.bytesRead };
     // A switch of protocols ends in nothing else.
     outgoing.on('close', () => half.request.onFailure('no answer', false));
@@ -108,6 +120,11 @@ function listen(proxy: EventEmitter): void {
     const { code = error.name } = error;
     half.request.onFailure(code, CLOSED.includes(code) && isSilent(half));
   });
+}
+
+function isOpen(connection: Socket | null): boolean {
+  if (connection === null || connection.connecting) return false;
+  return !('secureConnecting' in connection && connection.secureConnecting === true);
 }
 
 /** Whether nothing has come yet over a kept connection. */

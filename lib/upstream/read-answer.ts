@@ -110,6 +110,7 @@ export async function readAnswer(
   } catch (error) {
     if (body.complete && decoder?.bytesWritten === 0) return Buffer.alloc(0); // nothing is encoded in any way
     const { code = '' } = error as NodeJS.ErrnoException;
+    if (error instanceof CutOff) return unavailable(error.message);
     return unavailable(NOT_ENCODED.test(code) ? `its answer is not ${encoding}` : 'its answer was cut off');
   }
 }
@@ -121,6 +122,9 @@ function decoded(body: IncomingMessage, decoder: Decoder, heard: () => void): De
   return decoder;
 }
 
+/** Why the guard ended an answer before it was whole. */
+export class CutOff extends Error {}
+
 /**
  * Ends an answer that stays silent, one that never ends, and one that its caller has stopped taking. Call the function
  * it returns on each sign of life.
@@ -129,10 +133,16 @@ export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHel
   const { upstreamTimeoutMs, upstreamTotalMs, callerIdleMs } = patience;
   let heardAt = performance.now();
   const timer = setTimeout(() => {
-    if (isHeldUp() && performance.now() - heardAt < callerIdleMs) timer.refresh();
-    else answer.destroy();
+    const isCallers = isHeldUp();
+    if (!isCallers) cut(`its answer paused for ${String(upstreamTimeoutMs)} ms`);
+    else if (performance.now() - heardAt < callerIdleMs) timer.refresh();
+    else cut(`the caller took nothing for ${String(callerIdleMs)} ms`);
   }, upstreamTimeoutMs);
-  const end = upstreamTotalMs === 0 ? undefined : setTimeout(() => answer.destroy(), upstreamTotalMs);
+  const tooLong = `its answer took more than ${String(upstreamTotalMs)} ms`;
+  const end = upstreamTotalMs === 0 ? undefined : setTimeout(cut, upstreamTotalMs, tooLong);
+  function cut(why: string): void {
+    answer.destroy(new CutOff(why));
+  }
   answer.on('error', () => undefined);
   answer.on('close', () => {
     clearTimeout(timer);

@@ -19,6 +19,7 @@ const HINTS: readonly (readonly [code: RegExp, hint: string])[] = [
   [/^(?:EPROTO|ERR_SSL)/, 'it does not speak TLS; is it http:?'],
   [/^HPE_INVALID_CONSTANT$/, 'it does not speak HTTP/1.1; is it https:?'],
   [/^HPE_/, 'its answer breaks HTTP/1.1'],
+  [/^no connection/, 'a firewall may swallow what is sent to it'],
   [/^ECONNRESET$/, 'it closed the connection'],
 ];
 
