@@ -173,7 +173,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     ],
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
-  ['json-rpc', ['call', 'strict-json']],
+  ['json-rpc', ['parse-turn', 'call', 'strict-json']],
   ['', ['option-rules', 'logger', 'errors', 'spelling', 'version']],
 ];
 

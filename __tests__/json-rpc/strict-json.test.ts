@@ -349,7 +349,21 @@ describe('limits', () => {
     expect(verdict('['.repeat(100_000))).toBe('syntax');
     expect(verdict('['.repeat(100_000) + '}'.repeat(100_000))).toBe('syntax');
     expect(verdict('{"a":'.repeat(100_000) + '1' + '}'.repeat(100_000))).toBe('rule');
-    expect(verdict('{"a":'.repeat(100_000) + '1' + '}'.repeat(99_999))).toBe('syntax');
+    expect(verdict('{"a":'.repeat(20_000) + '1' + '}'.repeat(19_999))).toBe('syntax');
+  });
+
+  test('text is read no further than 128 Ki characters past a broken rule', () => {
+    const past = 128 * 1024;
+    for (const broken of ['['.repeat(33), '{"a":1,"a":1,"b":', '["\\ud800",', '[1e400,', `[${'1,'.repeat(20_000)}`]) {
+      expect([broken.slice(0, 20), verdict(`${broken}${' '.repeat(past - 40)}!`)]).toEqual([
+        broken.slice(0, 20),
+        'syntax',
+      ]);
+      expect([broken.slice(0, 20), verdict(`${broken}${'['.repeat(2 * past)}!`)]).toEqual([
+        broken.slice(0, 20),
+        'rule',
+      ]);
+    }
   });
 
   test.each([

@@ -1,16 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseTurns } from '../json-rpc/parse-turn';
 import { describeError } from '../logger';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
-import { judgeBody } from '../policy/evaluate-body';
+import type { Admission } from '../policy/authorize';
+import { judgeAgain, judgeBody } from '../policy/evaluate-body';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
+import type { RequestFacts } from '../request/request-facts';
 import { Holding } from './byte-budget';
 import { cutWhenIdle } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
 import type { AdmittedCalls, Guard, IncomingCall } from './hand-off';
 import { arrivedBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
+
+const TOO_MANY_BODIES = refuse('UPSTREAM_UNAVAILABLE', {
+  status: 503,
+  headers: { 'Retry-After': '01' },
+  message: 'too many requests are waiting, try again',
+  why: 'too many bodies of this key wait to be read',
+});
 
 /** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
 export function handleRequest(
@@ -79,8 +89,25 @@ async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | Admitt
   if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
   call.bytes = body.length;
-  const judged = judgeBody(body, options.maxBatchSize, admission, options);
-  return isRefusal(judged) ? judged : { admission, judged };
+  return judgeInTurn(guard, facts, body, admission);
+}
+
+/** A key may be revoked while a body waits for its turn. */
+async function judgeInTurn(
+  { options, store }: Guard,
+  facts: RequestFacts,
+  body: Buffer | string,
+  admission: Admission,
+): Promise<Refusal | AdmittedCalls> {
+  const { apiKey } = facts;
+  if (!parseTurns.hasRoom(apiKey)) return TOO_MANY_BODIES;
+  const waitsFrom = performance.now();
+  const judge = () => judgeBody(body, options.maxBatchSize, admission, options);
+  const judged = await parseTurns.run(apiKey, body.length, judge);
+  if (isRefusal(judged)) return judged;
+  if (performance.now() - waitsFrom < READMIT_AFTER_MS) return { admission, judged };
+  const anew = await admit(facts, store);
+  return isRefusal(anew) ? anew : { admission: anew, judged: judgeAgain(judged, anew, options) };
 }
 
 async function refuseUnread(guard: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {

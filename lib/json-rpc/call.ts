@@ -51,7 +51,9 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
     return { ok: false, broken: 'json', why: `the body is not JSON from character ${String(json.at)} on` };
   }
   const size = json.ok ? json.spans.length / 2 : json.size;
-  if (size > maxBatchSize) return { ok: false, broken: 'batch-size', why: `a batch of ${String(size)} calls` };
+  if (size > maxBatchSize) {
+    return { ok: false, broken: 'batch-size', why: `a batch of ${String(size)} calls${json.ok ? '' : ' or more'}` };
+  }
   if (!json.ok) return { ok: false, broken: 'request', why: json.rule };
   if (!isJsonArray(json.value)) return { ok: true, batch: false, calls: [readCall(json.value)] };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };

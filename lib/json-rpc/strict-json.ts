@@ -26,7 +26,10 @@ export type JsonResult =
   | { readonly ok: true; readonly value: JsonValue; readonly spans: readonly number[] }
   /** Not JSON. `at` is where the text stops being JSON, counted in UTF-16 code units. */
   | { readonly ok: false; readonly broken: 'syntax'; readonly at: number }
-  /** JSON that two readers could read differently, or that is too much. `size` counts the items of an outermost array. */
+  /**
+   * JSON that two readers could read differently, or that is too much. `size` counts the items of an outermost array as
+   * far as it was read.
+   */
   | { readonly ok: false; readonly broken: 'rule'; readonly rule: string; readonly size: number };
 
 type Container = JsonValue[] | Record<string, JsonValue>;
@@ -51,6 +54,9 @@ for (const name of 'jsonrpc id method params to from data input value gas addres
   (COMMON_NAMES[name.charCodeAt(0)] ??= []).push([name, `"${name}"`]);
 }
 
+/** Characters whose syntax is checked past a broken rule. */
+const CHECKED_PAST_RULE = 128 * 1024;
+
 /** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
 const NOT_JSON = new Error('not JSON');
 
@@ -59,13 +65,14 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const PLAIN = /[^"\\\x00-\x1f]*/y;
 /** What stands in JSON as it is, ASCII alone. */
 const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/;
-const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+/** Many at a time: text of nothing but escapes takes a tenth. No more than an expression can go back over. */
+const ESCAPES = /(?:[^"\\\x00-\x1f]*\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,64}/y;
 
 /**
  * Parses one JSON value (RFC 8259) so that no other parser can read it in another way: no member name twice, none named
  * `__proto__`, no lone surrogate, no number beyond a double, numbers with their digits kept. It never recurses, and
- * past a broken rule or limit it only checks the syntax to the end, so that hostile text costs no memory and
- * "not JSON" is still told from "JSON that we refuse".
+ * past a broken rule or limit it only checks the syntax of the next 128 Ki characters, so that hostile text costs
+ * little and "not JSON" is still told from "JSON that we refuse" where people write it.
  */
 export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): JsonResult {
   const parser = new Parser(text, limits);
@@ -88,6 +95,7 @@ class Parser {
   /** Where it reads. */
   i = 0;
   private rule: string | undefined = undefined;
+  private checkedTo = Infinity;
   /** Whether what is read now is only checked for its syntax. */
   private skips = false;
   private values = 0;
@@ -117,6 +125,7 @@ class Parser {
     let c = this.skipSpace();
     for (;;) {
       // One value begins here, with c.
+      if (this.i > this.checkedTo) return this.broken();
       if (++this.values > this.maxValues && !this.skips) {
         this.breakRule(`more than ${String(this.maxValues)} values`);
       }
@@ -155,8 +164,7 @@ class Parser {
         const next = this.skipSpace();
         if (closer === undefined) {
           if (this.i < this.text.length) fail();
-          const { rule, spans, size } = this;
-          return rule === undefined ? { ok: true, value, spans } : { ok: false, broken: 'rule', rule, size };
+          return this.rule === undefined ? { ok: true, value, spans: this.spans } : this.broken();
         }
         if (next === closer) {
           this.i++;
@@ -173,9 +181,14 @@ class Parser {
   }
 
   private breakRule(broken: string): void {
-    if (this.isAny) return;
-    this.rule ??= broken;
+    if (this.isAny || this.rule !== undefined) return;
+    this.rule = broken;
     this.skips = true;
+    this.checkedTo = this.i + CHECKED_PAST_RULE;
+  }
+
+  private broken(): JsonResult {
+    return { ok: false, broken: 'rule', rule: this.rule!, size: this.size };
   }
 
   private skipSpace(): number {
@@ -193,13 +206,13 @@ class Parser {
     PLAIN.test(text);
     let end = PLAIN.lastIndex;
     while (text.charCodeAt(end) !== QUOTE) {
-      ESCAPE.lastIndex = end;
-      if (!ESCAPE.test(text)) {
+      ESCAPES.lastIndex = end;
+      if (!ESCAPES.test(text)) {
         this.i = end; // a control character, a broken escape, or the end of the text
         fail();
       }
       escaped = true;
-      PLAIN.lastIndex = ESCAPE.lastIndex;
+      PLAIN.lastIndex = ESCAPES.lastIndex;
       PLAIN.test(text);
       end = PLAIN.lastIndex;
     }

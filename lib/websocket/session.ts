@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
+import { parseTurns } from '../json-rpc/parse-turn';
 import { hasLimits } from '../limits/limit-calls';
 import type { CallLimits } from '../limits/limit-calls';
 import type { Reporter } from '../observe/decision-log';
@@ -167,7 +168,13 @@ export class Session {
 
   private take(message: Message): ValueOrPromise<void> {
     if (this.hasEnded) return undefined; // what the caller sent just before it closed is still handed out
-    return whenKnown(this.admittedNow(), (known) => this.handle(message, known));
+    return whenKnown(this.admittedNow(), (known) =>
+      parseTurns.run(this.facts.apiKey, message.data.length, () => {
+        // While it waited for its turn, `recheck` may have found other settings.
+        const admission = isRefusal(known) ? known : (this.admission ?? known);
+        return this.hasEnded ? undefined : this.handle(message, admission);
+      }),
+    );
   }
 
   private handle({ data, isBinary }: Message, admission: Admission | Refusal): ValueOrPromise<void> {
