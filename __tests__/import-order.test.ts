@@ -143,6 +143,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'durable-file',
       'file-lock',
       'redis',
+      'redis-index',
       'postgres',
       'sign-of-life',
       'store-contract',

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import type { KeySettingsInput } from '../../lib';
+import type { KeyQuery } from '../../lib/stores/settings-store';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
@@ -102,8 +103,28 @@ describeRedis('RedisStore', () => {
       await store.set({ apiKey: KEY });
       const names = (await looker.keys('*')).filter((name) => !before.has(name));
       await store.delete(KEY);
-      expect(names.sort()).toEqual([`{rpc-guard}:key:${KEY}`, '{rpc-guard}:keys']);
+      const orders = ['created', 'key', 'name', 'updated'].map((sort) => `{rpc-guard}:by:${sort}`);
+      expect(names.sort()).toEqual([...orders, `{rpc-guard}:key:${KEY}`, '{rpc-guard}:keys']);
       expect(await looker.exists(names)).toBe(0);
+    });
+
+    test('lists keys in every order that were written by other means, or lost their place in one', async () => {
+      const client = await nodeRedis();
+      const prefix = freshPrefix();
+      const store = new RedisStore({ client, prefix });
+      await store.set({ apiKey: 'key-0001', name: 'b' });
+      await client.set(`${prefix}key:key-0002`, '{"apiKey":"key-0002","name":"a"}');
+      await client.zAdd(`${prefix}keys`, { score: 0, value: 'key-0002' });
+      await client.set(`${prefix}key:key-0003`, 'broken');
+      await client.zAdd(`${prefix}keys`, { score: 0, value: 'key-0003' });
+      const order = async (query: KeyQuery) => (await store.list(query)).map(({ apiKey }) => apiKey.at(-1)).join('');
+      expect(await order({ sort: 'name' })).toBe('21');
+      expect(await order({ sort: 'created', limit: 1 })).toBe('2');
+      expect(await order({ search: 'A' })).toBe('2');
+      await client.del([`${prefix}by:name`, `${prefix}by:updated`]);
+      await store.set({ apiKey: 'key-0002', name: 'c' });
+      expect(await order({ sort: 'name' })).toBe('12');
+      expect(await order({ sort: 'updated', descending: true })).toBe('21');
     });
 
     test('lists more keys than one page of its own', async () => {

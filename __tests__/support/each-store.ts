@@ -7,6 +7,7 @@ import { FileStore, MemoryStore } from '../../lib';
 import { foldName } from '../../lib/stores/key-query';
 import type { KeySettingsInput, WritableSettingsStore } from '../../lib';
 import { PostgresStore } from '../../lib/stores/postgres';
+import { UNKNOWN_TIME } from '../../lib/stores/stored-record';
 import { RedisStore } from '../../lib/stores/redis';
 import { endAfterTest } from './cleanup';
 import { recordingLogger } from './pieces';
@@ -139,7 +140,7 @@ function postgresShelf(server: ReturnType<typeof postgresServer>, table: string)
         FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[]) AS planted(k, s, n, e, c)`;
       const keys = records.map((record) => String(record['apiKey']));
       const names = records.map(({ name = '' }) => foldName(String(name)));
-      const times = records.map(({ createdAt = '' }) => createdAt);
+      const times = records.map(({ createdAt = UNKNOWN_TIME }) => createdAt);
       const texts = records.map((record) => JSON.stringify(record));
       await pool.query(text, [keys, texts, names, records.map(({ enabled }) => enabled !== false), times]);
     },

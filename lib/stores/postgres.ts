@@ -8,7 +8,7 @@ import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
 import { watchForLife } from './sign-of-life';
-import { parseStored, readableRecord } from './stored-record';
+import { UNKNOWN_TIME, parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
 
 interface Queryable {
@@ -70,6 +70,12 @@ const RULES: OptionRules<PostgresStoreOptions> = {
 const LOCK_ID = 7_241_337;
 const RELISTEN_MS = 500;
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** For a page in any order without reading all. */
+const INDEXES = {
+  by_name: 'name, created_at, api_key',
+  by_created: 'created_at, api_key',
+  by_updated: 'updated_at, api_key',
+} as const;
 /** What a write sets, beside the settings what lists search and sort by. */
 const COLUMNS = 'version, settings, name, enabled, created_at, updated_at';
 const VALUES = '$4::integer, $5::text, $6::text, $7::boolean, $8::text, $9::text';
@@ -124,9 +130,17 @@ export class PostgresStore implements WritableSettingsStore {
         settings text NOT NULL,
         name text COLLATE "C" NOT NULL DEFAULT '',
         enabled boolean NOT NULL DEFAULT true,
-        created_at text COLLATE "C" NOT NULL DEFAULT '',
-        updated_at text COLLATE "C" NOT NULL DEFAULT ''
-      );`);
+        created_at text COLLATE "C" NOT NULL DEFAULT '${UNKNOWN_TIME}',
+        updated_at text COLLATE "C" NOT NULL DEFAULT '${UNKNOWN_TIME}'
+      );
+      ${this.#createIndexes()}`);
+  }
+
+  #createIndexes(): string {
+    const table = this.#table.split('"').at(-2)!;
+    const create = ([name, columns]: readonly [string, string]) =>
+      `CREATE INDEX IF NOT EXISTS "${table}_${name}" ON ${this.#table} (${columns});`;
+    return Object.entries(INDEXES).map(create).join('\n');
   }
 
   /** Nothing where the schema is there: the role may not be allowed to create any. */

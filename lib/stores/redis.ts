@@ -4,8 +4,8 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { listed, matcherOf, pageOf } from './key-query';
-import type { ListedKey } from './key-query';
+import { MIN_SUFFIX, foldName } from './key-query';
+import { FIND, REBUILD, REPLACE, SORTS, apiKeyOfMember, beginningOf, isPlain, membersOf } from './redis-index';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
@@ -79,22 +79,6 @@ const RULES: OptionRules<RedisStoreOptions> = {
   logger: LOGGER_RULE,
 };
 
-/**
- * Replaces a record if it is still what the writer has read, keeps the index, and announces the key: that first, because
- * a user may lack the right to, and a script that fails does not undo what it has done.
- */
-const REPLACE = `
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
-redis.call('PUBLISH', ARGV[4], ARGV[1])
-if ARGV[3] == '' then
-  redis.call('DEL', KEYS[1])
-  redis.call('ZREM', KEYS[2], ARGV[1])
-else
-  redis.call('ZADD', KEYS[2], 0, ARGV[1])
-  redis.call('SET', KEYS[1], ARGV[3])
-end
-return 1`;
-
 /** Sets the caller's field of each hash, where there is a value, and returns the hashes. They go two days later. */
 const EXCHANGE = `
 local hashes = {}
@@ -113,12 +97,17 @@ local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
 return redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])`;
 
 const PAGE_SIZE = 1000;
+/** Records that one script puts in the orders. */
+const REBUILT_AT_ONCE = 100;
+/** Another write or rebuild may come between. */
+const MAX_REBUILDS = 2;
 /** A command unanswered for so long has the next ones fail unsent: each write would put off node-redis' socketTimeout. */
 const SILENT_MS = 2000;
 
 /**
- * Settings in Redis: one JSON string a key (`<prefix>key:<apiKey>`), a sorted set as their index (`<prefix>keys`), and a
- * channel that announces changes (`<prefix>changes`).
+ * Settings in Redis: one JSON string a key (`<prefix>key:<apiKey>`), a sorted set of all keys (`<prefix>keys`) and one for
+ * each order (`<prefix>by:name`, …), which are made anew where they lack keys, and a channel that announces changes
+ * (`<prefix>changes`).
  */
 export class RedisStore implements WritableSettingsStore {
   /** Counts limits together: a hash a key and day (`<prefix>spent:<day>:<apiKey>`), a field a process. */
@@ -172,27 +161,62 @@ export class RedisStore implements WritableSettingsStore {
   }
 
   async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
-    const { after = '', limit = Infinity, sort = 'key', descending = false } = query;
-    const matches = matcherOf(query);
-    // The index is in the order of the keys; in another one, what is sorted are all that match.
-    if (sort === 'key' && !descending) return this.#inOrder(after, limit, matches);
-    const found = (await this.#inOrder('', Infinity, matches)).map((settings) => ({ ...listed(settings), settings }));
-    return pageOf(found, query).map(({ settings }) => settings);
+    const { limit = Infinity } = query;
+    const found: KeySettings[] = [];
+    for (let from = beginningOf(query); from !== '' && found.length < limit;) {
+      const [next, members] = await this.#find(query, from, Math.min(PAGE_SIZE, limit - found.length));
+      const records = await this.#readAll(members.map(apiKeyOfMember));
+      found.push(...records.map(readableRecord).filter((settings) => settings !== undefined));
+      from = next;
+    }
+    return found;
   }
 
-  async #inOrder(after: string, limit: number, matches: (key: ListedKey) => boolean): Promise<readonly KeySettings[]> {
-    const found: KeySettings[] = [];
-    let size = Math.min(PAGE_SIZE, limit);
-    for (let last = after; found.length < limit;) {
-      const page = (await this.#eval(PAGE, [this.#name('keys')], [last, String(size)])) as string[];
-      const records = await Promise.all(page.map((apiKey) => this.#read(apiKey).catch(() => undefined)));
-      const readable = records.map(readableRecord).filter((settings) => settings !== undefined);
-      found.push(...readable.filter((settings) => matches(listed(settings))));
-      last = page.at(-1) ?? last;
-      if (page.length < size) break;
-      size = PAGE_SIZE;
+  /** Where to go on, `''` at the end, and the members of the order that were found so far. */
+  async #find(query: KeyQuery, from: string, limit: number): Promise<readonly [next: string, members: string[]]> {
+    const { sort = 'key', descending = false, search = '', state = '' } = query;
+    const wanted = search.trim().toWellFormed();
+    const flag = state === '' ? '' : state === 'enabled' ? '1' : '0';
+    const args = [from, descending ? '1' : '0', String(limit), wanted, foldName(wanted), flag, String(MIN_SUFFIX)];
+    for (let rebuilds = 0; ; rebuilds++) {
+      const isLast = rebuilds === MAX_REBUILDS;
+      const order = isPlain(query) ? 'keys' : `by:${sort}`;
+      const keys = [this.#name(order), this.#name('keys')];
+      const answer = await this.#eval(FIND, keys, [...args, isLast ? '1' : '0']);
+      if (Array.isArray(answer)) return answer as unknown as readonly [string, string[]];
+      await this.#rebuild();
     }
-    return found.slice(0, limit);
+  }
+
+  /** Puts all keys in order, where an order lacks keys: they were written by other means, or before there were any. */
+  async #rebuild(): Promise<void> {
+    const all = this.#name('keys');
+    const orders = this.#orders();
+    await this.#eval("return redis.call('DEL', unpack(KEYS))", orders, []);
+    for (let last = ''; ;) {
+      const page = (await this.#eval(PAGE, [all], [last, String(REBUILT_AT_ONCE)])) as string[];
+      if (page.length === 0) return;
+      const records = await this.#readAll(page);
+      const names = page.map((apiKey) => this.#name(`key:${apiKey}`));
+      const args = page.flatMap((apiKey, at) => [records[at] ?? '', ...membersOf(apiKey, records[at])]);
+      await this.#eval(REBUILD, [all, ...orders, ...names], args);
+      last = page.at(-1)!;
+    }
+  }
+
+  #readAll(apiKeys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return Promise.all(
+      apiKeys.map((apiKey) =>
+        this.#read(apiKey).catch((error: unknown) => {
+          if (error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS') return undefined;
+          throw error;
+        }),
+      ),
+    );
+  }
+
+  #orders(): string[] {
+    return SORTS.map((sort) => this.#name(`by:${sort}`));
   }
 
   /** Takes a connection of its own, a duplicate of the client. */
@@ -214,8 +238,10 @@ export class RedisStore implements WritableSettingsStore {
   }
 
   async #replace(apiKey: string, before: string | undefined, after: string): Promise<boolean> {
-    const keys = [this.#name(`key:${apiKey}`), this.#name('keys')];
-    return (await this.#eval(REPLACE, keys, [apiKey, before ?? '', after, this.#name('changes')])) === 1;
+    const keys = [this.#name(`key:${apiKey}`), this.#name('keys'), ...this.#orders()];
+    const [gone, come] = [membersOf(apiKey, before), after === '' ? SORTS.map(() => '') : membersOf(apiKey, after)];
+    const args = [apiKey, before ?? '', after, this.#name('changes'), ...gone, ...come];
+    return (await this.#eval(REPLACE, keys, args)) === 1;
   }
 
   async #exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]> {

@@ -1,6 +1,10 @@
 import { RpcGuardError } from '../errors';
+import { isPlainObject } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings } from '../settings/key-settings';
+
+/** When a stored record was made that does not say so. The time at which it is read would put it elsewhere each time. */
+export const UNKNOWN_TIME = '1970-01-01T00:00:00.000Z';
 
 /**
  * The settings of a stored record, JSON text or what it holds; `undefined` for none.
@@ -8,14 +12,13 @@ import type { KeySettings } from '../settings/key-settings';
  */
 export function parseStored(record: unknown): KeySettings | undefined {
   if (record === undefined || record === null) return undefined;
-  if (typeof record !== 'string') return parseKeySettings(record);
-  let value: unknown;
+  let value: unknown = record;
   try {
-    value = JSON.parse(record);
+    if (typeof record === 'string') value = JSON.parse(record);
   } catch {
     throw new RpcGuardError('ERR_RPC_GUARD_SETTINGS', 'the stored record is not JSON');
   }
-  return parseKeySettings(value);
+  return parseKeySettings(isPlainObject(value) ? { createdAt: UNKNOWN_TIME, ...value } : value);
 }
 
 /** `parseStored`, for whom a broken record is none: it may be written over, and is left out of a list. */
