@@ -285,6 +285,21 @@ describe('An entry is checked while it is typed', () => {
     await page.getByText('Passes by https://shop.example.com.').waitFor();
   });
 
+  inBrowser('a mistyped method gets the nearest one proposed, and can be added all the same', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Add to API request methods' }).click();
+    const field = page.getByLabel('Method or prefix');
+    await field.fill('eth_blokNumber');
+    await page.locator('.doubt', { hasText: 'did you mean "eth_blockNumber"?' }).waitFor();
+    expect(await field.getAttribute('aria-invalid')).toBeNull();
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.locator('.notice.warn', { hasText: 'did you mean "eth_blockNumber"?' }).waitFor();
+    await field.fill('eth_chainId');
+    await page.locator('.doubt:empty').waitFor({ state: 'attached' });
+  });
+
   inBrowser('of many that are pasted the good ones are added, and the bad ones stay to be corrected', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
     const { page } = await openPage(app, 'Checkout');

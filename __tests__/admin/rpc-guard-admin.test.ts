@@ -545,7 +545,7 @@ describe('Previews and tests', () => {
     const app = await adminApp();
     const { json } = await app.api('POST', `allowlists/${type}/check`, { entries, samples: [sample] });
     expect(json).toEqual({
-      entries: entries.map((entry) => ({ entry, problem: null })),
+      entries: entries.map((entry) => ({ entry, problem: null, doubt: null })),
       samples: [{ sample, matchedBy }],
     });
   });

@@ -96,8 +96,8 @@ describe('A type of list that is added in one row', () => {
     const preview = await api('POST', 'allowlists/languages/check', { entries: ['de', '*'], samples: ['de-CH', 'fr'] });
     expect(preview.json).toEqual({
       entries: [
-        { entry: 'de', problem: null },
-        { entry: '*', problem: 'is no language; write "de"' },
+        { entry: 'de', problem: null, doubt: null },
+        { entry: '*', problem: 'is no language; write "de"', doubt: null },
       ],
       samples: [
         { sample: 'de-CH', matchedBy: 'de' },

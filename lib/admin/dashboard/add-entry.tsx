@@ -47,6 +47,9 @@ export function AddEntry({ list, settings, meta, adding, onSwitch, onClose }: Ad
           <p id={`${id}-problem`} class="bad below" aria-live="polite">
             {problem}
           </p>
+          <p class="doubt" aria-live="polite">
+            {problem === undefined && entry === check.entry && check.doubt}
+          </p>
         </div>
         <SampleField
           id={id}

@@ -9,6 +9,8 @@ export interface EntryCheck {
   readonly entry: string;
   readonly sample: string;
   readonly problem?: string | undefined;
+  /** What is surprising in it, though it can be added. */
+  readonly doubt?: string | undefined;
   readonly isEmpty?: boolean;
   readonly matchedBy?: string | undefined;
 }
@@ -51,9 +53,11 @@ async function ask(
 ): Promise<EntryCheck> {
   const all = entry === '' || entries.includes(entry) ? entries : [...entries, entry];
   const answer = await api.checkEntries(type, all, sample === '' ? [] : [sample], signal);
+  const { problem, doubt } = answer.entries.find((one) => one.entry === entry) ?? {};
   return {
     entry,
-    problem: answer.entries.find((one) => one.entry === entry)?.problem ?? undefined,
+    problem: problem ?? undefined,
+    doubt: doubt ?? undefined,
     sample,
     isEmpty: all.length === 0,
     matchedBy: answer.samples[0]?.matchedBy ?? undefined,
