@@ -180,6 +180,19 @@ describe('a charge that waits', () => {
     expect(passing(limiter, whose)).toBe(1);
   });
 
+  test('is not given back above a burst: who leaves cannot keep others out for nothing', async () => {
+    const { limiter, clock } = limiterWith(1000);
+    const whose = payer({ perSecond: 100, perDay: 10_000, perAddress: { perSecond: 5, burst: 10 } });
+    expect(limiter.charge(whose, 5, 0)).toBeUndefined();
+    const waiting = limiter.charge(whose, 5000, 0);
+    if (!isDelay(waiting)) throw new Error('it does not wait');
+    waiting.leave();
+    await clock.pass(1000);
+    expect(await waiting.outcome).toBeUndefined();
+    expect(limiter.roomFor(whose).day?.left).toBe(4995);
+    expect(limiter.charge(whose, 1, 0)).toEqual({ limit: 'address', retryAfterMs: 998_200 });
+  });
+
   test('makes room for who comes later when it leaves, and for nobody ahead of who waits', async () => {
     const { limiter, clock } = limiterWith(1000);
     const outcomes = Array.from({ length: 4 }, () => limiter.charge(KEY, 1, 0));

@@ -14,9 +14,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { FileStore, hashSecret } from '../../lib';
 import type { RpcGuardError } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
@@ -384,7 +384,7 @@ describe('keys of the file that cannot work', () => {
     const store = openStore();
     expect(await store.get('key-00042')).toBeDefined();
     expect(await store.problems()).toEqual([
-      { keyHint: 'last-…', reason: expect.stringMatching(/^keys\[5000\]: .*"x"/) as string },
+      { keyHint: 'last-…', reason: expect.stringMatching(/^keys\[5000\]: .*x: does not exist/) as string },
     ]);
     expect(errors()).toHaveLength(1);
   });
@@ -485,6 +485,18 @@ describe('a write', () => {
     expect(await store.set({ apiKey: KEY, name: 'new' }, 5)).toMatchObject({ version: 6 });
     expect(saved().keys.map(({ apiKey }) => apiKey)).toEqual([KEY, OTHER_KEY]);
     expect(await store.get(OTHER_KEY)).toBeDefined();
+  });
+
+  test('takes back nothing that is edited by hand while it goes on', async () => {
+    save({ apiKey: KEY }, { apiKey: OTHER_KEY });
+    const store = openStore();
+    const written = store.set({ apiKey: KEY, name: 'renamed' });
+    const isUnderWay = () => readdirSync(dirname(file)).some((name) => name.endsWith('.tmp'));
+    while (!isUnderWay()) await setImmediate();
+    save({ apiKey: KEY }, { apiKey: OTHER_KEY, enabled: false });
+    await written;
+    expect(saved().keys).toMatchObject([{ name: 'renamed' }, { enabled: false }]);
+    expect(await store.get(OTHER_KEY)).toMatchObject({ enabled: false });
   });
 
   test('that is stale has read the file when it is refused, so that it can be tried again at once', async () => {

@@ -25,7 +25,7 @@ export type Denial =
 export interface Delay {
   /** Settles when it has passed (`undefined`), or is refused after all. */
   readonly outcome: Promise<Denial | undefined>;
-  /** The caller has gone: gives the credits back. */
+  /** The caller has gone: gives the credits back, unless they are more than a burst. */
   readonly leave: () => void;
 }
 
@@ -233,10 +233,12 @@ export class Limiter {
     for (const { bucket } of shares) bucket.promise(waiter);
     this.#count(meters, cost);
     this.#wakeAfter(waiter, denial.retryAfterMs);
+    // Given back, it would keep others from the key for nothing, again and again: far more than an address may spend.
+    const isAboveBurst = shares.some(({ rate }) => cost > rate.burst);
     return {
       outcome,
       leave: () => {
-        this.#end(waiter, denial);
+        if (!isAboveBurst) this.#end(waiter, denial);
       },
     };
   }

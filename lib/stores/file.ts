@@ -46,6 +46,8 @@ const UNSETTLED_MS = 2000;
 const MAX_PARSED = 10_000;
 const MAX_PROBLEMS = 100;
 const MAX_LOGGED = 20;
+/** Of a write, where the file is edited meanwhile. */
+const MAX_TRIES = 10;
 const COMPARED_AT_ONCE = 1 << 18;
 
 /**
@@ -53,7 +55,7 @@ const COMPARED_AT_ONCE = 1 << 18;
  * again when it changes, within a quarter of a second. A file that is not there has no keys. One that does not parse,
  * or goes away, leaves the last good settings in force and says so in the log. Settings that do not parse refuse their
  * key alone, and the log says which. A write leaves the old file or the whole new one, keeps its mode and owner (0600 for
- * a new one), and is locked against other processes (`<file>.lock`).
+ * a new one), is locked against other processes (`<file>.lock`), and begins anew where somebody edits the file meanwhile.
  */
 export class FileStore implements WritableSettingsStore {
   /** Processes that share the file count limits together, in `<file>.usage/`. */
@@ -264,31 +266,51 @@ export class FileStore implements WritableSettingsStore {
     return written;
   }
 
-  /** Replaces one key in what the file holds now, whoever wrote it, and leaves the rest as it stands there. */
+  /** Does it anew where somebody edits the file meanwhile: who edits by hand takes no lock. */
   async #writeLocked(apiKey: string, change: Change): Promise<KeySettings | undefined> {
     const path = realPath(this.#path);
     const lock = await lockFile(path);
     try {
-      let document = await this.#newest(path);
-      const records = document.records.filter((record) => record.apiKey === apiKey);
-      const written = change(this.#readable(document, records[0]), records.length > 0);
-      for (let extra = records.length - 1; extra > 0; extra--) {
-        const [, ...others] = document.records.filter((record) => record.apiKey === apiKey);
-        const bytes = Buffer.concat(document.partsWith(document.editOf(others.at(-1), undefined)!));
-        document = await inTurns(SettingsFile.read(bytes, path, document));
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#writeUnlessEdited(path, lock, apiKey, change);
+        } catch (error) {
+          if (!(error instanceof EditedMeanwhile) || tries === MAX_TRIES) throw error;
+        }
       }
-      const edit = document.editOf(document.byKey.get(apiKey), written);
-      if (edit === undefined) return written;
-      await this.#replaceFile(path, document.partsWith(edit), lock);
-      if (document === this.#document) document.apply(edit);
-      else this.#adopt(await this.#readInTurns(Buffer.concat(document.partsWith(edit))));
-      this.#parsed.delete(apiKey);
-      if (written !== undefined) this.#parsed.set(apiKey, written);
-      if (document === this.#document) this.#announce([apiKey]);
-      return written;
     } finally {
       await lock.release();
     }
+  }
+
+  /** Replaces one key in what the file holds now, whoever wrote it, and leaves the rest as it stands there. */
+  async #writeUnlessEdited(
+    path: string,
+    lock: FileLock,
+    apiKey: string,
+    change: Change,
+  ): Promise<KeySettings | undefined> {
+    const stamp = await stampOf(path);
+    let document = await this.#newest(path);
+    const records = document.records.filter((record) => record.apiKey === apiKey);
+    const written = change(this.#readable(document, records[0]), records.length > 0);
+    for (let extra = records.length - 1; extra > 0; extra--) {
+      const [, ...others] = document.records.filter((record) => record.apiKey === apiKey);
+      const bytes = Buffer.concat(document.partsWith(document.editOf(others.at(-1), undefined)!));
+      document = await inTurns(SettingsFile.read(bytes, path, document));
+    }
+    const edit = document.editOf(document.byKey.get(apiKey), written);
+    if (edit === undefined) return written;
+    await this.#replaceFile(path, document.partsWith(edit), async () => {
+      await lock.assertHeld();
+      if ((await stampOf(path)) !== stamp) throw new EditedMeanwhile(path);
+    });
+    if (document === this.#document) document.apply(edit);
+    else this.#adopt(await this.#readInTurns(Buffer.concat(document.partsWith(edit))));
+    this.#parsed.delete(apiKey);
+    if (written !== undefined) this.#parsed.set(apiKey, written);
+    if (document === this.#document) this.#announce([apiKey]);
+    return written;
   }
 
   /** What the file holds, taken over where somebody else has written it. */
@@ -319,10 +341,10 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  async #replaceFile(path: string, parts: readonly Uint8Array[], lock: FileLock): Promise<void> {
+  async #replaceFile(path: string, parts: readonly Uint8Array[], mayReplace: () => Promise<void>): Promise<void> {
     let keepsReaders: boolean;
     try {
-      keepsReaders = await writeDurably(path, parts, () => lock.assertHeld());
+      keepsReaders = await writeDurably(path, parts, mayReplace);
     } catch (error) {
       if (error instanceof RpcGuardError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? describeError(error);
@@ -331,6 +353,12 @@ export class FileStore implements WritableSettingsStore {
     if (keepsReaders) return;
     const problem = 'the settings file could be read by its group, and cannot any more: its group is not ours to give';
     this.#logger.warn({ file: path }, problem);
+  }
+}
+
+class EditedMeanwhile extends RpcGuardError {
+  constructor(path: string) {
+    super('ERR_RPC_GUARD_STORE', `${path} is edited again and again; nothing was written`);
   }
 }
 
@@ -362,6 +390,12 @@ function readIfThere(path: string): Buffer | undefined {
 function unlessMissing(path: string, error: unknown): undefined {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== 'ENOENT') throw storeError(`${path} cannot be read: ${String(code)}`);
+}
+
+/** What changes with a file's content; `''` where there is none. */
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found === undefined ? '' : [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
 }
 
 /** Whether a file holds exactly these bytes. It is read in parts, so that it need not be held twice. */
