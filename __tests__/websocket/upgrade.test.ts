@@ -1082,17 +1082,7 @@ describe('a batch', () => {
   });
 
   test('that the upstream answers by no batch answer gets -32603 for each forwarded call', async () => {
-    for (const wrong of [
-      { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'batch too large' } },
-      [{ jsonrpc: '2.0', id: null, error: { code: -32600, message: 'batch too large' } }],
-      [answer(99)],
-      [],
-      'no JSON',
-      '[',
-      '[1',
-      'null',
-      '{}',
-    ]) {
+    for (const wrong of [[answer(99)], [], 'no JSON', '[', '[1', 'null', '{}']) {
       const client = await silentUpstream({ upstreamTimeoutMs: 100 });
       await sendBatch(client, ok(1), no(2), ok(3));
       reply(client, wrong);

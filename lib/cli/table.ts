@@ -23,12 +23,12 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   const titles = columns.map(({ title }): Cell => ({ text: title, colour: 'bold' }));
   const hasTitles = columns.some(({ title }) => title !== '');
   const all = (hasTitles ? [titles, ...rows] : rows).map((row) => row.map(cell));
-  const widths = columns.map((_, at) => Math.max(...all.map((row) => widthOf(row[at]!.text)), 0));
-  const words = columns.map((_, at) => Math.max(...all.flatMap((row) => row[at]!.text.split(' ').map(widthOf)), 0));
+  const widths = columns.map((_, at) => greatest(all, (row) => widthOf(row[at]!.text)));
+  const words = columns.map((_, at) => greatest(all, (row) => greatest(row[at]!.text.split(' '), widthOf)));
   fit(columns, widths, words, terminal.width);
   return all.flatMap((row) => {
     const wrapped = row.map(({ text }, at) => wrap(text, widths[at]!));
-    const height = Math.max(...wrapped.map(({ length }) => length));
+    const height = greatest(wrapped, ({ length }) => length);
     return Array.from({ length: height }, (_, line) =>
       row
         .map(({ colour }, at) => {
@@ -40,6 +40,11 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
         .trimEnd(),
     );
   });
+}
+
+/** No `Math.max(...)`: as arguments, a hundred thousand rows are too many. */
+function greatest<T>(items: readonly T[], sizeOf: (item: T) => number): number {
+  return items.reduce((most, item) => Math.max(most, sizeOf(item)), 0);
 }
 
 export function indent(lines: readonly string[]): string[] {
