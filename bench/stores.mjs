@@ -1,11 +1,14 @@
 // node bench/stores.mjs [--keys=100000] [--only=file]: what a store with many keys costs the process that manages them.
 // Each store has a process of its own. Build first. PostgreSQL is a server of yours: PGHOST, PGUSER, PGDATABASE.
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+
 import { end, endAll, start, startRedis } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
@@ -32,12 +35,7 @@ const STORES = {
     const { FileStore } = require('../dist/index.js');
     const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-bench-'));
     const file = join(folder, 'keys.json');
-    writeFileSync(
-      file,
-      `{"keys":[\n${keys()
-        .map((key) => JSON.stringify(key))
-        .join(',\n')}\n]}\n`,
-    );
+    spawnSync(process.execPath, [fileURLToPath(import.meta.url), `--make=${file}`, `--keys=${COUNT}`]);
     console.error(`  a file of ${(statSync(file).size / 1e6).toFixed(1)} MB`);
     return { open: () => new FileStore(file), close: () => rmSync(folder, { recursive: true }) };
   },
@@ -137,7 +135,16 @@ function print(name, { rows, resident, peak }) {
   console.log(`| resident, MB | ${number(resident)} | ${number(peak)} | | ≤ ${TARGETS.resident} |`);
 }
 
-if (process.send !== undefined) {
+const made = option('make');
+if (made !== undefined) {
+  // In a process of its own, whose memory is not the store's.
+  writeFileSync(
+    made,
+    `{"keys":[\n${keys()
+      .map((key) => JSON.stringify(key))
+      .join(',\n')}\n]}\n`,
+  );
+} else if (process.send !== undefined) {
   process.send(await measureStore(option('store')));
   process.disconnect();
 } else {
