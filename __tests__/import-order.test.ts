@@ -28,6 +28,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'shell-words',
       'show-secret',
       'show-key',
+      'limit-options',
       'arguments',
       'with-store',
       'open-store',
@@ -128,7 +129,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'refusals',
     ],
   ],
-  ['keys', ['settings-document', 'warnings', 'key-manager', 'new-secret', 'changes', 'audit', 'key-view']],
+  [
+    'keys',
+    ['settings-document', 'warnings', 'key-manager', 'limits-in-use', 'new-secret', 'changes', 'audit', 'key-view'],
+  ],
   [
     'stores',
     [

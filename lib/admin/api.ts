@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
 import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
+import type { LimitsInUse } from '../keys/limits-in-use';
 import type { KeyManager, MadeSecret } from '../keys/key-manager';
 import type { KeyView } from '../keys/key-view';
 import { compare, readDocument, toDocument } from '../keys/settings-document';
@@ -84,6 +85,7 @@ const ROUTES: readonly Route[] = [
   ['get', '/keys/:apiKey', 200, getKey],
   ['patch', '/keys/:apiKey', 200, updateKey],
   ['delete', '/keys/:apiKey', 204, deleteKey],
+  ['get', '/keys/:apiKey/limits', 200, getLimits],
   ['get', '/keys/:apiKey/document', 200, getDocument],
   ['post', '/keys/:apiKey/document', 200, applyDocument],
   ['post', '/keys/:apiKey/secrets', 201, addSecret],
@@ -164,6 +166,10 @@ async function deleteKey(context: ApiContext, req: Request): Promise<void> {
   const expectedVersion = version === undefined ? undefined : Number(version); // what is no number is never the version
   const change = { ...by(context, req), expectedVersion };
   await unlessStale(context, req, context.manager.delete(apiKeyOf(req), change));
+}
+
+async function getLimits({ manager }: ApiContext, req: Request): Promise<{ readonly limits: LimitsInUse }> {
+  return { limits: await manager.limits(apiKeyOf(req)) };
 }
 
 async function getDocument(context: ApiContext, req: Request): Promise<SettingsDocument> {

@@ -24,6 +24,8 @@ import type { Cell } from './table';
 import { allKeys, noteProblems, withStore, readable, storedKey } from './with-store';
 import type { Context } from './with-store';
 import { ago, overrideRule, secretRule, showChange, showKey, stateOf } from './show-key';
+import { addAddressOption, addLimitOptions, changedLimits, isLimitGiven, limitWords } from './limit-options';
+import type { LimitFlags } from './limit-options';
 import { assertOneForm, showSecret } from './show-secret';
 
 interface CreateOptions extends ListOptions {
@@ -47,7 +49,7 @@ interface ListFlags {
   readonly descending?: boolean;
 }
 
-interface UpdateOptions extends ChangeFlags {
+interface UpdateOptions extends ChangeFlags, LimitFlags {
   readonly name?: string;
   readonly requireSecret?: boolean;
   readonly overrideAllowlists?: boolean;
@@ -126,11 +128,12 @@ function addList(keys: Command): void {
 
 function addShow(keys: Command): void {
   const show = keys.command('show').description('Shows a key with its lists and secrets. No secret can be read again.');
-  show
-    .argument('<key>', KEY_ARGUMENT)
-    .action((apiKey: string, _options: object, command: Command) =>
-      withStore(command, async (context) => showKey(context.output, await storedKey(context, apiKey))),
-    );
+  show.argument('<key>', KEY_ARGUMENT).action((apiKey: string, _options: object, command: Command) =>
+    withStore(command, async (context) => {
+      const key = await storedKey(context, apiKey);
+      showKey(context.output, key, key.limits && (await context.manager.limits(key.apiKey)));
+    }),
+  );
   examples(show, `rpc-guard keys show $KEY`);
 }
 
@@ -146,11 +149,13 @@ function addUpdate(keys: Command): void {
     .action((apiKey: string, options: UpdateOptions, command: Command) =>
       withStore(command, (context) => updateKey(context, apiKey, options)),
     );
+  addAddressOption(addLimitOptions(update));
   addExpectVersion(update);
   examples(
     update,
     `rpc-guard keys update $KEY --name "my dapp"`,
     `rpc-guard keys update $KEY --no-override-allowlists`,
+    'rpc-guard keys update $KEY --per-second 50 --per-day 1m --per-address 5',
   );
 }
 
@@ -214,17 +219,24 @@ async function listKeys(context: Context, wanted: ListFlags): Promise<void> {
 }
 
 async function updateKey(context: Context, named: string, options: UpdateOptions): Promise<void> {
-  const { name, requireSecret, overrideAllowlists, expectVersion: expectedVersion } = options;
+  const { name, requireSecret, overrideAllowlists, expectVersion } = options;
   const changes = { name, requireSecret, overrideAllowlists };
-  if (Object.values(changes).every((value) => value === undefined)) {
-    throw usage('nothing to change: write --name, --[no-]require-secret or --[no-]override-allowlists');
+  const isLimited = isLimitGiven(options);
+  if (!isLimited && Object.values(changes).every((value) => value === undefined)) {
+    throw usage(
+      'nothing to change: write --name, --[no-]require-secret, --[no-]override-allowlists or a limit, as --per-second',
+    );
   }
-  const { apiKey } = await storedKey(context, named);
-  const key = await context.manager.update(apiKey, changes, { expectedVersion });
+  const { apiKey, version, limits: before } = await storedKey(context, named);
+  // Limits are changed in what was read: another change since must not be undone.
+  const expectedVersion = expectVersion ?? (isLimited ? version : undefined);
+  const limits = isLimited ? changedLimits(before, options) : undefined;
+  const key = await context.manager.update(apiKey, { ...changes, limits }, { expectedVersion });
   const changed = [
     name === undefined ? [] : [`name ${key.name === '' ? '(none)' : key.name}`],
     requireSecret === undefined ? [] : [`secret ${secretRule(key)}`],
     overrideAllowlists === undefined ? [] : [`allowlists ${overrideRule(key)}`],
+    isLimited ? [`limits ${limitWords(key)}`] : [],
   ];
   showChange(context.output, key, changed.flat().join('; '));
 }

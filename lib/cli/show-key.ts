@@ -1,16 +1,18 @@
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../keys/key-view';
+import type { LimitsInUse } from '../keys/limits-in-use';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
+import { limitWords, useWords } from './limit-options';
 import { paint, printable } from './output';
 import { indent, table } from './table';
 import type { Output, Terminal } from './output';
 import type { Cell } from './table';
 
 /** The key, and what is surprising in it, as the result of a command. */
-export function showKey(output: Output, key: KeyView): void {
-  showAs(output, key, () => linesOfKey(key, output.terminal));
+export function showKey(output: Output, key: KeyView, use?: LimitsInUse): void {
+  showAs(output, key, () => linesOfKey(key, output.terminal, use && useWords(use)), use);
 }
 
 /** One line of what a change has made of a key; with `--json`, the whole key. */
@@ -20,8 +22,8 @@ export function showChange(output: Output, key: KeyView, change: string): void {
   showAs(output, key, () => [printable(`${which}, version ${String(version)}: ${change}`)]);
 }
 
-function showAs(output: Output, key: KeyView, lines: () => readonly string[]): void {
-  output.result({ key, warnings: warningsOf(key) }, lines);
+function showAs(output: Output, key: KeyView, lines: () => readonly string[], use?: LimitsInUse): void {
+  output.result({ key, warnings: warningsOf(key), ...(use !== undefined && { limits: use }) }, lines);
   noteWarnings(output, key);
 }
 
@@ -31,7 +33,7 @@ export function noteWarnings(output: Output, key: KeyView, which = ''): void {
   for (const { message } of warningsOf(key)) output.note(`warning:${of} ${message}`);
 }
 
-function linesOfKey(key: KeyView, terminal: Terminal): string[] {
+function linesOfKey(key: KeyView, terminal: Terminal, use = ''): string[] {
   const heading = (text: string) => ['', paint(text, 'bold', terminal)];
   const { secrets } = key;
   return [
@@ -44,6 +46,7 @@ function linesOfKey(key: KeyView, terminal: Terminal): string[] {
         ['State', stateOf(key)],
         ['Secret', secretRule(key)],
         ['Allowlists', overrideRule(key)],
+        ['Limits', use === '' ? limitWords(key) : `${limitWords(key)} (${use})`],
         ['Version', String(key.version)],
         ['Created', when(key.createdAt)],
         ['Changed', when(key.updatedAt)],

@@ -33,6 +33,8 @@ import type {
   RotateOptions,
   SecretChanges,
 } from './changes';
+import { limitsInUse } from './limits-in-use';
+import type { LimitsInUse } from './limits-in-use';
 import { isExpired, present, settled, viewOf } from './key-view';
 import type { KeyView } from './key-view';
 import { assertInFuture, endingBy, makeSecret, secretOf, withSecret } from './new-secret';
@@ -137,6 +139,15 @@ export class KeyManager {
     const last = keys.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last, sort) : undefined;
     return { keys: keys.map((settings) => viewOf(settings)), next };
+  }
+
+  /** What is left of the key's own limits, as the processes that charge it last told the store. Nothing is charged. */
+  async limits(apiKey: string): Promise<LimitsInUse> {
+    const settings = await this.#read(apiKey);
+    if (settings === undefined) {
+      throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
+    }
+    return stored(() => limitsInUse(settings, this.#store.limits, Date.now()));
   }
 
   /** Keys whose settings do not parse, which `list` leaves out; 100 at most, `[]` where the store does not tell. */

@@ -1,3 +1,5 @@
+import { DAY_MS } from '../stores/limit-store';
+
 /** Time, as limits ask for it. */
 export interface Clock {
   /** Milliseconds that only grow. */
@@ -19,8 +21,6 @@ export const systemClock: Clock = {
   },
 };
 
-export const DAY_MS = 24 * 60 * 60 * 1000;
-
 /** The day that limits count on, as days since 1970 in UTC. It goes back only where the clock was wrong by days. */
 export class DayClock {
   #today = -Infinity;
@@ -32,14 +32,4 @@ export class DayClock {
     if (day > this.#today || day < this.#today - 1) this.#today = day;
     return this.#today;
   }
-}
-
-/** A day as stores name it: `2027-01-31`. */
-export function nameOfDay(day: number): string {
-  return new Date(day * DAY_MS).toISOString().slice(0, 10);
-}
-
-/** When the count of a day begins anew: ISO 8601, UTC. */
-export function endOfDay(day: number): string {
-  return new Date((day + 1) * DAY_MS).toISOString();
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import type { LimitStore, SpentRow } from '../stores/limit-store';
-import { nameOfDay } from './clock';
+import { nameOfDay } from '../stores/limit-store';
 import type { Clock } from './clock';
 import type { Meter, Peer } from './meter';
 

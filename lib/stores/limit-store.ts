@@ -1,3 +1,15 @@
+export const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** A day as stores name it: `2027-01-31`. */
+export function nameOfDay(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, 10);
+}
+
+/** When the count of a day begins anew: ISO 8601, UTC. */
+export function endOfDay(day: number): string {
+  return new Date((day + 1) * DAY_MS).toISOString();
+}
+
 /** What one process has spent of one key, or of one of its secrets, on one day. */
 export interface SpentRow {
   readonly apiKey: string;
