@@ -91,6 +91,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'client-connection',
       'mount-hint',
       'byte-budget',
+      'say-where',
     ],
   ],
   ['observe', ['decision-log', 'request-event']],

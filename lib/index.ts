@@ -12,7 +12,7 @@ export type {
   SecretChanges,
 } from './keys/changes';
 export { KeyManager } from './keys/key-manager';
-export type { KeyManagerOptions, KeyPage, MadeSecret } from './keys/key-manager';
+export type { KeyManagerOptions, KeyPage, MadeKey, MadeSecret } from './keys/key-manager';
 export type { LimitsInUse } from './keys/limits-in-use';
 export type { KeyView, SecretView } from './keys/key-view';
 export type { Credits } from './limits/credits';

@@ -7,6 +7,7 @@ import type { Guard } from './http/hand-off';
 import { handleRequest } from './http/handle-request';
 import { createMountHint } from './http/mount-hint';
 import { respondRefusal } from './http/respond';
+import { createSayWhere } from './http/say-where';
 import { CallLimits } from './limits/limit-calls';
 import { createDecisionLog, messageReporter } from './observe/decision-log';
 import { parseOptions } from './options/options';
@@ -19,6 +20,10 @@ import { WebSocketGuard } from './websocket/upgrade';
 /** Bounds on what all requests together hold in memory; larger where one request alone may need it. */
 const INFLATED_BYTES = 64 * 1024 * 1024;
 const ANSWER_BYTES = 128 * 1024 * 1024;
+
+const NOT_CALLED =
+  'rpcGuard is mounted uncalled; write app.use(rpcGuard({ upstream: "http://127.0.0.1:8545", ' +
+  'store: new FileStore("./rpc-guard.json") }))';
 
 /** Express middleware, for Express 4 and 5. */
 export interface RpcGuard {
@@ -33,11 +38,11 @@ export interface RpcGuard {
  * Guards an Ethereum JSON-RPC upstream: what an API key's settings allow is handed to it, the rest is refused with a
  * coded answer. A request on another path goes to `next()`.
  * @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem of the options, `ERR_RPC_GUARD_NOT_CALLED` when it
- * was mounted without the call.
+ * was mounted without the call; the types refuse that too, for which `mountedUncalled` is there.
  */
-export function rpcGuard(options: RpcGuardOptions): RpcGuard {
-  if (arguments.length > 1) {
-    throw new RpcGuardError('ERR_RPC_GUARD_NOT_CALLED', 'rpcGuard is mounted uncalled; write app.use(rpcGuard({ … }))');
+export function rpcGuard(options: RpcGuardOptions, ...mountedUncalled: never[]): RpcGuard {
+  if (mountedUncalled.length > 0) {
+    throw new RpcGuardError('ERR_RPC_GUARD_NOT_CALLED', NOT_CALLED);
   }
   return guardOf(parseOptions(options));
 }
@@ -67,7 +72,10 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     else guard.applyCors(req, res, done);
   });
 
+  const sayWhere = createSayWhere(parsed.path, parsed.wsPath, parsed.logger);
+
   function rpcGuardMiddleware(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void {
+    sayWhere(req);
     handleRequest(guard, req, res, next);
   }
   return Object.assign(rpcGuardMiddleware, {

@@ -15,6 +15,15 @@ import { basic, call, guardedApp, post } from '../support/guarded-app';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
 import { until } from '../support/until';
 
+test('a key that is made with a secret has one by its type too', async () => {
+  const manager = new KeyManager(new MemoryStore([]));
+  const required = await manager.create({ requireSecret: true });
+  const asked = await manager.create({ secret: {} });
+  const lengths: number[] = [required.secret.length, asked.secretId.length];
+  const { secret }: { readonly secret?: string } = await manager.create({ requireSecret: false });
+  expect([lengths.every((length) => length > 8), secret]).toEqual([true, undefined]);
+});
+
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER = '0x1111111111111111111111111111111111111111';
 const HOUR_MS = 3_600_000;
@@ -123,7 +132,7 @@ const misuse = (value: unknown) => value as never;
 /** A key with a secret, at its first version. */
 async function keyWithSecret(manager: KeyManager): Promise<MadeSecret & { readonly apiKey: string }> {
   const { key, secret, secretId } = await manager.create({ requireSecret: true, secret: { label: 'server' } });
-  return { key, secret: secret!, secretId: secretId!, apiKey: key.apiKey };
+  return { key, secret: secret, secretId: secretId, apiKey: key.apiKey };
 }
 
 function recordsOfSecrets(
@@ -181,13 +190,13 @@ describeEachStore((fresh) => {
       expect(key.secrets).toEqual([
         {
           id: secretId,
-          hint: secret!.slice(0, 8),
+          hint: secret.slice(0, 8),
           label: '',
           createdAt: expect.any(String) as unknown,
           state: 'active',
         },
       ]);
-      await soon(() => ask(key.apiKey, { secret: secret! }), 'passed');
+      await soon(() => ask(key.apiKey, { secret: secret }), 'passed');
       expect(await ask(key.apiKey)).toBe('SECRET_REQUIRED');
       expect(await ask(key.apiKey, { secret: generateSecret() })).toBe('SECRET_INVALID');
       expect(JSON.stringify([await manager.get(key.apiKey), await manager.list()])).not.toContain(secret);
@@ -465,7 +474,7 @@ describeEachStore((fresh) => {
       });
       const { apiKey } = key;
       const from = Date.now();
-      const rotated = await manager.rotateSecret(apiKey, secretId!, { graceMs: 60_000 });
+      const rotated = await manager.rotateSecret(apiKey, secretId, { graceMs: 60_000 });
       const to = Date.now();
       const [ending, next] = rotated.key.secrets;
       const end = Date.parse(ending?.expiresAt ?? '');

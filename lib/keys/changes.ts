@@ -46,6 +46,9 @@ export interface NewKey extends KeyChanges {
   readonly secret?: NewSecret | undefined;
 }
 
+/** A new key that gets a secret. */
+export type NewKeyWithSecret = NewKey & ({ readonly requireSecret: true } | { readonly secret: NewSecret });
+
 export interface RotateOptions {
   /** Whole milliseconds that the old secret lives on, never past its own expiry; up to a year, 0: it is dead at once. */
   readonly graceMs: number;

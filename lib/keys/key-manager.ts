@@ -29,6 +29,7 @@ import type {
   KeyChanges,
   ListOptions,
   NewKey,
+  NewKeyWithSecret,
   NewSecret,
   RotateOptions,
   SecretChanges,
@@ -44,6 +45,13 @@ export interface MadeSecret {
   readonly key: KeyView;
   readonly secret: string;
   readonly secretId: string;
+}
+
+/** A key that was made, with its secret where it has got one. */
+export interface MadeKey {
+  readonly key: KeyView;
+  readonly secret?: string;
+  readonly secretId?: string;
 }
 
 export interface KeyManagerOptions {
@@ -91,10 +99,9 @@ export class KeyManager {
   }
 
   /** Makes a key, and a secret for it where it requires one or `secret` is given. */
-  async create(
-    newKey: NewKey = {},
-    options: ChangeOptions = {},
-  ): Promise<{ readonly key: KeyView; readonly secret?: string; readonly secretId?: string }> {
+  create(newKey: NewKeyWithSecret, options?: ChangeOptions): Promise<MadeSecret>;
+  create(newKey?: NewKey, options?: ChangeOptions): Promise<MadeKey>;
+  async create(newKey: NewKey = {}, options: ChangeOptions = {}): Promise<MadeKey> {
     checkNewKey(newKey);
     checkChangeOptions(options);
     const { apiKey = generateApiKey(), secret, ...settings } = newKey;
