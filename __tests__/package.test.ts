@@ -235,11 +235,11 @@ const IMPORTED_WITH_4 = `${IMPORTED}
   import { createProxyMiddleware } from 'http-proxy-middleware-4';`;
 
 function expectAnswers(stdout: string): void {
-  const error = (id: number | null, code: number) => ({ id, error: { code } });
+  const error = (id: number, code: number) => ({ id, error: { code } });
   expect(JSON.parse(stdout)).toMatchObject([
     { id: 1, result: 'eth_chainId' },
     [{ id: 2, result: 'eth_chainId' }, error(3, -32601)],
-    error(null, -32001),
+    error(4, -32001),
     { error: { code: -32603 } },
   ]);
 }

@@ -274,7 +274,7 @@ describe('An entry is checked while it is typed', () => {
     const field = page.getByLabel('Origin', { exact: true });
 
     await field.fill('https://a.example.com/path');
-    await page.getByText('is not an origin').waitFor();
+    await page.getByText('has a path').waitFor();
     await page.keyboard.press('Enter');
     expect(await field.getAttribute('aria-invalid')).toBe('true');
     await page.getByLabel('to try').fill('https://b.example.com');
@@ -335,7 +335,7 @@ describe('A long list', () => {
     const field = page.getByRole('textbox', { name: 'https://app-7.' });
     await field.fill('https://shop.example.com/path');
     await field.press('Enter');
-    await page.getByText('is not an origin').waitFor();
+    await page.getByText('has a path').waitFor();
     await field.fill('https://shop.example.com');
     await field.press('Enter');
     await page.getByText('https://shop.example.com saved').waitFor();

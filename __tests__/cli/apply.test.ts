@@ -111,7 +111,7 @@ describe('keys apply', () => {
       [
         'a.yaml',
         `keys:\n- apiKey: ${KEY}\n  requireSecrte: true\n- apiKey: other-key\n  allowlists: { origins: [https://a.example/x] }`,
-        /a\.yaml: keys\.0 \(012345…\): settings: requireSecrte: .* requireSecret\?; keys\.1 \(othe…\): allowlists\.origins\.0: "https:\/\/a\.example\/x" is not an origin; write "https:\/\/app\.example\.com"/,
+        /a\.yaml: keys\.0 \(012345…\): settings: requireSecrte: .* requireSecret\?; keys\.1 \(othe…\): allowlists\.origins\.0: "https:\/\/a\.example\/x" has a path, .*; write "https:\/\/a\.example"/,
       ],
       ['b.yaml', `apiKey: ${KEY}\nname: a\nname: b`, /b\.yaml: Map keys must be unique at line 3, column 1$/],
       ['c.yaml', `apiKey: 12345678`, /c\.yaml: the key: apiKey: is not 8 to 128 characters/],

@@ -81,7 +81,7 @@ describe('keys create', () => {
     const wrong: [string[], RegExp][] = [
       [['--api-key', KEY], /the key 012345… exists already/],
       [['--api-key', 'short'], /apiKey: is not 8 to 128 characters/],
-      [['--origin', 'https://a.example/path'], /allowlists.origins.0: .* is not an origin/],
+      [['--origin', 'https://a.example/path'], /allowlists.origins.0: .* has a path/],
       [['--expires', '2020-01-01T00:00:00Z'], /has passed/],
       [['--secret-only'], /write --secret or --require-secret/],
       [['--secret', '--secret-only', '--json'], /--secret-only and --json cannot be together/],

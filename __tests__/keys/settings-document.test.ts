@@ -84,7 +84,7 @@ test.each([
   [{ methods: [] }, 'settings: methods: does not exist; there are apiKey, name'],
   [{ allowlists: { method: [] } }, 'allowlists: method: does not exist; did you mean methods?'],
   [{ requireSecret: 'yes', name: 1 }, 'name: is not text .*; requireSecret: is not true or false'],
-  [{ allowlists: { origins: ['https://a.example/x'] } }, 'allowlists.origins.0: .* is not an origin; write "https'],
+  [{ allowlists: { origins: ['https://a.example/x'] } }, 'allowlists.origins.0: .* has a path, .*; write "https'],
   [{ apiKey: 7 }, 'apiKey: is not 8 to 128 characters'],
   [[], 'settings: is not an object; write'],
   ['x', 'settings: is not an object; write'],

@@ -154,10 +154,11 @@ describe('over the limit by the second', () => {
     const logger = recordingLogger();
     const { rpcUrl } = await limited({ perAddress: { perSecond: 1, burst: 9 } }, {}, { logger });
     await post(rpcUrl, CALL);
-    expect(logger.lines).toEqual([]);
+    const problems = () => logger.lines.filter(({ level }) => level !== 'info');
+    expect(problems()).toEqual([]);
     for (let n = 0; n < 3; n++) await post(rpcUrl, CALL, { 'X-Forwarded-For': `192.0.2.${String(n)}` });
-    expect(logger.lines).toHaveLength(1);
-    expect(logger.lines[0]).toMatchObject({ level: 'error', text: expect.stringContaining('trustProxy') as unknown });
+    expect(problems()).toHaveLength(1);
+    expect(problems()[0]).toMatchObject({ level: 'error', text: expect.stringContaining('trustProxy') as unknown });
   });
 
   test('a long body is refused unread when there is no room, unless some calls are free', async () => {

@@ -55,7 +55,7 @@ for (const name of 'jsonrpc id method params to from data input value gas addres
 }
 
 /** Characters whose syntax is checked past a broken rule. */
-const CHECKED_PAST_RULE = 128 * 1024;
+const CHECKED_PAST_RULE = 512 * 1024;
 
 /** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
 const NOT_JSON = new Error('not JSON');
@@ -71,7 +71,7 @@ const ESCAPES = /(?:[^"\\\x00-\x1f]*\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,64}/y;
 /**
  * Parses one JSON value (RFC 8259) so that no other parser can read it in another way: no member name twice, none named
  * `__proto__`, no lone surrogate, no number beyond a double, numbers with their digits kept. It never recurses, and
- * past a broken rule or limit it only checks the syntax of the next 128 Ki characters, so that hostile text costs
+ * past a broken rule or limit it only checks the syntax of the next 512 Ki characters, so that hostile text costs
  * little and "not JSON" is still told from "JSON that we refuse" where people write it.
  */
 export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): JsonResult {
