@@ -56,7 +56,7 @@ test('keys export --all says which keys are not in it, because their settings do
   writeFileSync(store, JSON.stringify({ keys: [ONE, { ...OTHER, enabled: 'yes' }] }));
   const { code, stdout, stderr } = await cli(['keys', 'export', '--all'], { store });
   expect([code, JSON.parse(stdout)]).toEqual([0, { keys: [ONE] }]);
-  expect(stderr).toBe('1234… does not parse: enabled: is not true or false\n');
+  expect(stderr).toBe('1234… does not parse: keys[1]: enabled: is not true or false\n');
 });
 
 test('keys export refuses neither and both of a key and --all, and a file that cannot be written', async () => {

@@ -69,7 +69,7 @@ export function addApply(keys: Command): void {
     );
   apply.addHelpText(
     'after',
-    `${ABOUT_FILES}\nWhat a key of the file leaves out stays as it is, and so do keys that are not in it.`,
+    `${ABOUT_FILES}\nWhat a key of the file leaves out stays, and so do keys that are not in it.`,
   );
   examples(apply, 'rpc-guard keys apply keys.yaml --dry-run', 'rpc-guard keys apply keys.yaml --yes');
 }
