@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import type { SettingsStore } from '../../lib';
 import { call } from './guarded-app';
 import { handshake } from './guarded-sockets';
 import type { Reply } from './reply';
@@ -49,4 +50,24 @@ export function fake(...names: readonly Fakeable[]): void {
       ...(names.includes('setTimeout') ? [] : (['clearTimeout'] as const)),
     ],
   });
+}
+
+/** A store whose first look-up has begun when `looked` resolves. No look-up ends before `find` is called. */
+export function heldStore(): {
+  readonly store: SettingsStore;
+  readonly looked: Promise<void>;
+  readonly find: () => void;
+} {
+  let look: () => void = () => undefined;
+  const looked = new Promise<void>((resolve) => (look = resolve));
+  let find: () => void = () => undefined;
+  const found = new Promise<void>((resolve) => (find = resolve));
+  const store: SettingsStore = {
+    async get(apiKey) {
+      look();
+      await found;
+      return { apiKey };
+    },
+  };
+  return { store, looked, find };
 }

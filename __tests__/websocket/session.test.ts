@@ -16,7 +16,7 @@ import { errorOf } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
 import type { Reply } from '../support/reply';
 import { openWire } from '../support/wire';
-import { text, ask, expectAlive, ALIVE, upgradeAnswer, fake } from '../support/socket-session';
+import { text, ask, expectAlive, ALIVE, upgradeAnswer, fake, heldStore } from '../support/socket-session';
 
 const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER_CONTRACT = '0x00000000000000000000000000000000000abcde';
@@ -410,19 +410,8 @@ describe('closing', () => {
   });
 
   test('the guard leaves no socket open of a handshake that was under way, or that comes after', async () => {
-    let look: () => void = () => undefined;
-    const looked = new Promise<void>((resolve) => (look = resolve));
-    let find: () => void = () => undefined;
-    const found = new Promise<void>((resolve) => (find = resolve));
-    const app = await guardedSockets({
-      store: {
-        async get(apiKey) {
-          look();
-          await found;
-          return { apiKey };
-        },
-      },
-    });
+    const { store, looked, find } = heldStore();
+    const app = await guardedSockets({ store });
     const wire = await openWire(app.port);
     wire.write(handshake(`/ws/v3/${KEY}`));
     await looked;

@@ -12,7 +12,17 @@ import type { TabledReason } from '../support/refusal-table';
 import { webSocketUpstream } from '../support/web-socket-upstream';
 import type { WebSocketUpstream } from '../support/web-socket-upstream';
 import { exchange, openWire } from '../support/wire';
-import { text, isoIn, ask, expectAlive, ALIVE, upgradeAnswer, allClosed, headerLines } from '../support/socket-session';
+import {
+  text,
+  isoIn,
+  ask,
+  expectAlive,
+  ALIVE,
+  upgradeAnswer,
+  allClosed,
+  headerLines,
+  heldStore,
+} from '../support/socket-session';
 
 const SECRET = 'a-secret-brought-along-from-elsewhere';
 const OTHER_KEY = 'f'.repeat(32);
@@ -342,19 +352,8 @@ describe('the handshake', () => {
   });
 
   test('of a client that goes away while its key is looked up opens nothing', async () => {
-    let look: () => void = () => undefined;
-    const looked = new Promise<void>((resolve) => (look = resolve));
-    let find: () => void = () => undefined;
-    const found = new Promise<void>((resolve) => (find = resolve));
-    const app = await guardedSockets({
-      store: {
-        async get(apiKey) {
-          look();
-          await found;
-          return { apiKey };
-        },
-      },
-    });
+    const { store, looked, find } = heldStore();
+    const app = await guardedSockets({ store });
     const wire = await openWire(app.port);
     wire.write(handshake(`/ws/v3/${KEY}`));
     await looked;

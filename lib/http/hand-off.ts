@@ -13,7 +13,7 @@ import { exchangeMixed, refuseAllowed, refuseEach, refuseUnjudged } from '../pol
 import type { SendBatch } from '../policy/batch-exchanges';
 import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { REFUSALS, isRefusal, refusalReply, refuse } from '../policy/refusals';
+import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 import type { CachedStore } from '../stores/settings-cache';
@@ -69,18 +69,14 @@ export interface IncomingCall extends Answerable, Occurrence {
 
 /** Of an answer that streams, so much is under way between upstream and caller. */
 const STREAM_BYTES = 128 * 1024;
-const UNTAKEN = refuse('UPSTREAM_UNAVAILABLE', {
-  status: 503,
-  headers: { 'Retry-After': '01' },
-  message: 'too many answers are waiting for their callers, try again',
-  why: 'too many answers are waiting for their callers',
-});
-const CROWDED = refuse('UPSTREAM_UNAVAILABLE', {
-  status: 503,
-  headers: { 'Retry-After': '01' },
-  message: 'too many requests are waiting for the upstream, try again',
-  why: 'too many requests are waiting',
-});
+const UNTAKEN = refuseForNow(
+  'too many answers are waiting for their callers, try again',
+  'too many answers are waiting for their callers',
+);
+const CROWDED = refuseForNow(
+  'too many requests are waiting for the upstream, try again',
+  'too many requests are waiting',
+);
 
 /** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
 export async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): Promise<void> {
@@ -302,7 +298,7 @@ async function askRun(
   if (isRefusal(answer)) return answer;
   const body = await readAnswer(answer, options, exchange.bytesLeft, (bytes) => holdAnswer(guard, call, bytes));
   if (body === undefined) {
-    exchange.backOff = { status: 503, retryAfter: '1' };
+    exchange.backOff = backOffOf(UNTAKEN);
     return UNTAKEN;
   }
   if (!isRefusal(body)) exchange.bytesLeft -= body.length;

@@ -4,7 +4,7 @@ import { describeError } from '../logger';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { judgeAgain, judgeBody } from '../policy/evaluate-body';
-import { isRefusal, refuse } from '../policy/refusals';
+import { isRefusal, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
@@ -15,12 +15,10 @@ import type { AdmittedCalls, Guard, IncomingCall } from './hand-off';
 import { arrivedBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
 
-const TOO_MANY_BODIES = refuse('UPSTREAM_UNAVAILABLE', {
-  status: 503,
-  headers: { 'Retry-After': '01' },
-  message: 'too many requests are waiting, try again',
-  why: 'too many bodies of this key wait to be read',
-});
+const TOO_MANY_BODIES = refuseForNow(
+  'too many requests are waiting, try again',
+  'too many bodies of this key wait to be read',
+);
 
 /** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
 export function handleRequest(

@@ -5,6 +5,7 @@ import { RpcGuardError } from '../errors';
 import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
+import type { KeyQuery } from '../stores/settings-store';
 import { settled } from './key-view';
 
 export interface NewSecret {
@@ -63,18 +64,13 @@ export interface ChangeOptions {
   readonly actor?: string | undefined;
 }
 
-export interface ListOptions {
+export interface ListOptions extends KeyQuery {
   /** The `next` of the page before. */
   readonly after?: string | undefined;
   /** Keys at most, 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
-  /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
-  readonly search?: string | undefined;
-  readonly state?: 'enabled' | 'disabled' | undefined;
   /** Default `name`: without case, equal names by their creation. */
-  readonly sort?: 'key' | 'name' | 'created' | 'updated' | undefined;
-  /** From the last to the first. Default `false`. */
-  readonly descending?: boolean | undefined;
+  readonly sort?: KeyQuery['sort'];
 }
 
 const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;

@@ -92,6 +92,11 @@ export interface ReplyOptions {
   readonly exposeReason: boolean;
 }
 
+/** The guard has no room for it now: clients come back. */
+export function refuseForNow(message: string, why: string): Refusal {
+  return refuse('UPSTREAM_UNAVAILABLE', { status: 503, headers: { 'Retry-After': '01' }, message, why });
+}
+
 /** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
   const row = REFUSALS[refusal.refused];
