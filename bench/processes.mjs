@@ -26,9 +26,10 @@ export async function end(child) {
 }
 
 /** Runs a file of bench/ in a process of its own, and resolves with its first message. */
-export async function start(file, args = [], { execPath = process.execPath, execArgv = [] } = {}) {
+export async function start(file, args = [], { execPath = process.execPath, execArgv = [], env = {} } = {}) {
   const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = watch(fork(path, args, { execPath, execArgv: ['--no-deprecation', ...execArgv] }));
+  const options = { execPath, execArgv: ['--no-deprecation', ...execArgv], env: { ...process.env, ...env } };
+  const child = watch(fork(path, args, options));
   const failed = once(child, 'exit').then(([code]) => {
     throw new Error(`${file} ${args.join(' ')} ended with ${code}`);
   });

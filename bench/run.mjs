@@ -1,16 +1,24 @@
 // npm run bench [-- --full] [-- --only=<part of a scenario's name>]
+// npm run bench -- --compare=<revision>   pairs the working tree with it; writes nothing
 import { compare } from './compare.mjs';
+import { compareWith } from './compare-revision.mjs';
 import { installOnce, nodesToMeasure } from './install.mjs';
 import { end, endAll, start } from './processes.mjs';
 import { writeReport } from './report.mjs';
 import { soak } from './soak.mjs';
 
 const isFull = process.argv.includes('--full');
-const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice(7);
+const valueOf = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+const only = valueOf('only');
+const revision = valueOf('compare');
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => endAll().finally(() => process.exit(1)));
 
 try {
+  if (revision !== undefined) {
+    await compareWith(revision, { only, rounds: isFull ? 40 : 15, ms: 200 });
+    process.exit();
+  }
   installOnce();
   const runs = [];
   for (const node of nodesToMeasure(isFull)) {

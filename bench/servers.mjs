@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { SETTINGS } from './keys.mjs';
 
 const require = createRequire(import.meta.url);
+/** Where the guard is: the build of the working tree, or of the revision that it is compared with. */
+const DIST = process.env.RPC_GUARD_DIST ?? '../dist';
 
 /** The same for all: kept-alive connections, as many as needed. What the guard uses itself. */
 const agent = () => new Agent({ keepAlive: true, timeout: 15_000 });
@@ -23,7 +25,7 @@ function bare(createProxyMiddleware, { upstreamPort }) {
 }
 
 async function guard(options, { upstreamPort }, store) {
-  const { MemoryStore, rpcGuard } = require('../dist/index.js');
+  const { MemoryStore, rpcGuard } = require(`${DIST}/index.js`);
   const guarded = rpcGuard({
     upstream: `http://127.0.0.1:${upstreamPort}`,
     store: store ?? new MemoryStore(SETTINGS),
@@ -35,7 +37,7 @@ async function guard(options, { upstreamPort }, store) {
 
 async function redisStore({ redisSocket }) {
   const { createClient } = require('redis');
-  const { RedisStore } = require('../dist/stores/redis.js');
+  const { RedisStore } = require(`${DIST}/stores/redis.js`);
   const client = createClient({ socket: { path: redisSocket }, disableOfflineQueue: true });
   await client.on('error', () => undefined).connect();
   const store = new RedisStore({ client });
