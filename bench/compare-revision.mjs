@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,14 +17,21 @@ export async function compareWith(revision, { only = '', rounds, ms }) {
   const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-revision-'));
   try {
     execFileSync('git', ['worktree', 'add', '--detach', '--force', folder, revision], { cwd: ROOT, stdio: 'pipe' });
-    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
     console.log(`Building ${revision} …`);
-    execFileSync(process.execPath, ['build.mjs'], { cwd: folder, stdio: 'pipe' });
+    build(folder);
     await compareBuilds([join(ROOT, 'dist'), join(folder, 'dist')], { revision, only, rounds, ms });
   } finally {
     execFileSync('git', ['worktree', 'remove', '--force', folder], { cwd: ROOT, stdio: 'pipe' });
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function build(folder) {
+  const [tree, before] = [ROOT, folder].map((root) => readFileSync(join(root, 'package.json'), 'utf8'));
+  const options = { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] };
+  if (tree === before) symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  else execFileSync('npm', ['install', '--loglevel=error'], { ...options, shell: process.platform === 'win32' });
+  execFileSync(process.execPath, ['build.mjs'], options);
 }
 
 async function compareBuilds(builds, { revision, only, rounds, ms }) {
