@@ -28,6 +28,7 @@ test('there are the commands', () => {
     'keys apply',
     'keys import',
     'secrets add',
+    'secrets update',
     'secrets rotate',
     'secrets revoke',
     'allow add',

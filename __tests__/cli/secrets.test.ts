@@ -44,6 +44,46 @@ test('secrets rotate replaces the only one, which lives on for 24 hours', async 
   expect(Math.abs(Date.parse(old!.expiresAt!) - Date.now() - 24 * HOUR_MS)).toBeLessThan(HOUR_MS / 60);
 });
 
+test('secrets update changes label, expiry and limits, each by itself, and none takes one away', async () => {
+  const { store, made } = await oneSecret('--label', 'backend');
+  const update = (...args: string[]) => cli(['secrets', 'update', KEY, made.secretId, ...args], { store });
+  const limited = await update('--per-second', '20', '--per-day', '100k', '--expires', '90d');
+  expect(limited.stdout).toMatch(
+    /: the secret \w+: expires in 3 months \(.*Z\); limits 20 a second, burst 40; 100,000 a day\n$/,
+  );
+  const [secret] = (await shown(store)).secrets;
+  expect(secret).toMatchObject({ label: 'backend', limits: { perSecond: 20, perDay: 100_000 } });
+  expect((await cli(['keys', 'show', KEY], { store })).stdout).toContain(
+    `Limits of the secret ${made.secretId}\n  20 a second, burst 40; 100,000 a day\n`,
+  );
+  await update('--label', 'partner', '--expires', 'none', '--per-second', 'none');
+  const [changed] = (await shown(store)).secrets;
+  expect(changed).toMatchObject({ label: 'partner', limits: { perDay: 100_000 } });
+  expect(changed).not.toHaveProperty('expiresAt');
+  await update('--per-day', 'none');
+  expect((await shown(store)).secrets[0]).not.toHaveProperty('limits');
+});
+
+test('secrets update without a change, with a wrong amount or of an older version changes nothing', async () => {
+  const { store, made } = await oneSecret();
+  for (const [args, code, message] of [
+    [[], 2, 'nothing to change: write --label, --expires or a limit'],
+    [['--burst', '5'], 2, 'limits.burst: needs perSecond'],
+    [['--per-day', '0'], 2, 'such as 50, 10k or 1m'],
+    [['--per-day', '5', '--expect-version', '9'], 1, 'version'],
+  ] as const) {
+    const run = await cli(['secrets', 'update', KEY, made.secretId, ...args], { store });
+    expect([run.code, run.stderr]).toEqual([code, expect.stringContaining(message)]);
+  }
+  expect((await shown(store)).version).toBe(1);
+});
+
+test('secrets add takes limits', async () => {
+  const { store } = await oneSecret();
+  await cliJson(['secrets', 'add', KEY, '--per-second', '5', '--burst', '9'], { store });
+  expect((await shown(store)).secrets[1]).toMatchObject({ limits: { perSecond: 5, burst: 9 } });
+});
+
 test('of several the one to rotate has to be said', async () => {
   const { store, made } = await oneSecret();
   const { secretId } = await cliJson<MadeSecret>(['secrets', 'add', KEY], { store });
@@ -66,6 +106,7 @@ test('a secret that is not there ends with 3', async () => {
   for (const args of [
     ['revoke', KEY, 'nope', '--yes'],
     ['rotate', KEY, 'nope'],
+    ['update', KEY, 'nope', '--label', 'x'],
   ]) {
     const { code, stderr } = await cli(['secrets', ...args, '--json'], { store });
     expect([code, JSON.parse(stderr)]).toMatchObject([3, { error: { code: 'ERR_RPC_GUARD_SECRET_UNKNOWN' } }]);

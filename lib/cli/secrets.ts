@@ -15,12 +15,19 @@ import { usage } from './exit';
 import { withStore, storedKey } from './with-store';
 import type { Context } from './with-store';
 import { showChange, when } from './show-key';
+import { addLimitOptions, changedLimits, isLimitGiven, limitWords } from './limit-options';
+import type { LimitFlags } from './limit-options';
 import { assertOneForm, showSecret } from './show-secret';
 
-interface AddOptions extends ListOptions, ChangeFlags {
+interface AddOptions extends ListOptions, ChangeFlags, LimitFlags {
   readonly label?: string;
   readonly expires?: string;
   readonly secretOnly?: boolean;
+}
+
+interface UpdateFlags extends ChangeFlags, LimitFlags {
+  readonly label?: string;
+  readonly expires?: string;
 }
 
 interface RotateFlags extends ChangeFlags {
@@ -36,9 +43,18 @@ interface RevokeOptions extends ChangeFlags {
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export function addSecrets(program: Command): void {
-  const secrets = program.command('secrets').helpCommand(false).summary('add, rotate and revoke the secrets of a key');
-  secrets.description('Secrets of a key: add, rotate and revoke them. "keys show" lists them.');
+  const secrets = program
+    .command('secrets')
+    .helpCommand(false)
+    .summary('add, change, rotate and revoke the secrets of a key');
+  secrets.description('Secrets of a key: add, change, rotate and revoke them. "keys show" lists them.');
+  addAdd(secrets);
+  addUpdate(secrets);
+  addRotate(secrets);
+  addRevoke(secrets);
+}
 
+function addAdd(secrets: Command): void {
   const add = secrets.command('add').description('Adds a secret beside those there are.');
   add
     .argument('<key>', KEY_ARGUMENT)
@@ -48,14 +64,37 @@ export function addSecrets(program: Command): void {
     .action((apiKey: string, options: AddOptions, command: Command) =>
       withStore(command, (context) => addSecret(context, apiKey, options)),
     );
+  addLimitOptions(add);
   addListOptions(add).addHelpText('after', "\nLists given here hold for this secret in place of the key's.");
   addExpectVersion(add);
   examples(
     add,
     `rpc-guard secrets add $KEY --label backend --expires 90d`,
+    `rpc-guard secrets add $KEY --label partner --per-second 20 --per-day 100k`,
     `rpc-guard secrets add $KEY --secret-only > secret.txt`,
   );
+}
 
+function addUpdate(secrets: Command): void {
+  const update = secrets.command('update').description('Changes what is given of a secret, and leaves the rest.');
+  update
+    .argument('<key>', KEY_ARGUMENT)
+    .argument('<secret-id>', 'the secret to change')
+    .option('--label <label>', 'who uses it')
+    .option('--expires <when>', '90d, 2027-01-31T00:00:00Z, or none', parseNewExpiry)
+    .action((apiKey: string, secretId: string, options: UpdateFlags, command: Command) =>
+      withStore(command, (context) => updateSecret(context, apiKey, secretId, options)),
+    );
+  addLimitOptions(update);
+  addExpectVersion(update);
+  examples(
+    update,
+    `rpc-guard secrets update $KEY 0b1f4c8e9d2a --label backend --expires none`,
+    `rpc-guard secrets update $KEY 0b1f4c8e9d2a --per-second 20 --per-day 100k`,
+  );
+}
+
+function addRotate(secrets: Command): void {
   const rotate = secrets.command('rotate').description('Makes a secret that takes the place of another.');
   rotate
     .argument('<key>', KEY_ARGUMENT)
@@ -74,7 +113,9 @@ export function addSecrets(program: Command): void {
     `rpc-guard secrets rotate $KEY 0b1f4c8e9d2a --grace 7d`,
     `rpc-guard secrets rotate $KEY --secret-only | vault-put rpc-guard`,
   );
+}
 
+function addRevoke(secrets: Command): void {
   const revoke = secrets.command('revoke').description('Ends a secret at once, when it is confirmed.');
   revoke
     .argument('<key>', KEY_ARGUMENT)
@@ -91,8 +132,43 @@ async function addSecret(context: Context, named: string, options: AddOptions): 
   const { label, expires: expiresAt, secretOnly, expectVersion: expectedVersion } = options;
   assertOneForm(context.output, secretOnly);
   const { apiKey } = await storedKey(context, named);
-  const secret = { label, expiresAt, allowlists: listsOf(options) };
+  const limits = changedLimits({}, options) ?? undefined;
+  const secret = { label, expiresAt, allowlists: listsOf(options), limits };
   showSecret(context.output, await context.manager.addSecret(apiKey, secret, { expectedVersion }), secretOnly);
+}
+
+/** `none`, or what `parseExpiry` takes. */
+function parseNewExpiry(text: string): string {
+  return text === 'none' ? text : parseExpiry(text);
+}
+
+async function updateSecret(
+  context: Context,
+  named: string,
+  secretId: string,
+  { label, expires, expectVersion, ...flags }: UpdateFlags,
+): Promise<void> {
+  const isLimited = isLimitGiven(flags);
+  if (label === undefined && expires === undefined && !isLimited) {
+    throw usage('nothing to change: write --label, --expires or a limit, as --per-second');
+  }
+  const { apiKey, secrets, version } = await storedKey(context, named);
+  const before = secrets.find(({ id }) => id === secretId);
+  // Limits are changed in what was read: another change since must not be undone.
+  const expectedVersion = expectVersion ?? (isLimited ? version : undefined);
+  const changes = {
+    label,
+    expiresAt: expires === 'none' ? null : expires,
+    limits: isLimited ? changedLimits(before?.limits, flags) : undefined,
+  };
+  const key = await context.manager.updateSecret(apiKey, secretId, changes, { expectedVersion });
+  const { expiresAt, ...after } = key.secrets.find(({ id }) => id === secretId)!;
+  const changed = [
+    label === undefined ? [] : [`label ${after.label === '' ? '(none)' : after.label}`],
+    expires === undefined ? [] : [`expires ${expiresAt === undefined ? 'never' : when(expiresAt)}`],
+    isLimited ? [`limits ${limitWords(after)}`] : [],
+  ];
+  showChange(context.output, key, `the secret ${secretId}: ${changed.flat().join('; ')}`);
 }
 
 async function rotateSecret(

@@ -55,6 +55,11 @@ function linesOfKey(key: KeyView, terminal: Terminal, use = ''): string[] {
     ),
     ...heading('Secrets'),
     ...(secrets.length === 0 ? ['  none'] : indent(linesOfSecrets(secrets, narrower(terminal)))),
+    ...secrets.flatMap((secret) =>
+      secret.limits === undefined
+        ? []
+        : [...heading(`Limits of the secret ${secret.id}`), ...indent(wrapped(limitWords(secret), narrower(terminal)))],
+    ),
     ...heading('Allowlists'),
     ...indent(linesOfLists(key.allowlists, narrower(terminal))),
     ...secrets.flatMap(({ id, allowlists }) =>
@@ -110,6 +115,10 @@ function linesOfLists(lists: Allowlists, terminal: Terminal): string[] {
     }),
     terminal,
   );
+}
+
+function wrapped(text: string, terminal: Terminal): string[] {
+  return table([{ title: '', wraps: true }], [[text]], terminal);
 }
 
 function narrower(terminal: Terminal): Terminal {
