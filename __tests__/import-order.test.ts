@@ -61,7 +61,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     ],
   ],
   ['', ['rpc-guard']],
-  ['explain', ['dry-run']],
+  ['explain', ['dry-run', 'dry-limits']],
   [
     'websocket',
     [

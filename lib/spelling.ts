@@ -28,3 +28,8 @@ function editsBetween(a: string, b: string, limit: number): number {
   }
   return Math.min(above[b.length]!, limit);
 }
+
+/** `1,000,000` */
+export function grouped(amount: number): string {
+  return amount.toLocaleString('en-US');
+}

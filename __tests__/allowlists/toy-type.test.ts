@@ -73,7 +73,8 @@ describe('A type of list that is added in one row', () => {
     const settings = parseKeySettings({ apiKey: KEY, ...GERMAN });
     const headers = language === undefined ? [] : [['Accept-Language', language] as const];
     const body = JSON.stringify(call('eth_chainId'));
-    const run = await dryRun({ apiKey: KEY, headers, body }, settings, parseOptions({ store, upstream: 'http://a' }));
+    const options = parseOptions({ store, upstream: 'http://a' });
+    const run = await dryRun({ apiKey: KEY, headers, body }, settings, options, store.limits);
     expect(run.steps).toContainEqual(expect.objectContaining({ step: 'languages', ...step }));
     expect(run.allowed).toBe(step.outcome === 'pass');
   });

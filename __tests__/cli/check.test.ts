@@ -173,6 +173,19 @@ describe('the verdict', () => {
     );
   });
 
+  test('tells the room under the limits, and 4 where there is none', async () => {
+    const store = guarded({ limits: { perSecond: 50, perDay: 1 } });
+    const { code, stdout } = await cli(['check', KEY, ...FROM_APP, '-d', CALL], { store });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^limits +✓ pass +has room: 100 of 100, 1 of 1 today$/m);
+    const refused = await cli(['check', KEY, ...FROM_APP, '-d', `[${CALL},${CALL}]`], { store });
+    expect(refused.code).toBe(4);
+    expect(refused.stdout).toMatch(
+      /^limits +✗ refuse +limits\.perDay +DAILY_LIMIT_REACHED: costs 2; has no room: 100 of 100, 1 of 1 today$/m,
+    );
+    expect(refused.stdout).toContain('Refused: HTTP 402, DAILY_LIMIT_REACHED: daily request count exceeded');
+  });
+
   test('is in words alone where the terminal is not in UTF-8', async () => {
     const { stdout } = await cli(['check', KEY, '-d', CALL], { store: guarded(), env: { LC_ALL: 'C' } });
     expect(stdout).toMatch(/^origins +refuse +ORIGIN_NOT_ALLOWED/m);

@@ -98,7 +98,7 @@ async function agreed(
   const stored = await store.set({ apiKey: KEY, ...settings });
   const { seen } = app.upstream;
   seen.length = 0;
-  const dry = await dryRun(request, request.apiKey === KEY ? stored : undefined, options);
+  const dry = await dryRun(request, request.apiKey === KEY ? stored : undefined, options, store.limits);
   expect(seen).toEqual([]);
   expectNoSecrets(dry);
   expectOneStory(dry);
@@ -251,6 +251,7 @@ describe('key', () => {
         request({ headers: [['host', 'a'], ...headers] }),
         parseKeySettings({ apiKey: KEY }),
         bench.options,
+        undefined,
       );
       for (const { reason, steps } of [alone, dry ?? alone]) {
         expect(reason).toBe('DUPLICATE_HEADER');
@@ -744,12 +745,12 @@ describe('whatever key and request come,', () => {
     await fc.assert(
       fc.asyncProperty(settings, requests, async (given, asked) => {
         const key = parseKeySettings({ apiKey: KEY, ...given });
-        const dry = await dryRun({ ...asked, apiKey: KEY }, key, bench.options);
+        const dry = await dryRun({ ...asked, apiKey: KEY }, key, bench.options, undefined);
         const all = [...dry.steps, ...dry.calls.flatMap((each) => each.steps)];
         for (const [n, step] of all.entries()) {
           if (step.entry === null) continue;
           const { alone, options } = leaving(key, step);
-          const again = await dryRun({ ...asked, apiKey: KEY }, alone, options);
+          const again = await dryRun({ ...asked, apiKey: KEY }, alone, options, undefined);
           const found = [...again.steps, ...again.calls.flatMap((each) => each.steps)][n];
           expect(found).toEqual(step);
         }

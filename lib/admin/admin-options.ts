@@ -22,7 +22,7 @@ interface Handlers {
   actor(req: IncomingMessage): string;
 }
 
-/** With the guard's `path`, `blockedMethods`, `addressParams` and limits, a tested request is decided on as the guard does. */
+/** With the guard's `path`, `blockedMethods`, `addressParams`, `credits` and bounds, a tested request is decided on as the guard does. */
 export interface RpcGuardAdminOptions extends RequestOptions, Partial<UpstreamOptions> {
   /** The store of the guard, or another on the same data. */
   readonly store: WritableSettingsStore;

@@ -66,7 +66,12 @@ export function createRequestTester(options: ParsedAdminOptions, handOff: Upstre
     async test(apiKey, request) {
       const settings = await stored(() => store.get(apiKey));
       if (settings === undefined) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
-      const verdict = await dryRun({ apiKey, headers: headersOf(request), body: bodyOf(request) }, settings, options);
+      const verdict = await dryRun(
+        { apiKey, headers: headersOf(request), body: bodyOf(request) },
+        settings,
+        options,
+        store.limits,
+      );
       if (request.send !== true || verdict.forwarded === null) return verdict;
       return { ...verdict, answer: await send(verdict.forwarded) };
     },

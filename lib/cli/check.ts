@@ -55,8 +55,8 @@ export function addCheck(program: Command): void {
     );
   check.addHelpText(
     'after',
-    '\nWithout --blocked-method the defaults are blocked, admin_* and so on.' +
-      '\nIts addressParams and limits cannot be given here.',
+    '\nWithout --blocked-method the defaults are blocked, admin_* and so on. Its' +
+      '\naddressParams, credits and bounds of a body cannot be given here.',
   );
   examples(
     check,
@@ -77,7 +77,7 @@ async function runCheck(context: Context, key: string | undefined, options: Chec
   const request = { ...made.request, apiKey };
 
   const settings = API_KEY.test(apiKey) ? await readable(apiKey, () => store.get(apiKey)) : undefined;
-  const run = await dryRun(request, settings, rules);
+  const run = await dryRun(request, settings, rules, store.limits);
   const notes = [
     ...made.notes,
     ...(key === undefined || key === apiKey ? [] : [`the key is ${apiKey}`]),
@@ -232,17 +232,20 @@ const COLUMNS = [
 ];
 
 function linesOf(run: DryRun, terminal: Terminal): string[] {
-  const { allowed, status, reason, message, steps, calls, forwarded } = run;
+  const { allowed, status, reason, message, steps, calls, limits, forwarded } = run;
   const verdict = allowed
     ? paint('Allowed', 'green', terminal)
     : `${paint('Refused', 'red', terminal)}: HTTP ${String(status)}, ${String(reason)}: ${message}`;
-  return [
-    ...table(
+  const tableOf = (some: readonly DryRunStep[]) =>
+    table(
       COLUMNS,
-      steps.map((step) => rowOf(step, terminal)),
+      some.map((step) => rowOf(step, terminal)),
       terminal,
-    ),
+    );
+  return [
+    ...tableOf(steps),
     ...calls.flatMap((call, at) => linesOfCall(call, at, calls.length, terminal)),
+    ...(limits === null ? [] : ['', ...tableOf([limits])]),
     '',
     verdict,
     ...(forwarded === null

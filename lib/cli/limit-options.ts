@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { KeyView } from '../keys/key-view';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import type { KeyLimits, Limits } from '../settings/limits';
-import { grouped } from './output';
+import { grouped } from '../spelling';
 
 /** `none` takes a limit away. */
 type Amount = number | 'none';

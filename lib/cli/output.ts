@@ -73,8 +73,3 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 function escaped(character: string): string {
   return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
-
-/** `1,000,000` */
-export function grouped(amount: number): string {
-  return amount.toLocaleString('en-US');
-}

@@ -16,6 +16,8 @@ import type { RequestFacts } from '../request/request-facts';
 import { compileKeySettings } from '../settings/compile';
 import type { CompiledKey } from '../settings/compile';
 import type { KeySettings } from '../settings/key-settings';
+import type { LimitStore } from '../stores/limit-store';
+import { dryCharge } from './dry-limits';
 
 export interface DryRunRequest {
   readonly apiKey: string;
@@ -46,17 +48,23 @@ export interface DryRun {
   /** The steps that decide on the request as a whole. After a refusal they go on, as if it had not been. */
   readonly steps: readonly DryRunStep[];
   readonly calls: readonly DryRunCall[];
+  /** Whether the allowed calls have room under the limits, all together; `null` where none is allowed. */
+  readonly limits: DryRunStep | null;
   /** What the upstream would receive; `null` where nothing. */
   readonly forwarded: string | null;
 }
 
 export type DryRunOptions = ParsedRequestOptions;
 
-/** Decides on a request as the guard does, by the guard's own checks, and collects what each says. Nothing is forwarded. */
+/**
+ * Decides on a request as the guard does, by the guard's own checks, and collects what each says. Nothing is forwarded,
+ * and nothing charged: `store` tells what is spent.
+ */
 export async function dryRun(
   request: DryRunRequest,
   settings: KeySettings | undefined,
   options: DryRunOptions,
+  store: LimitStore | undefined,
 ): Promise<DryRun> {
   const facts = factsOf(request, options);
   const key = settings && compileKeySettings(settings);
@@ -65,21 +73,22 @@ export async function dryRun(
   if (key === undefined) return refusedWhole(admission as Refusal, steps);
 
   const held = isRefusal(admission) ? await admissionAnyway(key, facts) : admission;
-  const judged = await judge(request, held, options);
-  trace(isRefusal(judged) ? refused('body', judged) : passed('body', describeCalls(judged)));
-  if (isRefusal(judged)) return refusedWhole(isRefusal(admission) ? admission : judged, steps);
+  const read = await judge(request, held, options);
+  trace(isRefusal(read) ? refused('body', read) : passed('body', describeCalls(read)));
+  if (isRefusal(read)) return refusedWhole(isRefusal(admission) ? admission : read, steps);
 
+  const { judged, step: limits } = await dryCharge(facts, held, read, options, store);
   const calls = judged.calls.map((call) => explainCall(call, held, options));
-  if (isRefusal(admission)) return { ...refusedWhole(admission, steps), calls };
   const [first] = judged.calls;
-  if (!judged.batch && first?.refusal !== undefined) return { ...refusedWhole(first.refusal, steps), calls };
+  const whole = isRefusal(admission) ? admission : (judged.limited ?? (judged.batch ? undefined : first?.refusal));
+  if (whole !== undefined) return { ...refusedWhole(whole, steps), calls, limits };
   const allowed = judged.allowed.length === judged.calls.length;
   const message = allowed
     ? 'allowed'
     : `${String(judged.allowed.length)} of ${String(judged.calls.length)} calls are allowed`;
   const reason = judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal?.refused ?? null;
   const forwarded = judged.allowed.length > 0 ? serialiseAll(judged) : null;
-  return { allowed, reason, status: 200, message, steps, calls, forwarded };
+  return { allowed, reason, status: 200, message, steps, calls, limits, forwarded };
 }
 
 function collector(): { readonly steps: readonly DryRunStep[]; readonly trace: Tracer } {
@@ -142,6 +151,7 @@ function refusedWhole(refusal: Refusal, steps: readonly DryRunStep[]): DryRun {
     message: messageOf(refusal),
     steps,
     calls: [],
+    limits: null,
     forwarded: null,
   };
 }

@@ -1,5 +1,5 @@
 import { compileLimits } from '../settings/compile';
-import type { KeySettings } from '../settings/key-settings';
+import type { Limits } from '../settings/limits';
 import { DAY_MS, endOfDay, nameOfDay } from '../stores/limit-store';
 import type { LimitStore } from '../stores/limit-store';
 
@@ -15,14 +15,22 @@ export interface LimitsInUse {
 
 const ACTIVE_MS = 60_000;
 
-/** What is left of a key's limits; nothing is charged. */
+/** Whose limits are asked for: a key's, or those of one of its secrets. */
+export interface Limited {
+  readonly apiKey: string;
+  readonly secretId?: string;
+  readonly limits?: Limits | undefined;
+}
+
+/** What is left of the limits of a key or a secret; nothing is charged. */
 export async function limitsInUse(
-  { apiKey, limits }: KeySettings,
+  { apiKey, secretId, limits }: Limited,
   store: LimitStore | undefined,
   nowMs: number,
 ): Promise<LimitsInUse> {
   const today = Math.floor(nowMs / DAY_MS);
-  const asked = { apiKey, day: nameOfDay(today), instance: '', credits: 0, at: nowMs };
+  const subject = { apiKey, ...(secretId !== undefined && { secretId }), day: nameOfDay(today) };
+  const asked = { ...subject, instance: '', credits: 0, at: nowMs };
   const rows = (await store?.exchange([asked])) ?? [];
   const { second, perDay } = compileLimits(limits) ?? {};
   const last = rows.reduce((newest, row) => (row.at > newest.at ? row : newest), { level: undefined, ...asked, at: 0 });

@@ -13,7 +13,7 @@ import { systemClock } from './clock';
 import type { Clock } from './clock';
 import type { Prices } from './credits';
 import { Limiter } from './limiter';
-import type { Denial, Payer } from './limiter';
+import type { Denial, Payer, Room, Spending } from './limiter';
 import { rateLimitHeaders, refusedHeaders } from './rate-limit-headers';
 import type { RateLimitHeaders } from './rate-limit-headers';
 import { SpendingExchange } from './spending-exchange';
@@ -25,7 +25,7 @@ export interface CallLimitsOptions {
   readonly clientAddress: ClientAddress;
   /** Whether `X-Forwarded-For` means something to `clientAddress`. */
   readonly trustsProxy: boolean;
-  readonly store: SettingsStore;
+  readonly store: Pick<SettingsStore, 'limits'>;
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -85,7 +85,17 @@ export class CallLimits {
   /** What an answer tells of the limits: nothing where there are none. */
   headersFor(facts: RequestFacts, admission: Admission): RateLimitHeaders {
     if (!this.#options.limitHeaders || !hasLimits(admission)) return {};
-    return rateLimitHeaders(this.#limiter.roomFor(this.#payerOf(facts, admission)));
+    return rateLimitHeaders(this.roomFor(facts, admission));
+  }
+
+  /** What is left for a caller, the tighter of key and secret. */
+  roomFor(facts: RequestFacts, admission: Admission): Room {
+    return this.#limiter.roomFor(this.#payerOf(facts, admission));
+  }
+
+  /** Begins where others are, as a store tells it: for a dry run. */
+  beginAt(facts: RequestFacts, admission: Admission, spendingOf: (secretId: string | undefined) => Spending): void {
+    this.#limiter.beginAt(this.#payerOf(facts, admission), spendingOf);
   }
 
   close(): Promise<void> {

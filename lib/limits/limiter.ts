@@ -36,6 +36,14 @@ export interface Room {
   readonly day: { readonly limit: number; readonly left: number; readonly endsInMs: number } | undefined;
 }
 
+/** What others have spent of a key or a secret; `undefined` where nobody tells. */
+export interface Spending {
+  /** What is in the bucket. */
+  readonly level: number | undefined;
+  /** Today. */
+  readonly used: number | undefined;
+}
+
 export interface LimiterOptions {
   /** Milliseconds that a charge may wait. */
   readonly waitMs: number;
@@ -131,6 +139,18 @@ export class Limiter {
       if (day === undefined || left < day.left) day = { limit: perDay, left, endsInMs };
     }
     return { second, day };
+  }
+
+  /** Begins where others are with the key and the secret of a payer, in place of a full bucket and an unspent day. */
+  beginAt(payer: Payer, spendingOf: (secretId: string | undefined) => Spending): void {
+    const now = this.#options.clock.now();
+    for (const meter of this.#metersOf(payer)) {
+      const { level, used } = spendingOf(meter.secretId);
+      meter.spentByOthers = used ?? 0;
+      if (level === undefined) continue;
+      meter.bucket.level = level;
+      meter.bucket.at = now;
+    }
   }
 
   /** Keys and secrets that are counted. */

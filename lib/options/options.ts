@@ -5,14 +5,11 @@ import {
   checkOptions,
   hasMethods,
   isFunction,
-  isPlainObject,
   isText,
   isWhole,
 } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
-import { methods } from '../allowlists/methods';
-import { compileCredits, oddCredits } from '../limits/credits';
-import type { Credits, Prices } from '../limits/credits';
+import { oddCredits } from '../limits/credits';
 import { quiet } from '../logger';
 import type { Logger } from '../logger';
 import type { Reason } from '../policy/refusals';
@@ -56,10 +53,6 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly maxMergedBytes?: number;
   /** Milliseconds that settings go on serving when the store is down. Default 60 s. */
   readonly staleIfErrorMs?: number;
-  /** What a call costs of its key's limits, by method or prefix (`trace_*`): 0 to 10,000. Default 1 each. */
-  readonly credits?: Credits;
-  /** Milliseconds that a request may wait for room under its limits before it is refused: up to 5000. Default 1 s. */
-  readonly limitWaitMs?: number;
   /** Whether answers tell of limits in `RateLimit` and `RateLimit-Policy`. Default `true`. */
   readonly limitHeaders?: boolean;
   /** Which proxies' `X-Forwarded-For` is believed: the values of Express' `trust proxy`. Default `false`. */
@@ -82,8 +75,6 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly maxConcurrent: number;
   readonly maxMergedBytes: number;
   readonly staleIfErrorMs: number;
-  readonly prices: Prices;
-  readonly limitWaitMs: number;
   readonly limitHeaders: boolean;
   readonly trustProxy: TrustProxy;
   readonly clientAddress: ClientAddress;
@@ -123,14 +114,6 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
     default: 1000,
   },
   staleIfErrorMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 60000', default: 60_000 },
-  credits: {
-    accepts: (value) =>
-      isPlainObject(value) &&
-      Object.entries(value).every(([name, price]) => methods.problem(name) === undefined && isWhole(0, 10_000)(price)),
-    takes: 'whole numbers up to 10000 by method or prefix, such as { eth_getLogs: 10, "trace_*": 20 }',
-    default: {},
-  },
-  limitWaitMs: { accepts: isWhole(0, 5000), takes: 'whole milliseconds up to 5000, such as 1000', default: 1000 },
   limitHeaders: { ...BOOLEAN_RULE, default: true },
   trustProxy: {
     accepts: isTrustProxy,
@@ -155,7 +138,6 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
   for (const problem of oddCredits(checked.credits, prepared.addressTable)) logger.warn({}, problem);
   return {
     ...checked,
-    prices: compileCredits(checked.credits),
     clientAddress: clientAddress(checked.trustProxy),
     ...prepared,
     ...prepareUpstreamOptions(checked, logger),

@@ -2,6 +2,8 @@ import { DEFAULT_BLOCKED_METHODS } from '../allowlists/default-blocked-methods';
 import { methods } from '../allowlists/methods';
 import { addressTable } from '../allowlists/address-table';
 import type { AddressParams, AddressTable } from '../allowlists/address-table';
+import { compileCredits } from '../limits/credits';
+import type { Credits, Prices } from '../limits/credits';
 import { MAX_TIMER_MS, checkOptions, isFunction, isPlainObject, isWhole, quoteValue } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { compileBlockedMethods } from '../policy/blocked-methods';
@@ -16,6 +18,10 @@ export interface RequestOptions {
   readonly blockedMethods?: readonly string[];
   /** Methods of your node that the built-in table does not know → the addresses they query, or `'none'`. */
   readonly addressParams?: Readonly<Record<string, AddressParams>>;
+  /** What a call costs of its key's limits, by method or prefix (`trace_*`): 0 to 10,000. Default 1 each. */
+  readonly credits?: Credits;
+  /** Milliseconds that a request may wait for room under its limits before it is refused: up to 5000. Default 1 s. */
+  readonly limitWaitMs?: number;
   /** Bytes of a body, before and after decompression. Default 2 MiB. */
   readonly maxBodyBytes?: number;
   /** Calls in a batch. Default 1000. */
@@ -29,6 +35,8 @@ export interface ParsedRequestOptions {
   readonly blockedMethods: readonly string[];
   readonly isBlocked: (method: string) => boolean;
   readonly addressTable: AddressTable;
+  readonly prices: Prices;
+  readonly limitWaitMs: number;
   readonly maxBodyBytes: number;
   readonly maxBatchSize: number;
   readonly bodyTimeoutMs: number;
@@ -55,6 +63,14 @@ export const REQUEST_RULES: OptionRules<RequestOptions> = {
     takes: 'functions of params or "none" by method, such as { acme_balance: (params) => params[0] }',
     default: {},
   },
+  credits: {
+    accepts: (value) =>
+      isPlainObject(value) &&
+      Object.entries(value).every(([name, price]) => methods.problem(name) === undefined && isWhole(0, 10_000)(price)),
+    takes: 'whole numbers up to 10000 by method or prefix, such as { eth_getLogs: 10, "trace_*": 20 }',
+    default: {},
+  },
+  limitWaitMs: { accepts: isWhole(0, 5000), takes: 'whole milliseconds up to 5000, such as 1000', default: 1000 },
   maxBodyBytes: {
     accepts: isWhole(1, 256 * 1024 * 1024),
     takes: 'whole bytes up to 268435456, such as 2097152',
@@ -71,12 +87,14 @@ export function parseRequestOptions(whose: string, options: RequestOptions): Par
 
 /** Takes apart what the rules have let pass. */
 export function prepareRequestOptions(checked: Required<RequestOptions>): ParsedRequestOptions {
-  const { maxBodyBytes, maxBatchSize, bodyTimeoutMs, blockedMethods } = checked;
+  const { limitWaitMs, maxBodyBytes, maxBatchSize, bodyTimeoutMs, blockedMethods } = checked;
   return {
     path: parseKeyPath(checked.path)!,
     blockedMethods,
     isBlocked: compileBlockedMethods(blockedMethods),
     addressTable: addressTable(checked.addressParams),
+    prices: compileCredits(checked.credits),
+    limitWaitMs,
     maxBodyBytes,
     maxBatchSize,
     bodyTimeoutMs,

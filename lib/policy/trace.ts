@@ -4,7 +4,7 @@ import type { Reason, Refusal } from './refusals';
 
 /** What one step of the route says, and the entry or the secret's hint by which it says so. */
 export interface TracedStep {
-  readonly step: AllowlistType | 'key' | 'secret' | 'body' | 'blockedMethods';
+  readonly step: AllowlistType | 'key' | 'secret' | 'body' | 'blockedMethods' | 'limits';
   readonly outcome: 'pass' | 'refuse' | 'skip';
   readonly reason: Reason | null;
   readonly entry: string | null;

@@ -8,6 +8,7 @@ const STEPS: Readonly<Record<string, string>> = {
   secret: 'API key secret',
   body: 'Body',
   blockedMethods: 'Methods blocked for every key',
+  limits: 'Limits',
 };
 const OUTCOMES = {
   pass: { Icon: Check, word: 'passes', tone: 'good' },
@@ -17,13 +18,15 @@ const OUTCOMES = {
 
 /** What the guard decided and which entry of which step did. */
 export function Verdict({ verdict }: { readonly verdict: TestResult }) {
-  const { steps, calls, answer } = verdict;
+  const { steps, calls, limits, answer } = verdict;
+  const ofLimits = limits === null ? [] : [limits];
   const [only] = calls.length === 1 ? calls : [];
   return (
     <>
       <Summary verdict={verdict} />
-      <Steps steps={[...steps, ...(only?.steps ?? [])]} />
+      <Steps steps={only === undefined ? steps : [...steps, ...only.steps, ...ofLimits]} />
       {calls.length > 1 && calls.map((call, index) => <Call key={index} call={call} />)}
+      {calls.length > 1 && <Steps steps={ofLimits} />}
       {answer && (
         <>
           <h3>Answer of the upstream</h3>
