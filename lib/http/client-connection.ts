@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** How long what a refused request still sends is read and dropped, so that the caller gets to see the refusal. */
+/** How long the rest of a refused request is read and dropped, so that the caller gets to see the refusal. */
 const LINGER_MS = 2000;
 
-/** What is under way for a socket. One listener for all: a caller may pipeline any number of requests. */
+/** Requests under way on a socket. They share one listener: a caller may pipeline any number of them. */
 const underWay = new WeakMap<Socket, Set<() => void>>();
 
 export function hasGone({ socket }: IncomingMessage): boolean {
@@ -30,15 +30,15 @@ function watch(socket: Socket): Set<() => void> {
   return aborts;
 }
 
-/** Whether all responses before this one on its connection have been taken. Of pipelined ones one alone is next. */
+/** Whether every earlier response on this connection has been taken. Only one pipelined response is next at a time. */
 export function isNext({ socket }: ServerResponse): boolean {
   return socket !== null;
 }
 
-/** Of a long answer so much is handed over at a time: that shows whether the caller takes any of it. */
+/** A long answer is written in slices of this size, to see whether the caller takes any of it. */
 export const SLICE_BYTES = 64 * 1024;
 
-/** Ends a response, and where its body is long cuts a caller off that takes nothing of it for so many milliseconds. */
+/** Ends a response. A caller that takes nothing of a long body for `idleMs` is cut off. */
 export function endInSlices(res: ServerResponse, body: Buffer, idleMs: number): void {
   if (body.length <= SLICE_BYTES) {
     res.end(body);
@@ -66,7 +66,7 @@ export function cutWhenIdle(res: ServerResponse, idleMs: number): void {
   if (res.socket.writableLength > 0) cutAfter(res, idleMs);
 }
 
-/** Cuts the caller off after so long, from when its turn came. Call the function it returns when something was taken. */
+/** Cuts the caller off `idleMs` after its turn came. Call the returned function whenever it takes something. */
 function cutAfter(res: ServerResponse, idleMs: number): () => void {
   let timer: NodeJS.Timeout | undefined;
   const start = (): void => {

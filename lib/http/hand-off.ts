@@ -37,11 +37,11 @@ export interface Guard {
   readonly queue: UpstreamQueue;
   /** Bodies that are being inflated, and inflated ones that are not sent yet. */
   readonly inflated: ByteBudget;
-  /** Answers that wait for their callers to take them. */
+  /** Answers that their callers have not taken yet. */
   readonly answers: ByteBudget;
   readonly applyCors: CorsHandler;
   readonly limits: CallLimits;
-  /** Called with what is not for the guard. */
+  /** Called with every request that goes to `next()`. */
   readonly hintAtMount: (req: IncomingMessage) => void;
   readonly observe: Observe;
 }
@@ -67,7 +67,7 @@ export interface IncomingCall extends Answerable, Occurrence {
   status: number | undefined;
 }
 
-/** Of an answer that streams, so much is under way between upstream and caller. */
+/** Bytes of a streamed answer that are under way between upstream and caller. */
 const STREAM_BYTES = 128 * 1024;
 const UNTAKEN = refuseForNow(
   'too many answers are waiting for their callers, try again',
@@ -132,7 +132,7 @@ function charge(
   return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
 }
 
-/** A refusal of the request as a whole. The ids in `body`, if there is one, are told: clients drop an answer without. */
+/** Refuses the request as a whole, with the ids found in `body`: clients drop an answer without its id. */
 export function refuseWhole(
   guard: Guard,
   call: IncomingCall,
@@ -154,7 +154,7 @@ function idOf({ batch, calls }: JudgedCalls): string | undefined {
   return batch ? undefined : calls[0]?.call.id;
 }
 
-/** An answer that is put together is held in memory, so it has to wait until the caller takes those before it. */
+/** A merged answer is held in memory, so the request waits until the caller has taken the answers before it. */
 function placeOf({ queue }: Guard, { req, res, facts, bytes }: IncomingCall, judged: JudgedCalls): Place {
   const isMixed = judged.allowed.length < judged.calls.length;
   if (isMixed && !isNext(res)) {
@@ -165,14 +165,14 @@ function placeOf({ queue }: Guard, { req, res, facts, bytes }: IncomingCall, jud
   return { key: facts.apiKey, connection: req.socket, bytes, isReady: () => !isMixed || isNext(res) };
 }
 
-/** Whatever else was refused, clients try again by the status. */
+/** The status is that of the limit, whatever else was refused: clients retry by it. */
 function answerLimited(guard: Guard, call: IncomingCall, judged: JudgedCalls, limited: Refusal): void {
   const options = replyOptions(guard, call);
   const status = setRefusalHeaders(call.res, limited);
   respondJson(call.res, status, refuseEach(judged, options) || refusalReply(limited, idOf(judged), options));
 }
 
-/** Who is forbidden to call does not learn how much others may. */
+/** A caller that is refused with 401 or 403 does not learn the limits. */
 function setLimitHeaders({ limits }: Guard, { res, facts, admission }: IncomingCall, refusal?: Refusal): void {
   if (admission === undefined) return;
   const status = refusal === undefined ? 200 : (refusal.status ?? REFUSALS[refusal.refused].status);
@@ -195,7 +195,7 @@ async function waitInLine(
   return isIn;
 }
 
-/** What waited is held against its key as that is now. */
+/** A request that has waited is checked against the key's current settings. */
 async function admitAgain(
   { options, store }: Guard,
   call: IncomingCall,
@@ -211,7 +211,7 @@ async function admitAgain(
   return { admission, judged };
 }
 
-/** Of what was sent nothing is left to ask the upstream for. */
+/** Every call was refused: the upstream is not asked. */
 function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): void {
   const [first] = judged.calls;
   if (judged.batch || first?.refusal === undefined) {
@@ -221,7 +221,7 @@ function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): v
   respondRefusal(call, first.refusal, guard.options.exposeReason, first.call.id);
 }
 
-/** Nothing is refused: the upstream's own answer is the caller's. */
+/** Nothing was refused: the caller gets the upstream's own answer. */
 async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
   const answer = await askUpstream(guard, call, admission, serialiseAll(judged), call.req.headers);
   if (!isRefusal(answer)) {
@@ -241,7 +241,7 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
   else respondJson(call.res, 200, refuseAllowed(judged, answer, replyOptions(guard, call)), guard.options.callerIdleMs);
 }
 
-/** Refuses as a whole what was allowed before. */
+/** Refuses all calls that had been allowed. */
 function refuseCalls(guard: Guard, call: IncomingCall, judged: JudgedCalls, refusal: Refusal): void {
   const { callerIdleMs, exposeReason } = guard.options;
   if (!judged.batch) {
@@ -261,7 +261,7 @@ interface MixedExchange {
   backOff: { readonly status: number; readonly retryAfter: string | undefined } | undefined;
 }
 
-/** Some of a batch is refused: the rest goes to the upstream, and the answers are put together. */
+/** Part of a batch is refused: the rest goes to the upstream, and the answers are merged. */
 function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
   const bytesLeft = guard.options.maxMergedBytes;
   const exchange: MixedExchange = { admission, hasBegun: false, bytesLeft, backOff: undefined };
@@ -279,7 +279,7 @@ function answerMixed(guard: Guard, call: IncomingCall, { admission, judged }: Ad
   });
 }
 
-/** Asks for some calls of a mixed batch. Before all but the first the key is looked at again: it may be revoked by now. */
+/** Sends some calls of a mixed batch. Every run but the first checks the key again: it may be revoked by now. */
 async function askRun(
   guard: Guard,
   call: IncomingCall,
@@ -305,7 +305,7 @@ async function askRun(
   return body;
 }
 
-/** Whether there is room for so much of an answer, which is held until the caller has taken it or has gone. */
+/** Reserves room for so much of an answer, until the caller has taken it or has gone. `false` if there is none. */
 function holdAnswer({ answers }: Guard, call: IncomingCall, bytes: number): boolean {
   const { req, res, facts } = call;
   const isFirst = call.answer === undefined;
@@ -322,13 +322,13 @@ function holdAnswer({ answers }: Guard, call: IncomingCall, bytes: number): bool
   return true;
 }
 
-/** What of an answer is held in memory when its caller does not take it. */
+/** Bytes of an answer that stay in memory while its caller does not take it. */
 function waitingBytes({ body }: UpstreamAnswer): number {
   if (Buffer.isBuffer(body)) return body.length;
   return body.complete ? body.readableLength : STREAM_BYTES;
 }
 
-/** Why the key, as it is now, does not let these calls pass. */
+/** Why the key's current settings refuse these calls. */
 async function refusedMeanwhile(
   { options, store }: Guard,
   { facts }: IncomingCall,
@@ -371,7 +371,7 @@ async function askUpstream(
   return answer;
 }
 
-/** Calls that were to be forwarded have no answer. */
+/** Notes why forwarded calls got no answer. */
 function noteFailure({ options }: Guard, call: IncomingCall, { refused: reason, why }: Refusal): void {
   call.failure = reason;
   if (hasGone(call.req)) return;
@@ -379,7 +379,7 @@ function noteFailure({ options }: Guard, call: IncomingCall, { refused: reason, 
   options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
 }
 
-/** Whether sending it again can do nothing twice. Told at once: what the upstream's connection holds on to lives long. */
+/** Whether it can safely be sent twice. Decided up front: what the connection refers to lives long. */
 function onlyReads({ judged }: IncomingCall): boolean {
   if (judged === undefined || isRefusal(judged)) return false;
   return judged.allowed.every(({ method }) => isReadOnly(method));

@@ -4,7 +4,7 @@ import { keyInPath } from '../request/key-path';
 import type { KeyPath } from '../request/key-path';
 
 /**
- * Says once, of the requests that go to `next()`, that one had the guard's path before Express took the mount's off:
+ * Warns once when a request that goes to `next()` had the guard's path before Express stripped the mount path:
  * `app.use('/v3', guard)` answers at `/v3/v3/…` alone. No key is in what it says.
  */
 export function createMountHint(path: KeyPath, logger: Logger): (req: IncomingMessage) => void {

@@ -10,7 +10,7 @@ import { retryAfter } from './respond';
  */
 const PASSING_HEADERS =
   /^(?:content-length|content-encoding|cache-control|retry-after|ratelimit.*|x-ratelimit-.*|server-timing|traceresponse)$/;
-/** Set by the upstream even where the application has set them: they tell how its bytes are to be read. */
+/** The upstream's value replaces the application's: these say how the bytes are to be read. */
 const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content-encoding']);
 
 /**
@@ -44,7 +44,7 @@ export function relayAnswer(
     return undefined;
   }
   return new Promise((resolve) => {
-    // While the caller takes nothing, nothing is read: that is not the upstream's silence.
+    // Nothing is read while the caller takes nothing; that does not count as the upstream's silence.
     const heard = endWhenSilent(body, patience, () => res.writableNeedDrain);
     body.on('data', heard);
     let why = 'its answer was cut off';

@@ -12,7 +12,7 @@ export interface BodyLimits {
   readonly bodyTimeoutMs: number;
 }
 
-/** What was inflated, and what did it: that tells how many bytes it has read. */
+/** The inflated bytes, and the engine, which tells how many bytes it has read. */
 interface Inflated {
   readonly buffer: Buffer;
   readonly engine: { readonly bytesWritten: number };
@@ -37,7 +37,7 @@ const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
   ['deflate', inflater(inflate)],
   ['br', inflater(brotliDecompress)],
 ]);
-/** Of a refused request a longer body is not looked into. */
+/** The longest body of a refused request that is searched for ids. */
 const MAX_ECHO_BYTES = 64 * 1024;
 const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
@@ -84,7 +84,7 @@ function notEncoded(encoding: string): Refusal {
   return refuse('PARSE_ERROR', { why: `the body is not ${encoding}, or not only that` });
 }
 
-/** Node's parser goes on to a body that came with its headers once they have been dealt with. */
+/** Lets Node's parser go on to a body that came together with its headers. */
 async function arrival(req: IncomingMessage): Promise<void> {
   if (!req.complete) await new Promise(setImmediate);
 }
@@ -136,7 +136,7 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
     function onClose(): void {
       settle(goneAway());
     }
-    /** Past a refusal the stream flows on, so that what still comes is dropped. */
+    /** After a refusal the stream flows on, and the rest is dropped. */
     function settle(result: Buffer | Refusal): void {
       clearTimeout(timer);
       req.off('data', onData).off('end', onEnd).off('close', onClose);
@@ -148,7 +148,7 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
   });
 }
 
-/** Copies what comes into one buffer that doubles: a list of one-byte chunks would cost 25 times what they hold. */
+/** Appends a chunk to one buffer that doubles: a list of one-byte chunks takes 25 times the memory. */
 function append(bytes: Buffer, size: number, chunk: Buffer, maxBytes: number): Buffer {
   const needed = size + chunk.length;
   const room = needed > bytes.length ? Buffer.alloc(Math.min(maxBytes, Math.max(needed, 2 * bytes.length))) : bytes;
@@ -157,7 +157,7 @@ function append(bytes: Buffer, size: number, chunk: Buffer, maxBytes: number): B
   return room;
 }
 
-/** What another middleware made of the body. Its stream is spent, so this is all there is. */
+/** The body as an earlier middleware parsed it. The stream has been read, so nothing else is left. */
 function parsedBody(
   req: IncomingMessage & { readonly body?: unknown },
   maxBodyBytes: number,
@@ -174,7 +174,7 @@ function isBytes(body: unknown): body is Uint8Array {
   return body instanceof Uint8Array;
 }
 
-/** A parser of JSON may have taken the form type, which curl sends of itself. */
+/** A JSON parser may accept the form type, which curl sends by default. */
 function isFormFields(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body) || isBytes(body)) return false;
   return !Object.hasOwn(body, 'jsonrpc');

@@ -4,7 +4,7 @@ import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
 import { SLICE_BYTES, dropRest, endInSlices } from './client-connection';
 
-/** A request that waits for its answer. */
+/** A request that has not been answered yet. */
 export interface Answerable {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -22,13 +22,13 @@ export function respondRefusal(
   respondRefusalJson({ req, res, facts }, refusal, json);
 }
 
-/** Answers a refusal in words of its own: `json` holds it for each call. */
+/** Answers a refusal whose body is already written: `json` holds an error for each call. */
 export function respondRefusalJson({ req, res }: Answerable, refusal: Refusal, json: string): void {
   respondJson(res, setRefusalHeaders(res, refusal), json);
   if (!req.complete) dropRest(req);
 }
 
-/** Sets the headers that a refusal carries, and returns its status. */
+/** Sets a refusal's headers and returns its status. */
 export function setRefusalHeaders(res: ServerResponse, refusal: Refusal): number {
   const row = REFUSALS[refusal.refused];
   const { status = row.status, headers = row.headers ?? {} } = refusal;
@@ -38,12 +38,12 @@ export function setRefusalHeaders(res: ServerResponse, refusal: Refusal): number
   return status;
 }
 
-/** Seconds with a leading zero: ethers takes a number without one for milliseconds, and comes back at once. */
+/** Seconds with a leading zero: ethers reads a number without one as milliseconds, and retries at once. */
 export function retryAfter(value: string): string {
   return /^[1-9][0-9]*$/.test(value) ? `0${value}` : value;
 }
 
-/** `callerIdleMs` is how long the caller may take nothing of a long answer. */
+/** `callerIdleMs`: how long a caller may take nothing of a long answer before it is cut off. */
 export function respondJson(res: ServerResponse, status: number, json: string, callerIdleMs?: number): void {
   const body = json.length > SLICE_BYTES ? Buffer.from(json) : json;
   res.writeHead(status, {

@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { Logger } from '../logger';
 import type { KeyPath } from '../request/key-path';
 
-/** A longer part of the mount may be a key. */
+/** A longer segment of the mount path may be a key, and is not printed. */
 const LONG_SEGMENT = /[^/]{16,}/g;
 
 /**

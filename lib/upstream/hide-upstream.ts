@@ -2,11 +2,11 @@ import type { Upstream } from './upstream-url';
 
 const HIDDEN = '…';
 const STRING = /"(?:[^"\\]|\\.)*"/g;
-/** What is shorter, such as `/rpc`'s `rpc` or a chain's number, is no secret, and hiding it would blot out words. */
+/** Anything shorter, such as `rpc` or a chain id, is no secret, and hiding it would blot out ordinary words. */
 const MIN_PART = 6;
 
 /**
- * Takes the upstream's own path, query and credentials out of JSON text: error messages quote them, and providers put
+ * Removes the upstream's own path, query and credentials from JSON text: error messages quote them, and providers put
  * their key there. Escaped spellings are found too; what has none of it stays as it is, digit for digit.
  */
 export function hideUpstream(upstream: Upstream): (json: string) => string {

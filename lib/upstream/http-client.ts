@@ -42,7 +42,7 @@ type HeadersFor = (client: IncomingHttpHeaders, requestId: string, length: numbe
 const PASSING_HEADERS = ['accept', 'accept-encoding', 'traceparent', 'tracestate'];
 /** Idle connections are given up before common servers and balancers do, so that none is used as it closes. */
 const IDLE_SOCKET_MS = 15_000;
-/** Text that is longer is made bytes of once: Node would measure and encode it in steps, with copies. */
+/** Longer text is encoded once, here: Node would measure and encode it in steps, with copies. */
 const LONG_BODY = 16 * 1024;
 
 /** A client of one upstream, over kept-alive connections of its own. */
@@ -131,7 +131,7 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
     settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
     sent.abort();
   }
-  /** Each attempt tells its end twice or more: by its answer or error, and as it closes. */
+  /** An attempt reports its end more than once: by its answer or error, and when it closes. */
   function attempt(proxy: Proxy): SentRequest {
     let isDone = false;
     return proxy({
@@ -149,7 +149,7 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
   return { answer, abort };
 }
 
-/** Where not even a connection came about, the upstream is away. */
+/** If not even a connection was made, the upstream is down. */
 function timedOut(sent: SentRequest, { patience, health }: Wire): Refusal {
   const isConnected = sent.isConnected();
   const why = `no ${isConnected ? 'answer' : 'connection'} within ${String(patience.upstreamTimeoutMs)} ms`;
@@ -157,13 +157,13 @@ function timedOut(sent: SentRequest, { patience, health }: Wire): Refusal {
   return refuse('UPSTREAM_TIMEOUT', { why });
 }
 
-/** A 429 tells of the guard's rate, and that the upstream is there. */
+/** A 429 is about the guard's own rate, and shows that the upstream is up. */
 function tell(health: UpstreamHealth, outcome: UpstreamAnswer | Refusal): void {
   if (isRefusal(outcome) && outcome.status !== 429) health.failed(outcome.why ?? outcome.refused);
   else health.answered();
 }
 
-/** What the caller gets: the stream of a good answer, an error once it has been read. */
+/** What the caller gets: a good answer as a stream, an error once it has been read. */
 function lookInto(
   message: IncomingMessage,
   { patience, hide }: Wire,
@@ -180,7 +180,7 @@ function backOff({ statusCode, headers }: IncomingMessage, refusal: Refusal): Re
   return { ...refusal, status: statusCode!, headers: retryAfter === undefined ? {} : { 'Retry-After': retryAfter } };
 }
 
-/** The same in every request, and what the caller says where the upstream's own headers do not. */
+/** The headers that every request has, and the caller's, except those that the upstream option sets. */
 function requestHeaders(upstream: Upstream): HeadersFor {
   const fixed = { host: upstream.host, ...upstream.headers, 'content-type': 'application/json' };
   const passing = PASSING_HEADERS.filter((name) => !Object.hasOwn(upstream.headers, name));

@@ -7,32 +7,32 @@ import type * as Version3 from 'http-proxy-middleware';
 /** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
 export type CreateProxyMiddleware = (options: never) => unknown;
 
-/** That of version 3, which comes with the guard. Its 58 modules are loaded only where no other is handed in. */
+/** Version 3, which comes with the guard. Its 58 modules load only if you hand in no other. */
 export function bundledProxyMiddleware(options: never): unknown {
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   return (require('http-proxy-middleware') as typeof Version3).createProxyMiddleware(options);
 }
 
-/** A request to hand to http-proxy-middleware, and what to call with its outcome. */
+/** A request for http-proxy-middleware, and the callbacks for its outcome. */
 export interface ProxyRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body: string | Buffer;
   readonly onAnswer: (answer: IncomingMessage) => void;
-  /** `isStale` when the connection was an old one and closed before a byte of the answer came over it. */
+  /** `isStale`: a kept-alive connection closed before the first byte of the answer. */
   readonly onFailure: (why: string, isStale: boolean) => void;
 }
 
 /** A request that was sent. */
 export interface SentRequest {
   abort(): void;
-  /** Whether there is a connection that it goes over, its TLS handshake done. */
+  /** Whether it has a connection, with the TLS handshake done. */
   isConnected(): boolean;
 }
 
 export type Proxy = (request: ProxyRequest) => SentRequest;
 
-/** What Node says of a connection that the other side has closed. */
+/** Node's error codes for a connection that the other side has closed. */
 const CLOSED = ['ECONNRESET', 'EPIPE'];
 const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
 
@@ -46,9 +46,9 @@ class RequestHalf extends EventEmitter {
   readonly httpVersionMajor = 1;
   readonly url: string;
   readonly headers: Readonly<Record<string, string | number>>;
-  /** Looked at for its state on errors; it must not lead to the caller's server. */
+  /** The proxy reads its state on errors; it must not lead to the caller's own socket. */
   readonly socket = OPEN_SOCKET;
-  /** The kept connection that it went out on. A closure over it would keep what the request holds alive for longer. */
+  /** The kept-alive connection that it went out on. A field: a closure would keep the request's memory alive longer. */
   kept: { readonly socket: Socket; readonly bytesBefore: number } | undefined;
 
   usedSocket: Socket | null = null;
@@ -64,7 +64,7 @@ class RequestHalf extends EventEmitter {
   }
 }
 
-/** The response half: version 4 hears of a client that has gone from it. The answer itself never touches it. */
+/** The response half: it tells version 4 that the client has gone. The answer never passes through it. */
 class ResponseHalf extends EventEmitter {
   readonly headersSent = false;
   readonly finished = false;
@@ -110,7 +110,7 @@ function listen(proxy: EventEmitter): void {
     const { socket, reusedSocket } = outgoing;
     half.usedSocket = socket;
     if (reusedSocket && socket !== null) half.kept = { socket, bytesBefore: socket.bytesRead };
-    // A switch of protocols ends in nothing else.
+    // A protocol switch ends without any other event.
     outgoing.on('close', () => half.request.onFailure('no answer', false));
   });
   proxy.on('proxyRes', (answer: IncomingMessage, { request }: RequestHalf) => {
@@ -127,12 +127,12 @@ function isOpen(connection: Socket | null): boolean {
   return !('secureConnecting' in connection && connection.secureConnecting === true);
 }
 
-/** Whether nothing has come yet over a kept connection. */
+/** Whether a kept-alive connection has been silent so far. */
 function isSilent({ kept }: RequestHalf): boolean {
   return kept !== undefined && kept.socket.bytesRead === kept.bytesBefore;
 }
 
-/** Taken apart once, and not for every request: http-proxy does that with text. */
+/** Parsed once: http-proxy would parse a string for every request. */
 function targetOf(origin: string): object {
   const { protocol, host, hostname, port } = new URL(origin);
   return { protocol, host, hostname: hostname.replace(/^\[|\]$/g, ''), port };

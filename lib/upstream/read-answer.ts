@@ -5,7 +5,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 
-/** What the upstream answered to a call: a stream of what still comes, or bytes that were read and looked into. */
+/** The upstream's answer: a stream, or the bytes of a body that had to be examined. */
 export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -18,7 +18,7 @@ export interface Patience {
   readonly upstreamTimeoutMs: number;
   /** Milliseconds for all of an answer; 0 for no end. */
   readonly upstreamTotalMs: number;
-  /** Milliseconds in which a caller may take nothing of it. */
+  /** Milliseconds for which a caller may take nothing of it. */
   readonly callerIdleMs: number;
 }
 
@@ -35,7 +35,7 @@ const DECODERS: ReadonlyMap<string, () => Decoder> = new Map<string, () => Decod
 const NOT_ENCODED = /^(?:Z_|ERR__)/;
 
 /**
- * Why an answer with this head is none to a call: its body is not for the caller. A 401, 403 or 407 is about the
+ * Why an answer with this head does not answer a call, so that its body is withheld. A 401, 403 or 407 is about the
  * guard's own credentials, a redirect's target is the upstream's to know, and HTML would run on the application's
  * origin.
  */
@@ -52,7 +52,7 @@ export function isBackOff(status: number): boolean {
   return status === 429 || status === 503;
 }
 
-/** An error of the upstream for the caller, with the upstream's own path and credentials taken out by `hide`. */
+/** An error of the upstream for the caller. `hide` removes the upstream's own path and credentials. */
 export async function readError(
   answer: IncomingMessage,
   patience: Patience,
@@ -73,7 +73,7 @@ export async function readError(
 
 /** The whole of the upstream's answer, decoded, or a refusal where it is cut off or more than `maxBytes`. */
 export function readAnswer(answer: UpstreamAnswer, patience: Patience, maxBytes: number): Promise<Buffer | Refusal>;
-/** Asks `mayHold` for room as it grows; `undefined` when there is none. */
+/** Asks `mayHold` for room as it grows; `undefined` if there is none. */
 export function readAnswer(
   answer: UpstreamAnswer,
   patience: Patience,
@@ -115,7 +115,7 @@ export async function readAnswer(
   }
 }
 
-/** Decoded bit by bit: a few bytes may become more than there is room for. */
+/** Decoded in steps: a few bytes may inflate to more than there is room for. */
 function decoded(body: IncomingMessage, decoder: Decoder, heard: () => void): Decoder {
   body.on('data', heard);
   pipeline(body, decoder, () => undefined);
@@ -126,8 +126,8 @@ function decoded(body: IncomingMessage, decoder: Decoder, heard: () => void): De
 export class CutOff extends Error {}
 
 /**
- * Ends an answer that stays silent, one that never ends, and one that its caller has stopped taking. Call the function
- * it returns on each sign of life.
+ * Ends an answer that stays silent, one that never ends, and one that its caller has stopped taking. Call the returned
+ * function on each sign of life.
  */
 export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHeldUp: () => boolean): () => void {
   const { upstreamTimeoutMs, upstreamTotalMs, callerIdleMs } = patience;

@@ -2,7 +2,7 @@ import type { Logger } from '../logger';
 
 /** Says once when the upstream goes away and once when it is back. */
 export interface UpstreamHealth {
-  /** It could not be reached, or what answered is no JSON-RPC server. */
+  /** It could not be reached, or something other than a JSON-RPC server answered. */
   failed(why: string): void;
   answered(): void;
 }
@@ -10,7 +10,7 @@ export interface UpstreamHealth {
 /** An upstream that comes and goes must not flood the log. */
 const SILENT_MS = 10_000;
 
-/** What the operator can do about an error code of Node. */
+/** What the operator can do about each of Node's error codes. */
 const HINTS: readonly (readonly [code: RegExp, hint: string])[] = [
   [/^ECONNREFUSED$/, 'nothing listens there'],
   [/^(?:ENOTFOUND|EAI_AGAIN)$/, 'its name does not resolve'],
@@ -40,7 +40,7 @@ export function createUpstreamHealth(host: string, logger: Logger): UpstreamHeal
       isAway = false;
       if (!isTold) return;
       isTold = false;
-      // As an error, so that whoever has read that it is away reads this too.
+      // Logged as an error, so that whoever read that it is down reads this too.
       logger.error({ upstream: host }, 'the upstream is back');
     },
   };

@@ -5,7 +5,7 @@ export interface Place {
   readonly connection: object;
   /** The size of its body, which is held while it waits. */
   readonly bytes: number;
-  /** Whether it may go, as far as the caller's connection is concerned. */
+  /** Whether the caller's connection is ready for it. */
   readonly isReady: () => boolean;
 }
 
@@ -14,15 +14,15 @@ interface Waiter {
   readonly settle: (isIn: boolean) => void;
 }
 
-/** Of one connection: 12,000 pipelined requests once opened 12,000 sockets to the upstream. */
+/** Without a bound per connection, 12,000 pipelined requests opened 12,000 sockets to the upstream. */
 const MAX_PER_CONNECTION = 64;
 const MAX_WAITING = 1000;
-/** Of bodies that wait, in all; each counts for its share of `MAX_WAITING` at least. */
+/** Bytes of all waiting bodies; each counts for at least its share of `MAX_WAITING`. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /**
- * Bounds the requests under way to the upstream. What is over waits in order, and whose key has the fewest under way
- * goes first, so that one key cannot take more than its share. Bodies that wait have been read: they are bounded too.
+ * Bounds the requests under way to the upstream. The rest wait in order; the key with the fewest under way goes first,
+ * so that no key takes more than its share. Waiting bodies have been read already, so their bytes are bounded too.
  */
 export class UpstreamQueue {
   readonly #maxConcurrent: number;
@@ -37,7 +37,7 @@ export class UpstreamQueue {
     this.#maxConcurrent = maxConcurrent;
   }
 
-  /** Whether the request may go, at once or when its turn comes; `false` when too many wait. Then call `leave`. */
+  /** Whether the request may go, now or when its turn comes; `false` if too many wait. Call `leave` after it went. */
   enter(place: Place): boolean | Promise<boolean> {
     if (this.#underWay < this.#maxConcurrent && this.#hasRoom(place)) {
       this.#begin(place);
@@ -54,7 +54,7 @@ export class UpstreamQueue {
     });
   }
 
-  /** For each request that was let in. */
+  /** Call it once for each request that was let in. */
   leave({ key, connection }: Place): void {
     this.#underWay--;
     this.#byConnection.set(connection, (this.#byConnection.get(connection) ?? 1) - 1);
@@ -64,7 +64,7 @@ export class UpstreamQueue {
     this.look();
   }
 
-  /** Lets in who may go now: something has become ready. */
+  /** Lets waiting requests in. Call it when something has become ready. */
   look(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       this.#remove(next);
@@ -73,7 +73,7 @@ export class UpstreamQueue {
     }
   }
 
-  /** Forgets a request that waits: its caller has gone. */
+  /** Removes a waiting request whose caller has gone. */
   drop(place: Place): void {
     const waiter = this.#waiting.get(place.key)?.find((other) => other.place === place);
     if (waiter === undefined) return;
@@ -105,7 +105,7 @@ export class UpstreamQueue {
     return this.#byKey.get(key) ?? 0;
   }
 
-  /** Makes room for a request by turning away the last of the key that has most waiting. */
+  /** Makes room for a request by turning away the last one of the key with the most waiting bytes. */
   #dropForOther(place: Place): boolean {
     const own = waitingCost(this.#waiting.get(place.key) ?? []);
     const costs = [...this.#waiting.values()].map((waiters) => ({ last: waiters.at(-1), cost: waitingCost(waiters) }));

@@ -29,11 +29,11 @@ export interface Upstream {
   readonly wsHeaders: Readonly<Record<string, string>>;
 }
 
-/** Framing and the body's type are the guard's to say. */
+/** The guard alone sets framing and content type. */
 const GUARDS_HEADERS =
   /^(?:connection|content-(?:encoding|length|type)|expect|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
 
-/** Takes an upstream apart; `undefined` when it is none. */
+/** Parses the upstream option; `undefined` if it is invalid. */
 export function parseUpstream(upstream: unknown): Upstream | undefined {
   if (typeof upstream === 'string') return parseUpstream({ url: upstream });
   if (!isObject(upstream) || !('url' in upstream) || typeof upstream.url !== 'string') return undefined;
@@ -61,7 +61,7 @@ function parseUrl(url: unknown, ...protocols: readonly string[]): URL | undefine
   return protocols.includes(parsed.protocol) ? parsed : undefined;
 }
 
-/** All of it that is no secret: credentials, path and headers may be. */
+/** The part of it that holds no secret: credentials, path and headers may. */
 export function quoteUpstream(upstream: unknown): string {
   const url = isObject(upstream) && 'url' in upstream ? upstream.url : upstream;
   if (typeof url !== 'string') return typeof url;
