@@ -10,10 +10,10 @@ export type Addresses = readonly JsonValue[] | undefined;
 /** The addresses that a call with these params queries. */
 export type AddressReader = (params: readonly JsonValue[]) => Addresses;
 
-/** What stands in one position of `params`; sometimes another position decides how it is read. */
+/** One position of `params`. How it is read may depend on another position. */
 export type Kind = (value: JsonValue | undefined, params: readonly JsonValue[]) => Addresses;
 
-/** What an operator's function may answer. */
+/** What an operator's function may return. */
 export type ToldAddresses = string | readonly string[] | undefined;
 
 const WORD = /^[A-Za-z0-9_-]*$/;
@@ -21,7 +21,7 @@ const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const ADDRESS_LENGTH = 42;
 const HEX = /^0x[0-9a-fA-F]*$/;
 const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;
-/** What may be overridden of an account: it reads nothing. */
+/** Members of an account that may be overridden: they let the call read nothing more. */
 const HARMLESS = ['balance', 'nonce'];
 /** The tracers built into nodes. Any other name is JavaScript that can read every contract's storage. */
 const TRACERS = [
@@ -71,7 +71,7 @@ export function toldBy(tell: (params: readonly JsonValue[]) => ToldAddresses): A
   return (params) => {
     try {
       const addresses: unknown = tell(deepFreeze(params));
-      // An answer that is still to come is none.
+      // A promise is not an answer.
       if (addresses instanceof Promise) addresses.catch(() => undefined);
       return oneOrMore(
         Array.isArray(addresses) ? Array.from(addresses as string[]) : (addresses as string | undefined),
@@ -116,7 +116,7 @@ function paymasterOf(meta: JsonValue): Addresses {
   return account(paid['paymaster']);
 }
 
-/** `from` too, where the answer tells its nonce. */
+/** `from` counts too where the answer reveals its nonce. */
 export function callAndSender(value: JsonValue | undefined): Addresses {
   const to = callTo(value);
   if (to === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['from'])) return undefined;
@@ -124,7 +124,7 @@ export function callAndSender(value: JsonValue | undefined): Addresses {
   return from && [...to, ...from];
 }
 
-/** Every account that a call names, where the answer tells the state of what it has loaded. */
+/** Every account that a call names, for methods whose answer reveals the state of all accounts it loaded. */
 function callAndAccounts(value: JsonValue | undefined): Addresses {
   const parties = callAndSender(value);
   if (parties === undefined || !isJsonObject(value) || hasFoldedTwin(value, ['accessList'])) return undefined;
@@ -207,7 +207,7 @@ export function calls(value: JsonValue | undefined): Addresses {
   return each(value, callTo);
 }
 
-/** That the storage of accounts is as expected: whether it is, the answer tells. */
+/** Expected storage of accounts: the answer reveals whether it is so. */
 export function conditions(value: JsonValue | undefined): Addresses {
   if (value === undefined || value === null) return [];
   if (!isJsonObject(value) || hasFoldedTwin(value, ['knownAccounts'])) return undefined;
@@ -346,14 +346,14 @@ function oneOrMore(value: JsonValue | undefined): Addresses {
   return value.length > 0 ? value : undefined;
 }
 
-/** Each address that an object names under these members, of which it must have one. */
+/** The addresses that an object holds under these members. It must have at least one of them. */
 function someOf(value: JsonValue | undefined, names: readonly string[]): Addresses {
   if (!isJsonObject(value) || hasFoldedTwin(value, names)) return undefined;
   const named = names.map((name) => value[name]).filter((side) => side !== undefined);
   return each(named, oneOrMore);
 }
 
-/** What `read` finds in each item of a non-empty array. */
+/** What `read` finds in the items of a non-empty array. */
 function each(value: JsonValue | undefined, read: (item: JsonValue) => Addresses): Addresses {
   if (!isJsonArray(value) || value.length === 0) return undefined;
   const found = value.map(read);

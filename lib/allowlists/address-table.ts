@@ -46,7 +46,7 @@ export const READS = 'reads';
 /** It sends or signs, or makes, reads or ends a filter or a subscription. */
 export const ONCE = 'once';
 
-/** Every method that the guard knows. Another is refused while a list is in force, and never sent a second time. */
+/** Every method that the guard knows. Any other is refused while a list is in force, and never sent twice. */
 export const METHOD_ROWS: readonly MethodRow[] = [
   // A transaction that is executed or signed: its `to`.
   ['eth_call', READS, callTo, block, stateOverride, blockOverride],
@@ -312,10 +312,10 @@ const READ_ONLY = new Set(METHOD_ROWS.filter(([, repeat]) => repeat === READS).m
 /** Namespaces whose methods take no address. Not their `_subscribe`: geth runs every such name as a subscription. */
 const ADDRESSLESS_NAMESPACE = /^(?:net|web3)_(?!.*subscribe$)/;
 
-/** What an operator says of a method of their own node: the addresses it queries, or `'none'` when it takes none. */
+/** An operator's row for a method of their own node: the addresses it queries, or `'none'` if it takes none. */
 export type AddressParams = 'none' | ((params: readonly JsonValue[]) => ToldAddresses);
 
-/** The table with an operator's methods added; theirs replace the guard's. */
+/** The table with an operator's rows added. They replace the built-in ones. */
 export function addressTable(added: Readonly<Record<string, AddressParams>>): AddressTable {
   const rows = Object.entries(added).map(([method, told]): [string, AddressReader] => [
     method,
@@ -324,7 +324,7 @@ export function addressTable(added: Readonly<Record<string, AddressParams>>): Ad
   return new Map([...ADDRESS_TABLE, ...rows]);
 }
 
-/** Whether a table says what stands in the method's params. */
+/** Whether a table has a row for the method. */
 export function isKnownMethod(method: string, table: AddressTable): boolean {
   return table.has(method) || ADDRESSLESS_NAMESPACE.test(method);
 }
@@ -337,7 +337,7 @@ export function queriedAddresses(call: RpcCall, table: AddressTable): readonly J
   return ADDRESSLESS_NAMESPACE.test(call.method) && params.every(isScalar) ? [] : undefined;
 }
 
-/** Whether a call of this method may be sent twice. Of a method that is not in the table nobody knows. */
+/** Whether a call of this method may be sent twice. `false` for a method that is not in the table. */
 export function isReadOnly(method: string): boolean {
   return READ_ONLY.has(method);
 }

@@ -6,27 +6,27 @@ import type { AddressTable } from './address-table';
 /** Everything about one type of list. A type is one file that exports one of these, and its row in the registry. */
 interface AllowlistOf<Refusal extends string> {
   readonly title: string;
-  /** What one entry is called, and several. */
+  /** The noun for one entry, and its plural. */
   readonly one: string;
   readonly many: string;
-  /** What the dashboard asks for, beside the field of one entry. */
+  /** The dashboard's label for the field of one entry. */
   readonly field: string;
-  /** What the list does, and what comes into force with its first entry. */
+  /** What the list does, and what its first entry puts into force. */
   readonly help: string;
   readonly first: string;
   readonly examples: readonly [string, ...string[]];
-  /** What the preview holds against entries. */
+  /** What the preview matches against entries. */
   readonly sample: { readonly label: string; readonly example: string };
-  /** The command line's option for one entry, and names it takes for the list besides that of the type. */
+  /** The CLI option for one entry, and further names that the CLI takes for the list. */
   readonly flag: `--${string} <${string}>`;
   readonly aliases: readonly string[];
-  /** The code of its refusals in the contract. */
+  /** The reason of its refusals. */
   readonly refusal: Refusal;
   /** Whether entries that differ in case alone are the same entry. */
   readonly ignoresCase: boolean;
   /** What is wrong with an entry and how to write it right; `undefined` for a good one. */
   readonly problem: (entry: string) => string | undefined;
-  /** What is surprising in a good entry, as it may not do what is meant: `undefined` for most. It ends "the entry …". */
+  /** Why a valid entry may not do what is meant; `undefined` for most. Completes the sentence "the entry …". */
   readonly doubt: (entry: string) => string | undefined;
   /** Prepares good entries once, so that a match only looks up and compares. */
   readonly compile: (entries: readonly string[]) => (value: string) => boolean;
@@ -35,16 +35,16 @@ interface AllowlistOf<Refusal extends string> {
 /** Decides on what is known before a body is read. */
 export interface RequestAllowlist<Refusal extends string = string> extends AllowlistOf<Refusal> {
   readonly phase: 'request';
-  /** What is held against the entries. A request without it is refused. */
+  /** The value that entries are matched against. A request without it is refused. */
   readonly reads: (facts: RequestFacts) => string | undefined;
-  /** The name of the header that it reads. */
+  /** The header that it reads. */
   readonly header: string;
 }
 
 /** Decides on each call. */
 export interface CallAllowlist<Refusal extends string = string> extends AllowlistOf<Refusal> {
   readonly phase: 'call';
-  /** What is held against the entries: every value must match one. A call of which it cannot be told is refused. */
+  /** The values that entries are matched against: each must match one. `undefined` refuses the call. */
   readonly reads: (call: RpcCall, table: AddressTable) => readonly JsonValue[] | undefined;
   /** Why a call passes, is refused for one of its values, or cannot be read: for the dry run. */
   readonly explain: {
@@ -56,5 +56,5 @@ export interface CallAllowlist<Refusal extends string = string> extends Allowlis
 
 export type Allowlist = RequestAllowlist | CallAllowlist;
 
-/** Entries that one type may have [002]. */
+/** Entries that a list may have [002]. */
 export const MAX_ENTRIES = 30;

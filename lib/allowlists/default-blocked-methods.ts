@@ -1,4 +1,4 @@
-/** What is refused for every key where `blockedMethods` does not say otherwise. */
+/** Methods that are refused for every key, unless `blockedMethods` says otherwise. */
 export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'admin_*',
   'personal_*',
@@ -9,7 +9,7 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   'db_*',
   'shh_*',
   'ethstats_*',
-  // What changes or profiles the node, or reaches its files, database and configuration.
+  // Methods that change or profile the node, or reach its files, database and configuration.
   'debug_set*',
   'debug_start*',
   'debug_stop*',
@@ -46,7 +46,7 @@ export const DEFAULT_BLOCKED_METHODS: readonly string[] = [
   // Blocks of the caller's making, and an op-node's peers.
   'testing_*',
   'opp2p_*',
-  // Development nodes: balances, time and identities at will.
+  // Development nodes: these set balances, time and identities at will.
   'anvil_*',
   'hardhat_*',
   'evm_*',

@@ -1,6 +1,6 @@
 /**
- * Whether upper and lower case of an address fit its digits (EIP-55). An address in one case says nothing, and fits.
- * It finds typing errors; nothing is decided by it.
+ * Whether the case of an address's letters is its checksum (EIP-55). An address in one case has none, and passes.
+ * It finds typing errors; no request is decided by it.
  */
 export function fitsChecksum(address: string): boolean {
   const digits = address.slice(2);
@@ -9,7 +9,7 @@ export function fitsChecksum(address: string): boolean {
   return digits === checksummed(lower);
 }
 
-/** What was worked out lately: a hash takes 0.3 ms, and a page of keys may hold thousands of addresses. */
+/** Recent results: a hash takes 0.3 ms, and a page of keys may hold thousands of addresses. */
 const known = new Map<string, string>();
 const MAX_KNOWN = 10_000;
 
@@ -64,7 +64,7 @@ function rotate(lane: bigint, by: bigint): bigint {
   return ((lane << by) | (lane >> (64n - by))) & MASK;
 }
 
-/** By how much rho turns each lane, and where pi puts it. */
+/** How far rho rotates each lane, and where pi puts it. */
 function laneMoves(): { readonly rotations: readonly bigint[]; readonly targets: readonly number[] } {
   const rotations = [0n];
   const targets = [0];

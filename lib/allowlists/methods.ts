@@ -56,8 +56,8 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
 };
 
 /**
- * The known method or prefix that a mistyped entry most likely means; `undefined` for an entry that lets a known method
- * pass, or that is like none: it may be a method of the operator's own node.
+ * The known method or prefix that a mistyped entry most likely means. `undefined` if the entry matches a known method,
+ * or resembles none: it may be a method of the operator's own node.
  */
 export function likelyMeant(entry: string): string | undefined {
   if (KNOWN.some(methods.compile([entry]))) return undefined;

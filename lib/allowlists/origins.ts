@@ -13,7 +13,7 @@ const SCHEME_ALONE = /^([a-z][a-z0-9+.-]*):\/\/$/;
 const ENTRY =
   /^((?:[a-z][a-z0-9+.-]*:\/\/)?)((?:\*\.|[a-z0-9_-]*\*[a-z0-9_-]*\.)?)([^\s:/?#@\\%*[\]]+|\[[0-9a-f:.]+\])((?::(?:[1-9][0-9]{0,4}|\*))?)$/;
 const LOCAL = ['localhost', '127.0.0.1', '[::1]'];
-/** Domains under which anybody gets a name. */
+/** Domains under which anyone can get a name. */
 const SHARED = [
   ...['vercel.app', 'netlify.app', 'pages.dev', 'workers.dev', 'github.io', 'gitlab.io', 'web.app', 'firebaseapp.com'],
   ...['herokuapp.com', 'onrender.com', 'fly.dev', 'surge.sh', 'ngrok.io', 'ngrok-free.app', 'trycloudflare.com'],
@@ -21,7 +21,7 @@ const SHARED = [
 ];
 const ASCII = /^[\x21-\x7e]*$/;
 const NULL = 'null';
-/** What Electron calls its own pages. */
+/** The origin of Electron's own pages. */
 const APP = 'app://.';
 const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
   ['http', '80'],
@@ -136,7 +136,7 @@ function hostMatcher(wildcard: string, host: string): (host: string) => boolean 
     !it.slice(head.length, it.length - tail.length).includes('.');
 }
 
-/** `''` for what is no domain. Newer versions of Node let punycode pass that cannot be decoded. */
+/** `''` if it is not a domain. Newer versions of Node accept punycode that cannot be decoded. */
 function asciiDomain(name: string): string {
   const domain = domainToASCII(name);
   return /(?:^|\.)xn--/.test(domainToUnicode(domain)) ? '' : domain;

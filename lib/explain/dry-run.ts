@@ -45,7 +45,7 @@ export interface DryRun {
   /** The HTTP status of a refusal; 200 where the upstream is asked, or a batch gets its refusals one by one. */
   readonly status: number;
   readonly message: string;
-  /** The steps that decide on the request as a whole. After a refusal they go on, as if it had not been. */
+  /** The steps that decide on the request as a whole. They go on after a refusal. */
   readonly steps: readonly DryRunStep[];
   readonly calls: readonly DryRunCall[];
   /** Whether the allowed calls have room under the limits, all together; `null` where none is allowed. */
@@ -96,7 +96,7 @@ function collector(): { readonly steps: readonly DryRunStep[]; readonly trace: T
   return { steps, trace: (step) => steps.push(step) };
 }
 
-/** What the calls are held against after a refusal: the steps go on as if it had not been. */
+/** The admission that calls are checked against after a refusal: the steps go on as if there had been none. */
 async function admissionAnyway(key: CompiledKey, facts: RequestFacts): Promise<Admission> {
   const credential = await authenticate(facts, key);
   return admissionOf(key, isRefusal(credential) ? undefined : credential);
@@ -107,7 +107,7 @@ function factsOf({ apiKey, headers }: DryRunRequest, { path }: DryRunOptions): R
   return { ...requestFacts({ url, headers: byName(headers), rawHeaders: headers.flat() }, path)!, apiKey };
 }
 
-/** The body is read by the guard's own reader, which looks at the headers that speak of it. */
+/** The guard's own reader reads the body, by the headers that describe it. */
 async function judge(
   { headers, body }: DryRunRequest,
   held: Admission,

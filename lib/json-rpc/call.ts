@@ -20,7 +20,7 @@ export interface RpcCall {
   readonly params: readonly JsonValue[] | undefined;
 }
 
-/** What stands where a call was expected. `id` is its id as JSON text if that much could be read. */
+/** Something that is not a valid call. `id` is its id as JSON text, if that much could be read. */
 export interface InvalidCall {
   readonly id: string | undefined;
   readonly invalid: 'request' | 'params';
@@ -76,7 +76,7 @@ export function errorReply(id: string | undefined, error: string): string {
   return `{"jsonrpc":"2.0","id":${id ?? 'null'},"error":${error}}`;
 }
 
-/** What an upstream answered to a batch. */
+/** An upstream's answer to a batch. */
 export interface BatchAnswer {
   /** The JSON-RPC responses as they came, by the JSON text of their id. */
   readonly byId: ReadonlyMap<string, readonly string[]>;
@@ -87,7 +87,7 @@ export interface BatchAnswer {
   readonly whole: string | undefined;
 }
 
-/** Reads an upstream's answer to a batch; `undefined` if it is none. */
+/** Reads an upstream's answer to a batch; `undefined` if it is not one. */
 export function readBatchAnswer(body: Buffer): BatchAnswer | undefined {
   const text = decodeUtf8(body) ?? '';
   const json = parseJson(text, ANY_JSON);
@@ -112,7 +112,7 @@ export function readBatchAnswer(body: Buffer): BatchAnswer | undefined {
 
 /** Whether an upstream's message is one error response that names no call. */
 export function isErrorWithoutId(message: Buffer): boolean {
-  // Most messages are notifications: they are not parsed for this.
+  // Most messages are notifications, and need not be parsed for this.
   if (!message.includes('"error"')) return false;
   const json = parseJson(decodeUtf8(message) ?? '', ANY_JSON);
   return json.ok && isJsonObject(json.value) && namesNoCall(json.value) && isJsonObject(json.value['error']);
@@ -150,7 +150,7 @@ function readCall(value: JsonValue): RpcCall | InvalidCall {
   return { id, method, params };
 }
 
-/** The id as JSON text; `undefined` where there is none, `false` where it is none that JSON-RPC allows. */
+/** The id as JSON text; `undefined` if there is none, `false` if JSON-RPC does not allow it. */
 function readId(id: JsonValue | undefined): string | undefined | false {
   if (id === undefined) return undefined;
   const text = stringifyJson(id);

@@ -11,8 +11,8 @@ interface Waiter {
 }
 
 /**
- * Bounds what the bodies that have arrived together cost: past `TURN_MS` the rest wait for the next turn of the event
- * loop, one of each key by turns, so that others are served meanwhile.
+ * Bounds the time that bodies which arrive together block the event loop: after `TURN_MS` the rest wait for its next
+ * turn, the keys taking turns, so that other requests are served meanwhile.
  */
 export class ParseTurns {
   readonly #now: () => number;
@@ -30,7 +30,7 @@ export class ParseTurns {
     return (this.#waiting.get(key)?.bytes ?? 0) < MAX_WAITING_BYTES;
   }
 
-  /** What `work` gives, which reads a body of so many bytes: at once, or when its turn has come. Of one key in order. */
+  /** The result of `work`, which reads a body of so many bytes: now, or when its turn comes. A key's bodies stay in order. */
   run<T>(key: string, bytes: number, work: () => T | Promise<T>): T | Promise<T> {
     if (this.#waiting.size === 0 && this.#spentMs < TURN_MS) return this.#measure(work);
     return new Promise((resolve, reject) => {
@@ -78,7 +78,7 @@ export class ParseTurns {
     if (this.#waiting.size > 0) this.#awaitTurnEnd();
   };
 
-  /** One of the key that has not had its turn for longest. */
+  /** The next body of the key that has waited longest for its turn. */
   #takeNext(): void {
     for (const [key, ofKey] of this.#waiting) {
       const { bytes, work } = ofKey.waiters.shift()!;
@@ -91,5 +91,5 @@ export class ParseTurns {
   }
 }
 
-/** Of this process: there is one event loop, however many guards. */
+/** One for the process: there is one event loop, however many guards. */
 export const parseTurns = new ParseTurns();

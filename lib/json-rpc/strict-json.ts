@@ -11,18 +11,18 @@ export interface JsonObject {
 export interface JsonLimits {
   /** Containers that may be open at once. */
   readonly maxDepth: number;
-  /** Values in all, containers included, member names not. */
+  /** Values in all: containers count, member names do not. */
   readonly maxValues: number;
 }
 
 /**
- * For text that is only looked into and passed on as it came: whatever is JSON will do, as `JSON.parse` reads it. Of an
- * array of objects their members are kept, and of what is deeper nothing, `null` standing in its place.
+ * For text that is only examined and passed on as it came: accepts any JSON that `JSON.parse` does. Keeps the members of
+ * an array of objects; anything deeper is replaced by `null`.
  */
 export const ANY_JSON = 'any';
 
 export type JsonResult =
-  /** `spans` are where the items of the outermost array begin and end in the text, by turns. */
+  /** `spans` are the positions at which the items of the outermost array begin and end: begin, end, begin, end, … */
   | { readonly ok: true; readonly value: JsonValue; readonly spans: readonly number[] }
   /** Not JSON. `at` is where the text stops being JSON, counted in UTF-16 code units. */
   | { readonly ok: false; readonly broken: 'syntax'; readonly at: number }
@@ -46,7 +46,7 @@ const CLOSE_OBJECT = 0x7d;
 const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxValues: Infinity };
 
 /**
- * What most names are, and how they are written, by their first character: these need not be cut out and looked up.
+ * The most common names and their JSON text, by first character: these need not be cut out and looked up.
  * A batch of 100 calls is parsed in 77 µs with this table, in 94 µs without it.
  */
 const COMMON_NAMES: (readonly [name: string, written: string])[][] = [];
@@ -57,15 +57,15 @@ for (const name of 'jsonrpc id method params to from data input value gas addres
 /** Characters whose syntax is checked past a broken rule. */
 const CHECKED_PAST_RULE = 512 * 1024;
 
-/** Thrown within `parseJson` only; one for all, because its stack tells nothing. */
+/** Thrown and caught within `parseJson`. One instance serves all, because its stack is never read. */
 const NOT_JSON = new Error('not JSON');
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-/** What may stand in a string as it is. */
+/** Characters that a string may hold unescaped. */
 const PLAIN = /[^"\\\x00-\x1f]*/y;
-/** What stands in JSON as it is, ASCII alone. */
+/** ASCII characters that JSON needs no escape for. */
 const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/;
-/** Many at a time: text of nothing but escapes takes a tenth. No more than an expression can go back over. */
+/** Matches many at a time: text of nothing but escapes takes a tenth of the time. The bound keeps backtracking short. */
 const ESCAPES = /(?:[^"\\\x00-\x1f]*\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,64}/y;
 
 /**
@@ -84,7 +84,7 @@ export function parseJson(text: string, limits: JsonLimits | typeof ANY_JSON): J
   }
 }
 
-/** A class for speed alone: functions around shared variables would be made anew for each text. */
+/** A class only for speed: closures over shared variables would be created for each text. */
 class Parser {
   private readonly text: string;
   private readonly isAny: boolean;
@@ -96,7 +96,7 @@ class Parser {
   i = 0;
   private rule: string | undefined = undefined;
   private checkedTo = Infinity;
-  /** Whether what is read now is only checked for its syntax. */
+  /** Whether only the syntax is checked from here on. */
   private skips = false;
   private values = 0;
   private size = 0;
@@ -329,7 +329,7 @@ export function stringifyJson(value: JsonValue): string {
   return `{${text}}`;
 }
 
-/** For what most strings are: `JSON.stringify` takes longer to begin than a short one takes, and copies a long one twice. */
+/** A shortcut for most strings: `JSON.stringify` is slow to start on short ones, and copies long ones twice. */
 export function quote(text: string): string {
   return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text);
 }
@@ -357,7 +357,7 @@ export function hasFoldedTwin(object: JsonObject, names: readonly string[]): boo
   return false;
 }
 
-/** Whether their first characters may fold to the same: most do not, which halves the time of an `eth_getLogs`. */
+/** Whether their first characters may fold to the same. Most do not, which halves the time of an `eth_getLogs`. */
 function beginAlike(a: string, b: string): boolean {
   const [first, other] = [a.charCodeAt(0), b.charCodeAt(0)];
   return first > 0x7f || other > 0x7f || (first | 0x20) === (other | 0x20);

@@ -1,4 +1,4 @@
-/** What a bucket gains a second, and the most that it holds. */
+/** A bucket's gain per second, and its capacity. */
 export interface Rate {
   readonly perSecond: number;
   readonly burst: number;
@@ -10,11 +10,11 @@ export interface Rate {
  */
 export class Bucket {
   level = NaN;
-  /** When the level was that, in milliseconds of the monotonic clock. */
+  /** The time of that level, in milliseconds of the monotonic clock. */
   at = 0;
   /** What flowed over since other processes' spending was last subtracted: they may have spent it. */
   overflow = 0;
-  /** Those who wait for room, in the order of their arrival, and what they cost in all. */
+  /** Charges that wait for room, in order of arrival, and their total cost. */
   waiting: Set<Waiting> | undefined = undefined;
   promised = 0;
 

@@ -1,6 +1,6 @@
 import { DAY_MS } from '../stores/limit-store';
 
-/** Time, as limits ask for it. */
+/** The clock that limits use. */
 export interface Clock {
   /** Milliseconds that only grow. */
   now(): number;
@@ -21,7 +21,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** The day that limits count on, as days since 1970 in UTC. It goes back only where the clock was wrong by days. */
+/** The day that limits count, in days since 1970, UTC. It goes back only if the clock was wrong by days. */
 export class DayClock {
   #today = -Infinity;
 

@@ -30,7 +30,7 @@ export function compileCredits(credits: Credits): Prices {
   };
 }
 
-/** What is odd about `credits`: entries that stand for no method that a table knows. */
+/** Warnings about `credits`: entries that match no known method. */
 export function oddCredits(credits: Credits, table: AddressTable): readonly string[] {
   const known = [...table.keys()];
   return Object.keys(credits).flatMap((entry) => {

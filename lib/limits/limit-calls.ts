@@ -30,7 +30,7 @@ export interface CallLimitsOptions {
   readonly clock?: Clock;
 }
 
-/** What a body or a message is charged for. */
+/** A body or message to be charged. */
 export interface ChargedBody {
   readonly facts: RequestFacts;
   readonly admission: Admission;
@@ -39,7 +39,7 @@ export interface ChargedBody {
   readonly bytes: number;
 }
 
-/** A body that is announced to be longer is refused unread where there is no room at all. */
+/** A longer body is refused unread if there is no room at all. */
 const LONG_BODY_BYTES = 64 * 1024;
 
 /** Holds bodies and messages to the limits of their key, secret and caller. Those without limits cost nothing. */
@@ -82,7 +82,7 @@ export class CallLimits {
     return denial && this.#refusal(denial, payer);
   }
 
-  /** What an answer tells of the limits: nothing where there are none. */
+  /** The limit headers of an answer; none without limits. */
   headersFor(facts: RequestFacts, admission: Admission): RateLimitHeaders {
     if (!this.#options.limitHeaders || !hasLimits(admission)) return {};
     return rateLimitHeaders(this.roomFor(facts, admission));
@@ -112,7 +112,7 @@ export class CallLimits {
     };
   }
 
-  /** Those whose address cannot be told are one. */
+  /** Callers whose address is unknown count as one. */
   #callerOf(facts: RequestFacts): string {
     const { clientAddress, trustsProxy, logger } = this.#options;
     if (!trustsProxy && !this.#hasWarned && facts.headers['x-forwarded-for'] !== undefined) {
@@ -140,12 +140,12 @@ export class CallLimits {
   }
 }
 
-/** All that is asked where there are none. */
+/** The only question asked of a key without limits. */
 export function hasLimits({ key, credential }: Admission): boolean {
   return key.limits !== undefined || credential?.limits !== undefined;
 }
 
-/** Calls that are refused for another reason keep theirs. */
+/** Calls that were refused for another reason keep it. */
 function refuseAll(judged: JudgedCalls, limited: Refusal): JudgedCalls {
   const calls = judged.calls.map(({ call, refusal }) => ({ call, refusal: refusal ?? limited }));
   return { batch: judged.batch, calls, allowed: [], limited };

@@ -30,7 +30,7 @@ export interface Delay {
   readonly leave: () => void;
 }
 
-/** What is left, for who shows it. Absent members have no limit. */
+/** What is left, for display. Absent members have no limit. */
 export interface Room {
   readonly second: { readonly rate: Rate; readonly level: number } | undefined;
   readonly day: { readonly limit: number; readonly left: number; readonly endsInMs: number } | undefined;
@@ -80,7 +80,7 @@ const PASSED = undefined;
 export class Limiter {
   readonly #options: LimiterOptions;
   readonly #days: DayClock;
-  /** By key, and by key and secret. Those that are not charged for a day are forgotten. */
+  /** By key, and by key and secret. A meter that is not charged for a day is dropped. */
   #meters = new Map<string, Meter>();
   #yesterdaysMeters = new Map<string, Meter>();
   #today = -Infinity;
@@ -109,7 +109,7 @@ export class Limiter {
     return PASSED;
   }
 
-  /** Whether there is no room at all, so that what must cost something need not even be read. */
+  /** Whether there is no room at all, so that a body that costs anything need not be read. */
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
     const meters = this.#metersOf(payer);
@@ -158,7 +158,7 @@ export class Limiter {
     return this.#meters.size + this.#yesterdaysMeters.size;
   }
 
-  /** Refuses what waits, and tells the others what was spent. */
+  /** Refuses waiting charges, and writes what was spent. */
   async close(): Promise<void> {
     for (const waiter of this.#waiting) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
     await this.#options.exchange?.close();

@@ -43,7 +43,7 @@ export class Meter {
     for (const peer of this.peers?.values() ?? []) peer.credits = 0;
   }
 
-  /** What there is of the day's limit; `Infinity` where there is none. */
+  /** What is left of the day's limit; `Infinity` without one. */
   leftToday(isAlone: boolean): number {
     const { perDay } = this.limits;
     if (perDay === undefined) return Infinity;
@@ -54,7 +54,7 @@ export class Meter {
   }
 }
 
-/** A process' part of a rate, where several cannot hear each other. */
+/** A process's share of a rate while several processes cannot reach each other. */
 export function partOf(rate: Rate, processes: number): Rate {
   return processes === 1 ? rate : { perSecond: rate.perSecond / processes, burst: rate.burst / processes };
 }

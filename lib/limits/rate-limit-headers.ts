@@ -5,7 +5,7 @@ export type RateLimitHeaders = Readonly<Partial<Record<'RateLimit-Policy' | 'Rat
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-/** What there is and what is left. Empty where there is no limit to tell of. */
+/** The policy and what is left. Empty without limits to show. */
 export function rateLimitHeaders({ second, day }: Room): RateLimitHeaders {
   const policies: string[] = [];
   const states: string[] = [];
@@ -22,7 +22,7 @@ export function rateLimitHeaders({ second, day }: Room): RateLimitHeaders {
   return policies.length === 0 ? {} : { 'RateLimit-Policy': policies.join(', '), RateLimit: states.join(', ') };
 }
 
-/** What refused, and nothing else. That there is a limit by address is not told. */
+/** Only the limit that refused. A limit by address is not shown. */
 export function refusedHeaders(denial: Denial, room: Room): RateLimitHeaders {
   const headers = rateLimitHeaders(room);
   if (denial.limit === 'address') return headers;

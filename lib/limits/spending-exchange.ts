@@ -155,12 +155,12 @@ export class SpendingExchange {
       const peer = peers.get(instance);
       total += credits;
       since += credits - (peer?.credits ?? 0);
-      // Of what is heard of for the first time, only the clock of its writer tells how old it is.
+      // For a row seen for the first time, only its writer's clock says how old it is.
       const isOld = peer === undefined && !meter.hasLooked && Math.abs(this.#clock.wall() - at) > ACTIVE_MS;
       const changedAt = isOld ? -Infinity : now;
       if (peer?.credits !== credits) peers.set(instance, { credits, changedAt });
     }
-    // The whole of a day must not become a debt of who joins at noon, nor what piled up in an outage.
+    // A process that joins at noon must not inherit the day as debt, nor what piled up in an outage.
     const isDebt = meter.hasLooked && meter.outage === this.#outages;
     const { second } = meter.limits;
     if (second !== undefined && isDebt) {

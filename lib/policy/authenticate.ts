@@ -10,8 +10,8 @@ import type { ValueOrPromise } from './value-or-promise';
 const AUTHENTICATORS: readonly Authenticator[] = [basicSecret];
 
 /**
- * Step 1: who calls. Credentials that are present are checked even where none are required, and for a key that does
- * not exist (`undefined`) too. Synchronous where the authenticator is.
+ * Step 1: who calls. Credentials are checked whenever they are present, required or not, also for a key that does not
+ * exist (`undefined`). Synchronous if the authenticator is.
  * @returns the credential that was presented, `undefined` where none was and none is needed, or a refusal.
  */
 export function authenticate(

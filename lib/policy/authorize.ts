@@ -24,22 +24,22 @@ export interface Admission {
   readonly allowlists: CompiledAllowlists;
 }
 
-/** What took longer to arrive, or has waited for longer, took long enough for its key to be revoked meanwhile. */
+/** A request that took or waited longer than this is admitted again: its key may have been revoked meanwhile. */
 export const READMIT_AFTER_MS = 500;
 
-/** What is decided of each call, in this order: what the operator blocks comes before the key's list of methods. */
+/** The checks of each call, in order: the operator's blocked methods come before the key's list of methods. */
 const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ type, check }) =>
   type === 'methods' ? [checkBlockedMethods, check] : [check],
 );
 
 /** Everything that is decided before a body is read: key, secret, and the lists that read the request. */
 export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
-  // What can be no key, and what is refused anyway, never reaches the store.
+  // A malformed key, and a request that is refused anyway, never reaches the store.
   const isAsked = facts.duplicateHeader === undefined && API_KEY.test(facts.apiKey);
   return admitTo(isAsked ? await store.get(facts.apiKey) : 'unknown', facts);
 }
 
-/** What `admit` decides once it is known what the key is. Synchronous where its authenticator is. */
+/** Decides as `admit` does, once the key has been looked up. Synchronous if its authenticator is. */
 export function admitTo(key: Lookup, facts: RequestFacts, trace?: Tracer): ValueOrPromise<Admission | Refusal> {
   const ofKey = checkKey(key, facts);
   trace?.(ofKey === undefined ? passed('key', 'known and enabled') : refused('key', ofKey));
@@ -91,7 +91,7 @@ export function admissionOf(key: CompiledKey, credential: CompiledSecret | undef
   return { key, credential, allowlists: credential.allowlists ?? ofKey };
 }
 
-/** What is decided of each call: what it queries, then the method gate. `undefined` lets it pass. */
+/** Decides on one call: the addresses it queries, then the method gate. `undefined` lets it pass. */
 export function checkCall(
   { allowlists }: Admission,
   call: RpcCall | InvalidCall,

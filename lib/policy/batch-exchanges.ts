@@ -10,7 +10,7 @@ import type { Refusal, ReplyOptions } from './refusals';
  */
 export type SendBatch = (calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void) => void;
 
-/** The answer to a batch, put together. */
+/** The merged answer to a batch. */
 export interface MixedAnswer {
   /** JSON text, empty when no response is owed. */
   readonly json: string;
@@ -55,7 +55,7 @@ export function refuseAllowed(judged: JudgedCalls, refusal: Refusal, options: Re
   return mergeAnswers(judged, new Map(judged.allowed.map((call) => [call, refusal])), options);
 }
 
-/** The answer to a body that is refused before its calls are decided on: with their ids, as far as they can be read. */
+/** The answer to a body that is refused before its calls are judged, with their ids as far as they can be read. */
 export function refuseUnjudged(read: ParsedCalls, refusal: Refusal, options: ReplyOptions): string {
   if (!read.ok) return refusalReply(refusal, undefined, options);
   const owed = read.calls.filter(isOwed);
@@ -86,7 +86,7 @@ function runsOf(allowed: readonly RpcCall[]): readonly (readonly RpcCall[])[] {
   return runs;
 }
 
-/** What came for a call: its response as the upstream wrote it, or why there is none. */
+/** A call's response as the upstream wrote it, or why there is none. */
 type Replies = Map<RpcCall, string | Refusal>;
 
 /**
@@ -136,7 +136,7 @@ function mergeAnswers(judged: JudgedCalls, replies: Replies, options: ReplyOptio
   return merged.length === 0 ? '' : `[${merged.join(',')}]`;
 }
 
-/** A notification is owed nothing; what is no call at all is answered with a null id (JSON-RPC 2.0, section 7). */
+/** A notification gets no answer; something that is not a call gets one with a null id (JSON-RPC 2.0, section 7). */
 function isOwed(call: RpcCall | InvalidCall): boolean {
   return call.id !== undefined || ('invalid' in call && call.invalid === 'request');
 }

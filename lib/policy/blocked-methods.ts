@@ -11,7 +11,7 @@ export function compileBlockedMethods(entries: readonly string[]): (method: stri
   return (method) => matches(method.toLowerCase());
 }
 
-/** Step 3, before the key's own list: what the operator blocks for all keys. No secret lifts it. */
+/** Step 3, before the key's own list: the methods that the operator blocks for all keys, secret or not. */
 export function checkBlockedMethods(
   _lists: unknown,
   { call: { method }, rules }: CheckedCall,

@@ -78,7 +78,7 @@ function skip(type: AllowlistType, lists: CompiledAllowlists, trace: Tracer | un
   trace?.(skipped(type, lists === PASSES_ALL ? 'overridden' : 'no list'));
 }
 
-/** A list that only reports lets pass what it would refuse. */
+/** A list that only reports lets everything pass. */
 function refuseBy({ refusal }: { readonly refusal: ListReason }, { mode }: CompiledList): Refusal | undefined {
   return mode === 'enforce' ? refuse(refusal) : undefined;
 }

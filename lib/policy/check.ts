@@ -4,11 +4,11 @@ import type { CompiledAllowlists } from '../settings/compile';
 import type { Refusal } from './refusals';
 import type { Tracer } from './trace';
 
-/** What the operator decides for all keys. */
+/** The operator's rules for all keys. */
 export interface CallRules {
   readonly addressTable: AddressTable;
   readonly isBlocked: (method: string) => boolean;
-  /** What `isBlocked` was made of: for the dry run. */
+  /** The entries behind `isBlocked`, for the dry run. */
   readonly blockedMethods: readonly string[];
 }
 

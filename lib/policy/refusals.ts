@@ -6,7 +6,7 @@ interface RefusalRow {
   readonly status: number;
   readonly code: number;
   readonly message: string;
-  /** What the answer says in its headers. */
+  /** Headers of the answer. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -16,7 +16,7 @@ const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="rpc-guard", charset="UTF-8
 
 export type ListReason = (typeof ALLOWLISTS)[AllowlistType]['refusal'];
 
-/** Every list refuses in the same words: they do not tell which lists there are. */
+/** Every list refuses in the same words, which do not reveal the lists that exist. */
 function listRefusals(): Record<ListReason, RefusalRow> {
   const rows = Object.values(ALLOWLISTS).map(({ refusal }): [ListReason, RefusalRow] => [
     refusal,
@@ -73,9 +73,9 @@ export interface Refusal {
   readonly status?: number;
   /** The headers, where they differ from the table's. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the error's `data` holds besides. */
+  /** Further members of the error's `data`. */
   readonly data?: Readonly<Record<string, unknown>>;
-  /** For the log alone: it may tell what the caller must not learn. */
+  /** For the log only: it may say what the caller must not learn. */
   readonly why?: string;
 }
 
@@ -92,7 +92,7 @@ export interface ReplyOptions {
   readonly exposeReason: boolean;
 }
 
-/** The guard has no room for it now: clients come back. */
+/** The guard has no room now; clients may retry. */
 export function refuseForNow(message: string, why: string): Refusal {
   return refuse('UPSTREAM_UNAVAILABLE', { status: 503, headers: { 'Retry-After': '01' }, message, why });
 }

@@ -2,7 +2,7 @@ import type { AllowlistType } from '../settings/key-settings';
 import { REFUSALS } from './refusals';
 import type { Reason, Refusal } from './refusals';
 
-/** What one step of the route says, and the entry or the secret's hint by which it says so. */
+/** The outcome of one step of the route, and the entry or the secret's hint that decided it. */
 export interface TracedStep {
   readonly step: AllowlistType | 'key' | 'secret' | 'body' | 'blockedMethods' | 'limits';
   readonly outcome: 'pass' | 'refuse' | 'skip';

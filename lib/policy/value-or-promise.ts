@@ -1,4 +1,4 @@
-/** What is known at once where it can be: a WebSocket must not lose its order to a promise that is already settled. */
+/** A value where it is known at once: awaiting a settled promise would let WebSocket messages overtake each other. */
 export type ValueOrPromise<T> = T | Promise<T>;
 
 /** `then` that stays synchronous for a value. */

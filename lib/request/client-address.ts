@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import proxyAddr from 'proxy-addr';
 import type { RequestFacts } from './request-facts';
 
-/** The values of Express' `trust proxy`: which of the hops behind the connection are proxies whose word is taken. */
+/** The values of Express' `trust proxy`: which hops behind the connection are proxies that are believed. */
 export type TrustProxy = boolean | number | string | readonly string[] | ((address: string, hop: number) => boolean);
 
 /** The caller's address, IPv4 or canonical IPv6; `undefined` where it cannot be told. */
@@ -12,8 +12,8 @@ export type ClientAddress = (facts: Pick<RequestFacts, 'remoteAddress' | 'header
 const MAPPED = /^0:0:0:0:0:ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 
 /**
- * What Express makes of the connection and `X-Forwarded-For` under these rules, the same on both wires.
- * @throws TypeError when a range is none.
+ * The client address as Express would derive it from the connection and `X-Forwarded-For`, the same on both wires.
+ * @throws TypeError if a range is invalid.
  */
 export function clientAddress(trustProxy: TrustProxy): ClientAddress {
   if (trustProxy === false) return ({ remoteAddress }) => canonicalAddress(remoteAddress);

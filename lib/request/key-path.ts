@@ -5,11 +5,11 @@ export interface KeyPath {
 }
 
 const PARAMETER = ':apiKey';
-/** What stands before the path where a target names its server too. With a user or without a host it is none of ours. */
+/** Scheme and authority of a target in absolute form. With a user, or without a host, the target is not the guard's. */
 const SCHEME_AND_AUTHORITY = /^(?:http|ws)s?:\/\/[^/?#@\\]+/i;
 const PATTERN = /^(?:\/[A-Za-z0-9._~-]+)*\/:apiKey(?:\/[A-Za-z0-9._~-]+)*$/;
 
-/** Takes a pattern such as `/v3/:apiKey` apart; `undefined` when it is none. */
+/** Parses a pattern such as `/v3/:apiKey`; `undefined` if it is invalid. */
 export function parseKeyPath(pattern: string): KeyPath | undefined {
   if (!PATTERN.test(pattern)) return undefined;
   const at = pattern.indexOf(PARAMETER);
@@ -17,8 +17,8 @@ export function parseKeyPath(pattern: string): KeyPath | undefined {
 }
 
 /**
- * The key as it stands in a raw path, `''` where it is missing; `undefined` on any other path. The query means nothing,
- * nor do scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
+ * The key as it stands in a raw path, `''` if it is missing; `undefined` on any other path. Ignores the query, and the
+ * scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
  */
 export function keyInPath(target: string, { before, after }: KeyPath): string | undefined {
   const url = target.startsWith('/') ? target : target.replace(SCHEME_AND_AUTHORITY, '');

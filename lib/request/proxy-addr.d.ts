@@ -1,4 +1,4 @@
-/** What is used of the package: it brings no types. */
+/** Types for the part of the package that is used: it ships none. */
 declare module 'proxy-addr' {
   interface ConnectionFacts {
     readonly headers: Readonly<Record<string, string | string[] | undefined>>;

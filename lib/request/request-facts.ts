@@ -12,11 +12,11 @@ export interface RequestFacts {
   readonly authorization: string | undefined;
   readonly origin: string | undefined;
   readonly userAgent: string | undefined;
-  /** All headers, for the lists that read another. */
+  /** All headers, for lists that read others. */
   readonly headers: IncomingHttpHeaders;
-  /** A header that must be unique and came twice. */
+  /** The header that must be unique and came twice, if any. */
   readonly duplicateHeader: string | undefined;
-  /** The other end of the connection, which may be a proxy: `clientAddress` tells the caller's. */
+  /** The peer of the connection, which may be a proxy: for the caller's address, ask `clientAddress`. */
   readonly remoteAddress: string | undefined;
   /** The caller's `X-Request-Id` if it is sane, else a fresh UUID. */
   readonly requestId: string;

@@ -1,4 +1,4 @@
-/** Headers that hops disagree on when they come twice. */
+/** Headers that hops read differently when they come twice. */
 const UNIQUE_HEADERS: ReadonlySet<string> = new Set([
   'host',
   'authorization',
@@ -8,7 +8,7 @@ const UNIQUE_HEADERS: ReadonlySet<string> = new Set([
   'content-encoding',
 ]);
 
-/** The first header that must be unique and came twice; `rawHeaders` are names and values by turns. */
+/** The first header that must be unique and came twice. `rawHeaders` alternates names and values. */
 export function duplicateHeader(rawHeaders: readonly string[]): string | undefined {
   const seen = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** What an API key looks like, in settings and in the raw path. */
+/** The format of an API key, in settings and in the raw path. */
 export const API_KEY = /^[A-Za-z0-9_-]{8,128}$/;
 
 /** A fresh API key: 32 lower-case hex digits from 16 random bytes. */
@@ -8,7 +8,7 @@ export function generateApiKey(): string {
   return randomBytes(16).toString('hex');
 }
 
-/** What may be logged of a key: its first characters, never more than half of it. */
+/** The part of a key that may be logged: its first characters, never more than half of it. */
 export function keyHint(apiKey: string): string {
   return `${apiKey.slice(0, Math.min(6, apiKey.length >> 1))}…`;
 }

@@ -8,7 +8,7 @@ import type { SecretDigest } from './secret';
 export interface CompiledList {
   readonly entries: readonly string[];
   readonly matches: (value: string) => boolean;
-  /** Whether it refuses, or only says that it would. */
+  /** Whether it refuses, or only reports that it would. */
   readonly mode: 'enforce' | 'report';
 }
 

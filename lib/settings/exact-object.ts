@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { unknownMember } from '../option-rules';
 
-/** An object of these members and no others: a misspelt one is told the right name. */
+/** An object with exactly these members. For a misspelt one the error names the right one. */
 export const exactly = <Shape extends z.ZodRawShape>(shape: Shape, wanted: string) =>
   z.strictObject(shape, {
     error: (issue) =>

@@ -13,7 +13,7 @@ export type { AllowlistType };
 /** Entries by type. `[]` means no list: everything passes. Types are ANDed, entries of one type ORed, 30 a type at most. */
 export type Allowlists = Readonly<Record<AllowlistType, readonly string[]>>;
 
-/** One API key secret. The secret itself is nowhere in it. */
+/** One API key secret, without the secret itself. */
 export interface SecretRecord {
   /** Unique within the key. */
   readonly id: string;
@@ -26,13 +26,13 @@ export interface SecretRecord {
   readonly createdAt: string;
   /** ISO 8601, UTC. The secret is dead from this instant on. */
   readonly expiresAt?: string | undefined;
-  /** When there, requests with this secret are held against these lists and not against the key's. */
+  /** If present, requests with this secret are checked against these lists instead of the key's. */
   readonly allowlists?: Allowlists | undefined;
-  /** When there, they hold for requests with this secret, beside the key's. */
+  /** If present, they hold for requests with this secret, in addition to the key's. */
   readonly limits?: Limits | undefined;
 }
 
-/** What is known of one API key. Written by hand, only `apiKey` is needed; the rest has defaults. */
+/** The settings of one API key. Written by hand, only `apiKey` is needed; the rest has defaults. */
 export interface KeySettings {
   /** 8 to 128 characters of `A-Z a-z 0-9 _ -`. */
   readonly apiKey: string;
@@ -47,7 +47,7 @@ export interface KeySettings {
   /** Default `[]`; up to 100. */
   readonly secrets: readonly SecretRecord[];
   readonly allowlists: Allowlists;
-  /** How much may be asked with the key. Default: as much as one likes. */
+  /** How much may be asked with the key. Default: no limit. */
   readonly limits?: KeyLimits | undefined;
   /** Grows by one with each write. Default `1`. */
   readonly version: number;
@@ -57,7 +57,7 @@ export interface KeySettings {
   readonly updatedAt: string;
 }
 
-/** `KeySettings` as people write them: what has a default may be left out. */
+/** `KeySettings` as people write them: members with a default may be left out. */
 export type KeySettingsInput = Partial<Omit<KeySettings, 'apiKey' | 'secrets' | 'allowlists'>> & {
   readonly apiKey: string;
   readonly secrets?: readonly (Partial<Omit<SecretRecord, 'hash' | 'allowlists'>> & {
@@ -143,7 +143,7 @@ const keySettingsSchema = exactly(
   'an object; write { "apiKey": "my-first-key" }',
 );
 
-/** What `parseKeySettings` returned: frozen through and through, so that it need not be parsed again. */
+/** Settings that `parseKeySettings` returned. They are deeply frozen, so they need not be parsed again. */
 const parsed = new WeakSet<object>();
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { exactly } from './exact-object';
 
-/** How much may be asked: of a key, or of one of its secrets. Whole credits, 1 to 1,000,000,000. `{}` is no limit. */
+/** How much may be asked with a key, or with one of its secrets. Whole credits, 1 to 1,000,000,000. `{}` is no limit. */
 export interface Limits {
   /** What the bucket gains a second. */
   readonly perSecond?: number | undefined;

@@ -7,7 +7,7 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const RANDOM_WIDTH = 43;
 const CHECK_WIDTH = 6;
 
-/** A SHA-256 digest that no secret is known for: what the credentials of an unknown key are compared against. */
+/** A SHA-256 digest of no known secret: credentials sent with an unknown key are compared against it. */
 const NOBODYS_DIGEST = randomBytes(32);
 
 /**
@@ -20,7 +20,7 @@ export function generateSecret(): string {
 }
 
 /**
- * What settings store in place of a secret: SHA-256 of its UTF-8 bytes, as 64 lower-case hex digits.
+ * The hash that settings hold in place of a secret: SHA-256 of its UTF-8 bytes, as 64 lower-case hex digits.
  * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` when `secret` is not a string.
  */
 export function hashSecret(secret: string): string {
