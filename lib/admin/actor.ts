@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 const actors = new WeakMap<IncomingMessage, string>();
 
-/** Remembers who a request was authorised as, for the audit. */
+/** Remembers the user of a request, for the audit. */
 export function setActor(req: IncomingMessage, actor: string): void {
   actors.set(req, actor);
 }

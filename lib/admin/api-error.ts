@@ -2,7 +2,7 @@ import type { KeyView } from '../keys/key-view';
 import { RpcGuardError } from '../errors';
 import type { RpcGuardErrorCode } from '../errors';
 
-/** A request of the API that is not done: its HTTP status, a code that is stable, and words for people. */
+/** A failed API request: its HTTP status, a stable code, and words for people. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -24,7 +24,7 @@ const BY_CODE: Partial<Record<RpcGuardErrorCode, readonly [status: number, code:
   ERR_RPC_GUARD_STALE_WRITE: [409, 'STALE_VERSION'],
 };
 
-/** How an error is told to the caller. What is not the caller's to mend is told without its reason, which is for the log. */
+/** Words an error for the caller. Errors that the caller cannot mend are told without their reason, which is logged. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof RpcGuardError) {

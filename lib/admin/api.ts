@@ -36,12 +36,12 @@ export interface ShownKey extends KeyView {
   readonly warnings: readonly Warning[];
 }
 
-/** `GET /meta`: what the page has to know before it shows a key. */
+/** `GET /meta`: what the page needs to know before it shows a key. */
 export interface Meta {
   /** With `YOUR-API-KEY` where the key stands. */
   readonly httpUrl: string;
   readonly wsUrl: string;
-  /** Whether the URLs are told from the request, for want of a `publicUrl`. */
+  /** Whether the URLs are derived from the request, because no `publicUrl` is set. */
   readonly isUrlGuessed: boolean;
   /** Whether a tested request can be sent to the upstream. */
   readonly canSend: boolean;
@@ -98,7 +98,7 @@ const ROUTES: readonly Route[] = [
   ['post', '/allowlists/:type/check', 200, checkEntries],
 ];
 
-/** The JSON API of the dashboard. Who calls it, and from where, has been decided before. */
+/** The JSON API of the dashboard. Caller and origin have been checked before. */
 export function createApi(context: ApiContext): Router {
   const api = Router({ caseSensitive: true });
   // The body of a request to test is text within JSON, where escapes make it longer.

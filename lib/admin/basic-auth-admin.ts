@@ -30,7 +30,7 @@ const HASH =
   /^\$scrypt\$ln=(1[0-9]|20),r=([1-9]|[12][0-9]|3[0-2]),p=([1-9])\$([A-Za-z0-9+/]{22,86})\$([A-Za-z0-9+/]{43})$/;
 const NAME = /^[^\x00-\x1f\x7f:]{1,64}$/;
 
-/** A password that was right is not derived again until it has not been used for this long. */
+/** How long a verified password is remembered after its last use, to save deriving it again. */
 const REMEMBER_MS = 10 * 60 * 1000;
 const MAX_REMEMBERED = 100;
 

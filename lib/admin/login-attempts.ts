@@ -9,7 +9,7 @@ const MAX_ADDRESSES = 10_000;
 /** Tries of one address under way, and those of all addresses that can be pushed out. */
 const MAX_OF_ADDRESS = 5;
 const MAX_WAITING = 100;
-/** Checks at once: Node's pool has four threads, and files and host names need some. */
+/** Concurrent checks: Node's pool has four threads, and files and host names need some. */
 const MAX_CHECKS = 2;
 
 /** Whether the credentials are right, or `busy` where too many tries wait. */

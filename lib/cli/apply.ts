@@ -23,7 +23,7 @@ interface ApplyOptions {
   readonly yes?: boolean;
 }
 
-/** What is to be done to one key of the file. */
+/** The change to one key of the file. */
 interface Plan {
   readonly apiKey: string | undefined;
   readonly name: string;
@@ -33,7 +33,7 @@ interface Plan {
   readonly differences: readonly Difference[];
 }
 
-/** What was done, for scripts. */
+/** The result, for scripts. */
 interface Applied {
   readonly key: KeyView;
   readonly isCreated: boolean;
@@ -146,7 +146,7 @@ async function plansOf({ manager, output }: Context, file: string): Promise<read
   return plans;
 }
 
-/** Each to the key as it was shown: where another change came between, it ends there. */
+/** Applies each change to the key as it was shown, and stops if another change came between. */
 async function carryOut(
   { manager, output }: Context,
   plans: readonly Plan[],
@@ -156,7 +156,7 @@ async function carryOut(
   try {
     for (const plan of plans) done.push(await carryOutOne(manager, plan));
   } finally {
-    // A secret that was made is told, whatever became of the keys after it.
+    // A new secret is printed, whatever happened to the keys after it.
     if (done.length > 0) {
       const keys = done.map((it) => ({ ...it, warnings: warningsOf(it.key) }));
       output.result({ keys }, () => [...linesBefore(), ...done.flatMap(linesOfDone)]);

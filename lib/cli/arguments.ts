@@ -23,7 +23,7 @@ export function parseDuration(text: string): number {
   throw new InvalidArgumentError('Write a duration such as 24h, 90m, 7d or 0.');
 }
 
-/** A duration from now on, or a time as it stands: whether it is a right one, KeyManager says. */
+/** A duration from now, or a time as it is: KeyManager checks it. */
 export function parseExpiry(text: string): string {
   if (/^\d{4}-/.test(text)) return text;
   let expiry: Date;

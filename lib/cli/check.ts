@@ -89,7 +89,7 @@ async function runCheck(context: Context, key: string | undefined, options: Chec
   if (!run.allowed) process.exitCode = EXIT.refused;
 }
 
-/** Of a call that is refused, its steps tell what may be meant. */
+/** The steps of a refused call suggest what may be meant. */
 function notesOnMethods({ calls }: DryRun): readonly string[] {
   const passing = calls.flatMap(({ method, allowed }) => (allowed && method !== null ? [method] : []));
   return [...new Set(passing)].flatMap((method) => {
@@ -196,7 +196,7 @@ function headerOf(text: string): [string, string] {
   throw usage(`-H takes a name and a value, such as 'Origin: https://app.example.com'`);
 }
 
-/** So many bytes in all: a line may name a file many times. */
+/** Bytes of all files together: a line may name a file many times. */
 function readingAtMost(maxBytes: number): (path: string) => Buffer {
   let left = maxBytes;
   return (path) => {
@@ -268,7 +268,7 @@ function linesOfCall({ method, id, steps }: DryRunCall, at: number, of: number, 
   ];
 }
 
-/** A word beside each mark: for whoever hears it read, and for terminals without the mark. */
+/** A word beside each mark: for screen readers, and for terminals without the mark. */
 const VERDICTS = {
   pass: { mark: '✓', colour: 'green' },
   refuse: { mark: '✗', colour: 'red' },

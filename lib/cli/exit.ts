@@ -4,7 +4,7 @@ import type { RpcGuardErrorCode } from '../errors';
 import { describeError } from '../logger';
 import { printable } from './output';
 
-/** How a command ends, for scripts. They stand in `rpc-guard --help`. */
+/** Exit codes, for scripts. `rpc-guard --help` lists them. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unknown: 3, refused: 4, interrupted: 130 } as const;
 
 export type CliErrorCode =
@@ -45,7 +45,7 @@ const EXIT_CODES: Partial<Record<RpcGuardErrorCode, number>> = {
   ERR_RPC_GUARD_SECRET_UNKNOWN: EXIT.unknown,
 };
 
-/** What a command that threw ends with: one line, without a stack. */
+/** The one line that a failed command prints, without a stack. */
 export function failureOf(error: unknown): CliError {
   const { code, exitCode, message } = coded(error);
   return new CliError(code, exitCode, withoutSecrets(printable(message.replace(/\s+/g, ' ').trim())));
@@ -63,7 +63,7 @@ function coded(error: unknown): Pick<CliError, 'code' | 'exitCode' | 'message'> 
   return { code: 'ERR_RPC_GUARD_UNEXPECTED', exitCode: EXIT.failed, message: describeError(error) };
 }
 
-/** A secret typed in the wrong place would otherwise be repeated, and perhaps kept in a log. */
+/** A secret typed in the wrong place would otherwise be echoed, and perhaps logged. */
 function withoutSecrets(line: string): string {
   return line.replace(/rgs_[0-9A-Za-z]{4,}/g, 'rgs_***');
 }

@@ -4,7 +4,7 @@ import { EXIT, failureOf } from './exit';
 import { jsonOf } from './output';
 import { makeProgram } from './program';
 
-/** What is still open is given this long after the work is done. */
+/** How long open handles may stay after the work is done. */
 const LINGER_MS = 1000;
 
 void main();

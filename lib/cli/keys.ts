@@ -228,7 +228,7 @@ async function updateKey(context: Context, named: string, options: UpdateOptions
     );
   }
   const { apiKey, version, limits: before } = await storedKey(context, named);
-  // Limits are changed in what was read: another change since must not be undone.
+  // Limits are merged with what was read: another change since must not be undone.
   const expectedVersion = expectVersion ?? (isLimited ? version : undefined);
   const limits = isLimited ? changedLimits(before, options) : undefined;
   const key = await context.manager.update(apiKey, { ...changes, limits }, { expectedVersion });
@@ -246,7 +246,7 @@ async function deleteKey(
   named: string,
   { yes, expectVersion }: ChangeFlags & { readonly yes?: boolean },
 ): Promise<void> {
-  // What does not parse is repaired by deleting it.
+  // Settings that do not parse are repaired by deleting them.
   const key = await storedKey(context, named).catch((error: unknown) => {
     if (error instanceof CliError && error.code === 'ERR_RPC_GUARD_SETTINGS') return undefined;
     throw error;
@@ -260,7 +260,7 @@ async function deleteKey(
     accepts: (typed) =>
       (name !== '' && typed === name.trim()) || (typed.length >= TYPED_LENGTH && apiKey.startsWith(typed)),
   });
-  // What was confirmed is what is deleted.
+  // Deletes exactly what was confirmed.
   const expectedVersion = expectVersion ?? (yes === true ? undefined : version);
   await context.manager.delete(apiKey, { expectedVersion });
   context.output.result({ deleted: apiKey }, () => [`deleted ${apiKey}`]);

@@ -8,7 +8,7 @@ import { grouped } from '../spelling';
 /** `none` takes a limit away. */
 type Amount = number | 'none';
 
-/** What the options of limits were given. */
+/** The values of the limit options. */
 export interface LimitFlags {
   readonly perSecond?: Amount;
   readonly burst?: Amount;

@@ -19,7 +19,7 @@ export interface OpenStore {
 }
 
 export interface OpenStoreOptions {
-  /** Told what a person should know of the store. */
+  /** Logs what a person should know about the store. */
   readonly note: (line: string) => void;
   /** Whether a settings file may be missing, because the command makes it. */
   readonly makesFile: boolean;
@@ -27,7 +27,7 @@ export interface OpenStoreOptions {
 
 const DEFAULT_FILE = './rpc-guard.json';
 const CONNECT_MS = 3000;
-/** An answer takes no longer, or the server is down. */
+/** A server that takes longer to answer is down. */
 const ANSWER_MS = 5000;
 const WRITE_ONE =
   'write --store file:./rpc-guard.json, --store redis://host:6379 or --store postgres://host/database, or set RPC_GUARD_STORE';
@@ -53,7 +53,7 @@ function openFile(path: string, { note, makesFile }: OpenStoreOptions): OpenStor
   if (!makesFile && !existsSync(path)) {
     throw storeFailed(`there is no file ${path}; "rpc-guard keys create" makes it`);
   }
-  // Whoever writes waits for the lock of a file, and there can be none in a folder that is not there.
+  // A write waits for the file's lock, which cannot exist in a missing folder.
   if (!existsSync(dirname(path))) throw storeFailed(`there is no folder ${dirname(path)}`);
   // An error that matters to a command ends it. Others are for servers: `keys list` names the keys that do not parse.
   const warn = (fields: object, message: string) => note(`rpc-guard: ${message} ${JSON.stringify(fields)}`);
@@ -119,7 +119,7 @@ function nodeRedis(url: string): RedisConnection | undefined {
   const client = redis?.createClient({ url, disableOfflineQueue: true, pingInterval: 1000, socket });
   if (client === undefined) return undefined;
   const close = (): void => {
-    // To destroy what is closed throws.
+    // Destroying a closed client throws.
     if (client.isOpen) client.destroy();
   };
   return { client, connect: () => client.connect(), close };
@@ -222,7 +222,7 @@ function load(name: string): unknown {
 
 type Answer = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Gives work of a server its time, and says of its failure which server it was. */
+/** Bounds a server's work in time, and names the server if it fails. */
 function deadline(milliseconds: number, name: string, password: string | undefined): Answer {
   return async (work) => {
     let timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-/** What a line for people may use where it is shown. */
+/** The terminal's features, for lines that people read. */
 export interface Terminal {
   /** Characters of a line; `Infinity` where it is no terminal. */
   readonly width: number;
@@ -15,7 +15,7 @@ export interface Output {
   result(json: object, lines: () => readonly string[]): void;
   /** Text on stdout as it is. */
   raw(text: string): void;
-  /** A line for people beside the result, on stderr. With `--json` there stands nothing but an error. */
+  /** A line for people, on stderr. With `--json`, stderr holds nothing but an error. */
   note(line: string): void;
 }
 
@@ -35,7 +35,7 @@ export function openOutput(isJson: boolean): Output {
   };
 }
 
-/** What is known of a stream from itself and from the environment. */
+/** The features of a stream, told by itself and by the environment. */
 export function terminalOf(
   { isTTY = false, columns = 0 }: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,
@@ -64,7 +64,7 @@ export function printable(text: string): string {
 
 /** JSON for a terminal as much as for a parser: `JSON.stringify` leaves U+009B, which begins an escape, as it is. */
 export function jsonOf(value: object, indent?: number): string {
-  // What it indents by, the newline, is the one such character outside of strings.
+  // The newline of its indentation is the only such character outside of strings.
   return JSON.stringify(value, null, indent).replace(UNPRINTABLE, (it) => (it === '\n' ? it : escaped(it)));
 }
 

@@ -11,7 +11,7 @@ export interface CurlRequest {
   readonly body: Buffer | undefined;
   /** Of `--user` and of the URL; `password` is `undefined` where curl would ask for it. */
   readonly user: { readonly name: string; readonly password: string | undefined } | undefined;
-  /** What of the line was not taken into account, for people. */
+  /** The parts of the line that were ignored, for people. */
   readonly notes: readonly string[];
 }
 
@@ -30,18 +30,18 @@ const FOLLOWED = new Set([
   ...DATA,
   ...names('-H --header -u --user -A --user-agent -e --referer -X --request --url --oauth2-bearer'),
 ]);
-/** Not followed, and not to be taken for a URL: each of these has an argument. */
+/** Ignored options that take an argument, which must not be taken for a URL. */
 const WITH_ARGUMENT = names(`
   -b -c -C -D -E -h -m -o -P -Q -r -t -U -w -x -y -Y -z --cacert --capath --cert --cert-type --ciphers --connect-timeout
   --connect-to --cookie --cookie-jar --dns-servers --doh-url --dump-header --expect100-timeout --interface
   --keepalive-time --key --limit-rate --max-redirs --max-time --noproxy --output --pass --pinnedpubkey --proto --proxy
   --proxy-user --range --rate --resolve --retry --retry-delay --retry-max-time --stderr --tls-max --trace --trace-ascii
   --unix-socket --write-out`);
-/** Without them the request would be another. */
+/** Options that would change the request in ways not supported. */
 const NOT_POSSIBLE = names(`
   -F --form --form-string -T --upload-file --data-urlencode -G --get -K --config -: --next --aws-sigv4 --variable
   --url-query`);
-/** Change nothing of what the guard decides on. */
+/** Options that change nothing the guard decides on. */
 const HARMLESS = names(`
   -I --head -s --silent -S --show-error -v --verbose -i --include --show-headers -k --insecure -f --fail --fail-with-body
   -L --location --compressed -4 -6 -N --no-buffer --http1.1 --http2 --http2-prior-knowledge -# --progress-bar -g --globoff
@@ -156,7 +156,7 @@ function lettersOf(argument: string): readonly CurlOption[] {
   return Array.from(argument.slice(1), (letter, at) => ({ option: `-${letter}`, value: argument.slice(at + 2) }));
 }
 
-/** Headers that are given stand in place of curl's own; `Name:` takes one away, `Name;` sends it empty. */
+/** Given headers replace curl's own; `Name:` removes one, `Name;` sends it empty. */
 function headersOf(own: readonly [string, string][], given: readonly string[], notes: string[]): [string, string][] {
   const replaced = new Set<string>();
   const added: [string, string][] = [];
@@ -178,7 +178,7 @@ function userOf(value: string): NonNullable<CurlRequest['user']> {
   return { name: value.slice(0, colon), password: value.slice(colon + 1) };
 }
 
-/** curl takes newlines out of the file that `-d` names, and out of no other. */
+/** curl strips newlines from the file that `-d` names, and from no other. */
 function dataOf(option: string, value: string, readFile: CurlLineOptions['readFile']): Buffer {
   if (option === '--data-raw' || !value.startsWith('@')) return Buffer.from(value);
   const content = readFile(value.slice(1));

@@ -14,7 +14,7 @@ export interface Person {
 const MAX_PIPED_BYTES = 64 * 1024;
 const ATTENDED: Person = { input: process.stdin, output: process.stderr };
 
-/** Whether somebody is there to answer. */
+/** Whether a person is there to answer. */
 export function isAttended({ input, output }: Person = ATTENDED): boolean {
   return input.isTTY === true && output.isTTY === true;
 }
@@ -22,13 +22,13 @@ export function isAttended({ input, output }: Person = ATTENDED): boolean {
 export interface Confirmation {
   /** `--yes`. */
   readonly yes: boolean | undefined;
-  /** What is about to be done, as a sentence without its full stop. */
+  /** The pending action, as a sentence without its full stop. */
   readonly what: string;
   readonly question: string;
   readonly accepts: (answer: string) => boolean;
 }
 
-/** Resolves when it is to be done. @throws CliError when it is not, or nobody is there to say so. */
+/** Resolves once it is confirmed. @throws CliError if it is not, or nobody is there to confirm. */
 export async function confirm(
   { yes, what, question, accepts }: Confirmation,
   person: Person = ATTENDED,

@@ -4,7 +4,7 @@ import { CliError, usage } from './exit';
 const STDIN = 0;
 const CHUNK_BYTES = 64 * 1024;
 
-/** What a file holds. What is no file is refused: a named pipe may never come to an end, nor does `/dev/zero`. */
+/** A file's content. Anything but a regular file is refused: a named pipe or `/dev/zero` may never end. */
 export function readInputFile(path: string, maxBytes: number): Buffer {
   try {
     return path === '-' ? readAtMost(STDIN, 'stdin', maxBytes) : readRegular(path, maxBytes);
@@ -27,7 +27,7 @@ export async function readStdin(maxBytes: number): Promise<Buffer> {
 }
 
 function readRegular(path: string, maxBytes: number): Buffer {
-  // To open a named pipe waits for its writer.
+  // Opening a named pipe waits for its writer.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!fstatSync(file).isFile()) throw usage(`${path} is no regular file; - reads stdin`);

@@ -154,7 +154,7 @@ async function updateSecret(
   }
   const { apiKey, secrets, version } = await storedKey(context, named);
   const before = secrets.find(({ id }) => id === secretId);
-  // Limits are changed in what was read: another change since must not be undone.
+  // Limits are merged with what was read: another change since must not be undone.
   const expectedVersion = expectVersion ?? (isLimited ? version : undefined);
   const changes = {
     label,

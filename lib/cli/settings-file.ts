@@ -59,7 +59,7 @@ function isYaml(path: string): boolean {
   return /\.ya?ml$/i.test(path);
 }
 
-/** It quotes nothing of the file: that may hold hashes. */
+/** Quotes nothing of the file, which may hold hashes. */
 function parseJsonFile(text: string, path: string): unknown {
   const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
   if (json.ok) return JSON.parse(text);
@@ -83,7 +83,7 @@ function parseYaml(text: string, path: string): unknown {
   }
 }
 
-/** Loaded where there is YAML: no server and no other command has to. */
+/** Loaded only for YAML: no server and no other command needs it. */
 function loadYaml(): Yaml {
   return createRequire(__filename)('yaml') as Yaml;
 }

@@ -49,7 +49,7 @@ class Splitter {
     return { words: this.words, variables: this.variables, rest: line.slice(this.at).trim() };
   }
 
-  /** Passes what is between words: space, a comment, and a line that goes on in the next. */
+  /** Skips what separates words: space, comments and continued lines. */
   private skip(): boolean {
     const { line } = this;
     if (this.isNext('\\\n')) this.at += 2;

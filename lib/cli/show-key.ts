@@ -10,12 +10,12 @@ import { indent, table } from './table';
 import type { Output, Terminal } from './output';
 import type { Cell } from './table';
 
-/** The key, and what is surprising in it, as the result of a command. */
+/** Prints the key and its warnings as the result of a command. */
 export function showKey(output: Output, key: KeyView, use?: LimitsInUse): void {
   showAs(output, key, () => linesOfKey(key, output.terminal, use && useWords(use)), use);
 }
 
-/** One line of what a change has made of a key; with `--json`, the whole key. */
+/** Prints one line about a changed key; with `--json`, the whole key. */
 export function showChange(output: Output, key: KeyView, change: string): void {
   const { apiKey, name, version } = key;
   const which = name === '' ? apiKey : `${apiKey} (${name})`;

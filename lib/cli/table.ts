@@ -11,7 +11,7 @@ export type Cell = string | ColouredCell;
 export interface Column {
   /** `''` for none. */
   readonly title: string;
-  /** Its cells go over several lines where the terminal is too narrow. Others are never broken. */
+  /** Cells of this column wrap if the terminal is too narrow. Others are never broken. */
   readonly wraps?: boolean;
 }
 
@@ -56,7 +56,7 @@ function cell(it: Cell): { readonly text: string; readonly colour: Colour | unde
   return { text: printable(text), colour };
 }
 
-/** Takes from the widest column that wraps, until all of them fit: down to the longest word, and then within words. */
+/** Narrows the widest wrapping column until all fit: first down to its longest word, then within words. */
 function fit(columns: readonly Column[], widths: number[], words: readonly number[], width: number): void {
   const excess = () => widths.reduce((sum, each) => sum + each, GAP.length * (widths.length - 1)) - width;
   for (const floors of [words, words.map(() => NARROWEST)]) {

@@ -11,7 +11,7 @@ import { openStore } from './open-store';
 import { openOutput } from './output';
 import type { Output } from './output';
 
-/** What a command works with. */
+/** What a command gets to work with. */
 export interface Context {
   readonly store: WritableSettingsStore;
   readonly manager: KeyManager;
@@ -19,7 +19,7 @@ export interface Context {
 }
 
 const PAGE_SIZE = 500;
-/** Less is a slip of the hand. */
+/** Fewer characters are a slip of the hand. */
 const SHORTEST_PREFIX = 4;
 /** Keys that a message names. */
 const MAX_TOLD = 5;

@@ -18,7 +18,7 @@ export type AuditAction =
   | 'allowlist.add'
   | 'allowlist.remove';
 
-/** One change that was made. No secret and no hash is in it; `apiKey` and the views hold the whole key: log `keyHint`. */
+/** One change. It holds no secret and no hash; `apiKey` and the views hold the whole key: log `keyHint`. */
 export interface AuditEvent {
   /** ISO 8601, UTC. */
   readonly at: string;

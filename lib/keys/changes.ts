@@ -19,7 +19,7 @@ export interface NewSecret {
   readonly limits?: Limits | undefined;
 }
 
-/** What `updateSecret` can change. What is left out stays. */
+/** What `updateSecret` can change. Members that are left out stay. */
 export interface SecretChanges {
   /** Up to 100 characters. */
   readonly label?: string | undefined;
@@ -29,7 +29,7 @@ export interface SecretChanges {
   readonly limits?: Limits | null | undefined;
 }
 
-/** What `update` can change. What is left out stays; of `allowlists` each type that is given is replaced. */
+/** What `update` can change. Members that are left out stay; each list in `allowlists` is replaced. */
 export interface KeyChanges {
   readonly name?: string | undefined;
   readonly enabled?: boolean | undefined;
@@ -58,7 +58,7 @@ export interface RotateOptions {
 }
 
 export interface ChangeOptions {
-  /** The version that the change is meant for. Without it the change is made to what is stored, whoever wrote that. */
+  /** The version that the change is meant for. Without it the change applies to whatever is stored. */
   readonly expectedVersion?: number | undefined;
   /** Who makes the change, for `onAudit`. Default: the manager's `actor`. */
   readonly actor?: string | undefined;
@@ -76,7 +76,7 @@ export interface ListOptions extends KeyQuery {
 const MAX_GRACE_MS = 365 * 24 * 60 * 60 * 1000;
 const MAX_LIMIT = 1000;
 
-/** What the value may be is for the settings' own rules to say. */
+/** The settings' own schema checks the value. */
 const OF_SETTINGS: OptionRule = { accepts: () => true, takes: 'what settings take' };
 const LISTS: OptionRule = { accepts: isPlainObject, takes: 'an object of lists, such as { methods: ["eth_*"] }' };
 
@@ -175,7 +175,7 @@ function listProblems(lists: unknown, at = ''): string[] {
   return isPlainObject(lists) ? problemsOf(ALLOWLIST_RULES, lists, `${at}allowlists.`) : [];
 }
 
-/** With a misspelt member, what is wrong with the values of the others is in the same message. */
+/** Reports a misspelt member together with the problems of the other values. */
 function assertMembers(whose: string, settings: Partial<NewKey>, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const known = Object.entries(settings).filter(([name]) => Object.hasOwn(NEW_KEY_RULES, name));
@@ -192,7 +192,7 @@ function settingsProblems(settings: KeyChanges): string[] {
   }
 }
 
-/** The entries that a method was given, one or several. */
+/** The entries given to a method, one or several. */
 export function entriesOf(type: AllowlistType, entries: string | readonly string[]): readonly string[] {
   if (!ALLOWLIST_TYPES.includes(type)) {
     throw wrong(`allowlists: there is no such list; there are ${ALLOWLIST_TYPES.join(', ')}`);
@@ -202,7 +202,7 @@ export function entriesOf(type: AllowlistType, entries: string | readonly string
   throw wrong(`allowlists.${type}: it takes one entry or more, as strings`);
 }
 
-/** Whether two entries of a list are the same one. */
+/** Whether two entries of a list mean the same. */
 export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {
   return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
 }

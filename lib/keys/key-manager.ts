@@ -40,14 +40,14 @@ import { isExpired, present, settled, viewOf } from './key-view';
 import type { KeyView } from './key-view';
 import { assertInFuture, endingBy, makeSecret, secretOf, withSecret } from './new-secret';
 
-/** A secret that was made. It is nowhere else, and cannot be read again. */
+/** A new secret. It is stored nowhere and cannot be read again. */
 export interface MadeSecret {
   readonly key: KeyView;
   readonly secret: string;
   readonly secretId: string;
 }
 
-/** A key that was made, with its secret where it has got one. */
+/** A new key, with its secret if it has one. */
 export interface MadeKey {
   readonly key: KeyView;
   readonly secret?: string;
@@ -57,7 +57,7 @@ export interface MadeKey {
 export interface KeyManagerOptions {
   /** Called after every change once it is stored, and awaited. Its failure is logged: the change stands. */
   readonly onAudit?: ((event: AuditEvent) => unknown) | undefined;
-  /** Who makes changes that do not say so themselves. Default `unknown`. */
+  /** The actor of changes that name none. Default `unknown`. */
   readonly actor?: string | undefined;
   /** Default: errors to stderr. */
   readonly logger?: Logger | undefined;
@@ -65,7 +65,7 @@ export interface KeyManagerOptions {
 
 export interface KeyPage {
   readonly keys: readonly KeyView[];
-  /** Give it as `after` for what follows; `undefined` at the end. */
+  /** Pass it as `after` for the next page; `undefined` at the end. */
   readonly next: string | undefined;
 }
 
@@ -98,7 +98,7 @@ export class KeyManager {
     this.#audit = createAudit(onAudit, quiet(logger ?? stderrLogger));
   }
 
-  /** Makes a key, and a secret for it where it requires one or `secret` is given. */
+  /** Creates a key, with a secret if it requires one or `secret` is given. */
   create(newKey: NewKeyWithSecret, options?: ChangeOptions): Promise<MadeSecret>;
   create(newKey?: NewKey, options?: ChangeOptions): Promise<MadeKey>;
   async create(newKey: NewKey = {}, options: ChangeOptions = {}): Promise<MadeKey> {
@@ -129,7 +129,7 @@ export class KeyManager {
     return made === undefined ? { key } : { key, secret: made.secret, secretId: made.record.id };
   }
 
-  /** `undefined` when there is no such key. */
+  /** `undefined` if there is no such key. */
   async get(apiKey: string): Promise<KeyView | undefined> {
     const settings = await this.#read(apiKey);
     return settings && viewOf(settings);
@@ -180,7 +180,7 @@ export class KeyManager {
     return this.#change('key.disable', apiKey, options, undefined, (key) => ({ ...key, enabled: false }));
   }
 
-  /** Adds a secret beside those there are. Where there are 100 already, the longest expired one makes room. */
+  /** Adds a secret. If there are 100 already, the longest expired one makes room. */
   async addSecret(apiKey: string, secret: NewSecret = {}, options: ChangeOptions = {}): Promise<MadeSecret> {
     checkNewSecret(secret);
     const made = makeSecret(secret);
@@ -211,7 +211,7 @@ export class KeyManager {
     });
   }
 
-  /** Makes a secret that takes the place of another, with its label, lists and limits. */
+  /** Creates a secret that replaces another, with its label, lists and limits. */
   async rotateSecret(
     apiKey: string,
     secretId: string,
@@ -279,7 +279,7 @@ export class KeyManager {
     });
   }
 
-  /** Deletes a key with its secrets, also one whose stored settings do not parse. */
+  /** Deletes a key with its secrets, even if its stored settings do not parse. */
   async delete(apiKey: string, options: ChangeOptions = {}): Promise<void> {
     let before: KeySettings | undefined;
     try {
@@ -307,7 +307,7 @@ export class KeyManager {
     return viewOf(written);
   }
 
-  /** Writes to what is stored; where another write comes between, to what that has stored. */
+  /** Applies a change to the stored settings, and again if another write comes between. */
   async #write<T>(
     apiKey: unknown,
     options: ChangeOptions,
@@ -330,7 +330,7 @@ export class KeyManager {
     throw tooBusy();
   }
 
-  /** What can be no key is in no store. */
+  /** A malformed key is in no store. */
   async #read(apiKey: unknown): Promise<KeySettings | undefined> {
     await this.#start();
     return typeof apiKey === 'string' && API_KEY.test(apiKey) ? stored(() => this.#store.get(apiKey)) : undefined;

@@ -1,11 +1,11 @@
 import type { KeySettings, SecretRecord } from '../settings/key-settings';
 
-/** A secret as it may be shown: without its hash. */
+/** A secret without its hash, to show. */
 export interface SecretView extends Omit<SecretRecord, 'hash'> {
   readonly state: 'active' | 'expired';
 }
 
-/** A key's settings as they may be shown: without hashes. */
+/** A key's settings without hashes, to show. */
 export interface KeyView extends Omit<KeySettings, 'secrets'> {
   readonly secrets: readonly SecretView[];
 }
@@ -15,7 +15,7 @@ export function viewOf(settings: KeySettings): KeyView {
   return { ...settings, secrets: settings.secrets.map((secret) => viewOfSecret(secret, now)) };
 }
 
-/** Member by member, so that none is shown by accident. */
+/** Copied member by member, so that none is shown by accident. */
 function viewOfSecret(secret: SecretRecord, nowMs: number): SecretView {
   const { id, hint, label, createdAt, expiresAt, allowlists, limits } = secret;
   const state = isExpired(secret, nowMs) ? 'expired' : 'active';

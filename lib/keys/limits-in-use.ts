@@ -3,7 +3,7 @@ import type { Limits } from '../settings/limits';
 import { DAY_MS, endOfDay, nameOfDay } from '../stores/limit-store';
 import type { LimitStore } from '../stores/limit-store';
 
-/** A key's own limits, and what is left of them, as the processes last told the store: some tenths of a second ago. */
+/** A key's own limits, and what is left of them by the processes' last reports, tenths of a second old. */
 export interface LimitsInUse {
   /** `level` is what is in the bucket, below zero in debt; `undefined` where the store does not count. */
   readonly second?: { readonly limit: number; readonly burst: number; readonly level: number | undefined };
@@ -15,7 +15,7 @@ export interface LimitsInUse {
 
 const ACTIVE_MS = 60_000;
 
-/** Whose limits are asked for: a key's, or those of one of its secrets. */
+/** A key, or one of its secrets, whose limits are asked for. */
 export interface Limited {
   readonly apiKey: string;
   readonly secretId?: string;
@@ -44,7 +44,7 @@ export async function limitsInUse(
   };
 }
 
-/** A bucket that nobody has told of is full. */
+/** A bucket without a row is full. */
 function levelNow(
   { level, at }: { readonly level?: number | undefined; readonly at: number },
   { perSecond, burst }: { readonly perSecond: number; readonly burst: number },

@@ -6,7 +6,7 @@ import { isSameEntry } from './changes';
 import type { KeyChanges } from './changes';
 import type { KeyView } from './key-view';
 
-/** What secrets hold, and what the store keeps itself. */
+/** Members that a document leaves out: secrets, and what the store maintains. */
 const NOT_TAKEN = ['secrets', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
 
 /**
@@ -24,12 +24,12 @@ export interface ReadDocument {
   readonly apiKey: string | undefined;
   /** For `KeyManager.update`, and with `apiKey` for `create`. */
   readonly changes: KeyChanges;
-  /** Members that are there and change nothing: secrets, and what the store keeps itself. */
+  /** Members of the document that are ignored: secrets, and what the store maintains. */
   readonly ignored: readonly string[];
 }
 
 /**
- * Reads what `toDocument` made, or a part of it: what is left out stays as it is.
+ * Reads a document of `toDocument`, or part of one: members that are left out stay as they are.
  * @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` with every problem and its place.
  */
 export function readDocument(document: unknown): ReadDocument {
@@ -40,23 +40,23 @@ export function readDocument(document: unknown): ReadDocument {
   return { apiKey, changes, ignored: members.map(([name]) => name).filter((name) => !isTaken(name)) };
 }
 
-/** One member of a key that a document has otherwise. */
+/** One member in which a key differs from a document. */
 export interface Difference {
   /** Such as `name` and `allowlists.methods`. */
   readonly at: string;
   readonly before: unknown;
   readonly after: unknown;
-  /** What becomes of it, a line each: `false → true`, `adds eth_call`. */
+  /** The difference, a line each: `false → true`, `adds eth_call`. */
   readonly words: readonly string[];
 }
 
 export interface Comparison {
   readonly differences: readonly Difference[];
-  /** Of the changes asked for, those that change something. */
+  /** The requested changes that have an effect. */
   readonly changes: KeyChanges;
 }
 
-/** What changes would change of a key. A list that has the same entries in another order is the same list. */
+/** The differences that changes would make to a key. The order of a list's entries does not matter. */
 export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChanges): Comparison {
   const names = (Object.keys(members) as (keyof typeof members)[]).filter(
     (name) => members[name] !== undefined && !isDeepStrictEqual(key[name], members[name]),

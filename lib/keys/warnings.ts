@@ -3,7 +3,7 @@ import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView } from './key-view';
 
-/** Settings that are right and may still surprise. */
+/** A warning about valid settings that may surprise. */
 export interface Warning {
   readonly code:
     | 'NO_ACTIVE_SECRET'
@@ -14,7 +14,7 @@ export interface Warning {
     | 'NULL_ORIGIN_LISTED'
     | 'MULTICALL_LISTED'
     | 'ENTRY_DOUBTFUL';
-  /** The part of the settings that it speaks of. */
+  /** The part of the settings that it is about. */
   readonly at: AllowlistType | 'secrets' | 'settings';
   readonly message: string;
 }
@@ -62,7 +62,7 @@ export function warningsOf(key: KeyView): readonly Warning[] {
   return warnings;
 }
 
-/** Entries that may not do what is meant: a mistyped method, a pattern that lets all in. */
+/** Entries that may not do what is meant: a mistyped method, a pattern that matches everything. */
 export function doubtsOf(
   lists: Partial<Allowlists>,
 ): readonly { readonly type: AllowlistType; readonly message: string }[] {

@@ -4,15 +4,15 @@ import { lstat, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** For a new file: it holds hashes. */
+/** The mode of a new file: it holds hashes. */
 const OWNER_ONLY = 0o600;
-/** What a write leaves aside if its process is killed: longer than any write takes, or a lock lives. */
+/** The age at which a temporary file was left by a killed process: longer than any write takes, or a lock lives. */
 const LEFTOVER_MS = 60_000;
-/** Of systems on which a folder cannot be opened or synced. */
+/** Error codes of systems that cannot open or sync a folder. */
 const NO_FOLDER_SYNC: readonly (string | undefined)[] = ['EACCES', 'EINVAL', 'EISDIR', 'ENOTSUP', 'EPERM'];
 
 /**
- * Replaces a file as a whole: writes aside, sees that every byte is there, syncs and renames. A full disk or a crash
+ * Replaces a whole file: writes it aside, checks that every byte is there, syncs and renames. A full disk or a crash
  * leaves the old file. An existing file keeps its mode and owner where this process may set them; a new one is 0600.
  * @param mayReplace is asked last, before the new file takes the old one's place; it throws to keep the old one.
  * @returns whether the file can still be read by all who could read it before.
@@ -23,7 +23,7 @@ export async function writeDurably(
   mayReplace: () => Promise<void> = () => Promise.resolve(),
 ): Promise<boolean> {
   const before = await statIfThere(path);
-  // Nobody can lay a link under a name that they cannot guess, and `wx` follows none.
+  // Nobody can plant a link under a name they cannot guess, and `wx` follows none.
   const aside = join(dirname(path), `.${basename(path)}.${randomBytes(12).toString('hex')}.tmp`);
   const file = await open(aside, 'wx', OWNER_ONLY);
   try {
@@ -45,7 +45,7 @@ export async function writeDurably(
   }
 }
 
-/** Removes what writers of this file that were killed have left beside it. Their hashes are nobody's to find. */
+/** Removes temporary files that killed writers of this file left beside it: they hold hashes. */
 export async function removeLeftovers(path: string): Promise<void> {
   const [before, after] = [`.${basename(path)}.`, '.tmp'];
   for (const name of await readdir(dirname(path))) {
@@ -67,7 +67,7 @@ async function writeWhole(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 async function copyAccess(file: FileHandle, { uid, gid, mode }: Stats): Promise<boolean> {
-  // A group that is not ours to give must not hand its rights to our own.
+  // If the group cannot be kept, its rights must not pass to this process's group.
   const hasOwner = await file.chown(uid, gid).then(
     () => true,
     () => false,

@@ -11,13 +11,13 @@ export interface FileLock {
 }
 
 export interface FileLockOptions {
-  /** A lock that has not moved while it was watched for so long was left by a crash. */
+  /** A lock that has not moved while it was watched for this long was left by a crash. */
   readonly staleMs?: number;
   readonly waitMs?: number;
 }
 
 const STALE_MS = 4000;
-/** How long others may go on writing. Longer than a lock that was left lives. */
+/** How long to wait for other writers. Longer than an abandoned lock lives. */
 const WAIT_MS = 30_000;
 const RETRY_MS = 5;
 const RETRY_SPREAD_MS = 40;
@@ -60,7 +60,7 @@ async function makeLock(path: string, folder: string, holder: string): Promise<b
     await writeFile(holder, '', { flag: 'wx' });
     return true;
   } catch (error) {
-    // Somebody has taken the folder, empty for this moment, for one left by a crash.
+    // Another process took the folder, empty at that moment, for an abandoned one.
     if (codeOf(error) === 'ENOENT') return false;
     await rmdir(folder).catch(() => undefined);
     throw cannotWrite(path, codeOf(error));
@@ -74,12 +74,12 @@ async function lookAt(folder: string): Promise<{ readonly stamp: string; readonl
     const { ino, mtimeMs } = await stat(holder ?? folder);
     return { stamp: `${name ?? ''} ${String(ino)} ${String(mtimeMs)}`, holder };
   } catch (error) {
-    // It has gone, or it is no folder; that one is watched until the deadline, and never taken.
+    // It has gone, or is not a folder; then it is watched until the deadline, and never taken over.
     return { stamp: codeOf(error), holder: undefined };
   }
 }
 
-/** Whether the lock of the dead holder is now ours. An empty folder is removed, to be made afresh. */
+/** Whether the dead holder's lock is now ours. An empty folder is removed, to be created anew. */
 async function takeOver(folder: string, dead: string | undefined, holder: string): Promise<boolean> {
   try {
     if (dead === undefined) await rmdir(folder);
@@ -111,7 +111,7 @@ function heldLock(path: string, folder: string, holder: string, staleMs: number)
         await unlink(holder);
         await rmdir(folder);
       } catch {
-        // It is another's by now.
+        // Another process has it by now.
       }
     },
   };

@@ -22,7 +22,7 @@ import type { LimitStore } from './limit-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
 export interface FileStoreOptions {
-  /** Told when the file, or a key of it, cannot be used. Default: errors to stderr. */
+  /** Logs when the file, or a key in it, cannot be used. Default: errors to stderr. */
   readonly logger?: Logger;
 }
 
@@ -35,18 +35,18 @@ const RULES: OptionRules<FileStoreOptions & { readonly path: string }> = {
   logger: LOGGER_RULE,
 };
 
-/** What a write makes of a key's settings; `undefined` for none. It throws to write nothing. */
+/** Computes a key's new settings from the old; `undefined` deletes it. Throw to write nothing. */
 type Change = (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined;
 
 const NO_KEYS = Buffer.from('{\n  "keys": []\n}\n');
 const POLL_MS = 200;
 /** A file younger than this may be written again without its time of change moving on. */
 const UNSETTLED_MS = 2000;
-/** As many as the guard keeps. */
+/** As many as the guard caches. */
 const MAX_PARSED = 10_000;
 const MAX_PROBLEMS = 100;
 const MAX_LOGGED = 20;
-/** Of a write, where the file is edited meanwhile. */
+/** Attempts at a write while the file is being edited. */
 const MAX_TRIES = 10;
 const COMPARED_AT_ONCE = 1 << 18;
 
@@ -70,9 +70,9 @@ export class FileStore implements WritableSettingsStore {
   #stamp = '';
   #isPolling = false;
   #isClosed = false;
-  /** Grows with each content that is taken over: what was read before the last is old. */
+  /** Counts the contents that were taken over: a read that began before the last one is outdated. */
   #generation = 0;
-  /** The last write of this process; the next one begins after it. */
+  /** This process's last write; the next one waits for it. */
   #lastWrite: Promise<unknown> = Promise.resolve();
   #complaint = { text: '', logged: false };
   #checked: Promise<void>;
@@ -125,7 +125,7 @@ export class FileStore implements WritableSettingsStore {
         try {
           found.push(this.#settingsOf(record));
         } catch {
-          // It is one of the problems.
+          // It is listed among the problems.
         }
       }
       const last = page.at(-1);
@@ -143,7 +143,7 @@ export class FileStore implements WritableSettingsStore {
     }));
   }
 
-  /** Says so where the file does not exist: who subscribes serves requests, and would refuse them all. */
+  /** Logs a missing file: a subscriber serves requests, and would refuse them all. */
   subscribe(onChange: (apiKey: string) => void): () => void {
     if (!existsSync(this.#path)) {
       const write = '"rpc-guard keys create" makes it, or write { "keys": [{ "apiKey": "…" }] }';
@@ -153,7 +153,7 @@ export class FileStore implements WritableSettingsStore {
     return () => this.#listeners.delete(onChange);
   }
 
-  /** Stops looking at the file. What was read stays in force. */
+  /** Stops watching the file. The settings that were read stay in force. */
   close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -192,7 +192,7 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  /** Once each, and not for what an editor leaves for a moment while it saves. */
+  /** Each problem is logged once, and not while an editor is saving. */
   #complain(text: string): void {
     const isRepeated = text === this.#complaint.text;
     if (isRepeated && !this.#complaint.logged) {
@@ -216,7 +216,7 @@ export class FileStore implements WritableSettingsStore {
     for (const apiKey of changed) for (const listener of this.#listeners) listener(apiKey);
   }
 
-  /** Parses what has not been parsed, and tells what does not parse: a key that is silently refused is searched for long. */
+  /** Parses settings not parsed yet, and logs those that do not parse: a key refused in silence is hard to find. */
   *#check(): Generator<void, void> {
     const document = this.#document;
     for (const record of [...document.records]) {
@@ -225,7 +225,7 @@ export class FileStore implements WritableSettingsStore {
       try {
         document.parse(record);
       } catch {
-        // It has its problem now.
+        // Its problem is recorded.
       }
       yield;
     }
@@ -266,7 +266,7 @@ export class FileStore implements WritableSettingsStore {
     return written;
   }
 
-  /** Does it anew where somebody edits the file meanwhile: who edits by hand takes no lock. */
+  /** Starts over if somebody edits the file meanwhile: an editor takes no lock. */
   async #writeLocked(apiKey: string, change: Change): Promise<KeySettings | undefined> {
     const path = realPath(this.#path);
     const lock = await lockFile(path);
@@ -283,7 +283,7 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  /** Replaces one key in what the file holds now, whoever wrote it, and leaves the rest as it stands there. */
+  /** Replaces one key in the file's current text, whoever wrote it, and leaves the rest as it is. */
   async #writeUnlessEdited(
     path: string,
     lock: FileLock,
@@ -313,7 +313,7 @@ export class FileStore implements WritableSettingsStore {
     return written;
   }
 
-  /** What the file holds, taken over where somebody else has written it. */
+  /** The file's current content, taken over if somebody else has written it. */
   async #newest(path: string): Promise<SettingsFile> {
     if (await isInFile(path, this.#document.bytes)) return this.#document;
     const bytes = await readFile(path).catch((error: unknown) => unlessMissing(path, error));
@@ -324,7 +324,7 @@ export class FileStore implements WritableSettingsStore {
     return this.#document;
   }
 
-  /** Compared with what is in force when it is done: a poll may take something over in between. */
+  /** Compared at the end with the content in force: a poll may take over another in between. */
   async #readInTurns(bytes: Buffer): Promise<SettingsFile> {
     for (;;) {
       const generation = this.#generation;
@@ -370,7 +370,7 @@ function storeError(message: string, cause?: unknown): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_STORE', message, { cause });
 }
 
-/** Where a link leads, so that all who write the file lock the same. */
+/** The target of a link, so that all writers lock the same file. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -392,13 +392,13 @@ function unlessMissing(path: string, error: unknown): undefined {
   if (code !== 'ENOENT') throw storeError(`${path} cannot be read: ${String(code)}`);
 }
 
-/** What changes with a file's content; `''` where there is none. */
+/** Changes whenever the file's content does; `''` if there is no file. */
 async function stampOf(path: string): Promise<string> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   return found === undefined ? '' : [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
 }
 
-/** Whether a file holds exactly these bytes. It is read in parts, so that it need not be held twice. */
+/** Whether a file holds exactly these bytes. Reads in parts, so that memory does not hold it twice. */
 async function isInFile(path: string, bytes: Buffer): Promise<boolean> {
   const file = await open(path, 'r').catch(() => undefined);
   if (file === undefined) return false;

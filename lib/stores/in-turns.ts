@@ -1,7 +1,7 @@
-/** Of the event loop: what waits is served in between. */
+/** Milliseconds of one turn: other work of the event loop is served in between. */
 const TURN_MS = 10;
 
-/** Does all steps of a work at once. */
+/** Runs all steps at once. */
 export function atOnce<T>(work: Generator<void, T>): T {
   for (;;) {
     const step = work.next();
@@ -9,7 +9,7 @@ export function atOnce<T>(work: Generator<void, T>): T {
   }
 }
 
-/** Does the steps of a long work in turns of 10 ms. */
+/** Runs the steps of a long task in turns of 10 ms. */
 export async function inTurns<T>(work: Generator<void, T>): Promise<T> {
   for (;;) {
     for (const end = performance.now() + TURN_MS; performance.now() < end;) {

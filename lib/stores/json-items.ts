@@ -13,7 +13,7 @@ export interface Span {
 
 /**
  * Just behind the bracket of the array that is the member `name` of the outermost object; `undefined` where there is none.
- * It only counts brackets and skips strings: whether all of it is JSON is for a parser to say.
+ * Only counts brackets and skips strings: whether it is JSON is for a parser to decide.
  */
 export function arrayOf(bytes: Uint8Array, name: string): number | undefined {
   let depth = 0;

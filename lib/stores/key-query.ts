@@ -3,7 +3,7 @@ import type { KeyQuery } from './settings-store';
 
 export type Sort = NonNullable<KeyQuery['sort']>;
 
-/** What lists search, filter and sort keys by. */
+/** The values that lists search, filter and sort keys by. */
 export interface ListedKey {
   readonly apiKey: string;
   readonly foldedName: string;
@@ -12,10 +12,10 @@ export interface ListedKey {
   readonly updatedAt: string;
 }
 
-/** A key's last characters are shown in its place; so many or more of them find it. */
+/** A key is shown by its last characters; this many or more of them find it. */
 export const MIN_SUFFIX = 4;
 
-/** What each order compares, one after the other. Equal names are in the order of their creation. */
+/** What each order compares, in turn. Equal names are in the order of their creation. */
 export const SORTED_BY = {
   key: ['apiKey'],
   name: ['foldedName', 'createdAt', 'apiKey'],
@@ -24,7 +24,7 @@ export const SORTED_BY = {
 } as const satisfies Record<Sort, readonly (keyof ListedKey)[]>;
 
 type Member = (typeof SORTED_BY)[Sort][number];
-/** Where a list goes on: what its order compares, of the last key before. */
+/** Where a list continues: the last key's values in that order. */
 export type Place = Readonly<Partial<Record<Member, string>>>;
 
 /** A name as it is searched and sorted: without case, and without control characters, which end it in a cursor. */
@@ -39,7 +39,7 @@ export function listed({ apiKey, name, enabled, createdAt, updatedAt }: KeySetti
   return { apiKey, foldedName: foldName(name), enabled, createdAt, updatedAt };
 }
 
-/** Whether a key is one of those that are looked for. */
+/** Whether a key matches the query. */
 export function matcherOf({ search = '', state }: KeyQuery): (key: ListedKey) => boolean {
   const wanted = search.trim();
   const name = foldName(wanted);
@@ -60,7 +60,7 @@ export function cursorAt(place: Place, sort: Sort = 'key'): string {
   return Buffer.from(SORTED_BY[sort].map((member) => place[member]).join('\n')).toString('base64url');
 }
 
-/** The place that `cursorOf` gave; `undefined` for the beginning. What it did not give is some place or other. */
+/** The place that `cursorOf` encoded; `undefined` for the beginning. Any other text is an arbitrary place. */
 export function readCursor({ after = '', sort = 'key' }: KeyQuery): Place | undefined {
   if (after === '') return undefined;
   if (sort === 'key') return { apiKey: after };
@@ -68,7 +68,7 @@ export function readCursor({ after = '', sort = 'key' }: KeyQuery): Place | unde
   return Object.fromEntries(SORTED_BY[sort].map((member, at) => [member, parts[at] ?? '']));
 }
 
-/** The page of a query, in one pass: of 100,000 keys only those that may be on it are kept and sorted. */
+/** A query's page, in one pass: of 100,000 keys it keeps and sorts only those that may be on the page. */
 export function pageOf<Key extends ListedKey>(all: Iterable<Key>, query: KeyQuery = {}): readonly Key[] {
   const { limit = Infinity, sort = 'key', descending = false } = query;
   const start = readCursor(query);

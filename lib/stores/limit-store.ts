@@ -1,16 +1,16 @@
 export const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A day as stores name it: `2027-01-31`. */
+/** A day's name in stores: `2027-01-31`. */
 export function nameOfDay(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }
 
-/** When the count of a day begins anew: ISO 8601, UTC. */
+/** The end of a day, when its count starts over: ISO 8601, UTC. */
 export function endOfDay(day: number): string {
   return new Date((day + 1) * DAY_MS).toISOString();
 }
 
-/** What one process has spent of one key, or of one of its secrets, on one day. */
+/** One process's spending on one day, of one key or one of its secrets. */
 export interface SpentRow {
   readonly apiKey: string;
   /** The secret whose own limits it counts for; without it, the key's. */
@@ -19,15 +19,15 @@ export interface SpentRow {
   readonly day: string;
   /** The process that spent it: up to 64 characters of `0-9 a-z`. `''` asks alone. */
   readonly instance: string;
-  /** In all on that day: never a difference, so that a row which is written twice counts once. */
+  /** The total of that day, never a difference: a row that is written twice counts once. */
   readonly credits: number;
-  /** What the process knew to be in the bucket, for who shows it; it may be below zero. Absent without `perSecond`. */
+  /** The bucket's level as this process knows it, for display; may be below zero. Absent without `perSecond`. */
   readonly level?: number | undefined;
   /** When the row was made, in milliseconds since 1970. */
   readonly at: number;
 }
 
-/** Where processes tell each other what they have spent. */
+/** Where processes share what they have spent. */
 export interface LimitStore {
   /**
    * Replaces the rows of an instance, and returns those of all other instances for the same keys, secrets and days.

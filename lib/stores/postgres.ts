@@ -41,7 +41,7 @@ export interface PostgresStoreOptions {
   readonly table?: string;
   /** Default: the first of the connection's `search_path`. */
   readonly schema?: string;
-  /** Told when the pool lacks an option without which a dead connection is waited on for minutes. Default: stderr. */
+  /** Logs when the pool lacks an option that detects a dead connection, which else takes minutes. Default: stderr. */
   readonly logger?: Logger;
 }
 
@@ -108,7 +108,7 @@ export class PostgresStore implements WritableSettingsStore {
     this.#table = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
     this.#spent = schema === undefined ? `"${table}_spent"` : `"${schema}"."${table}_spent"`;
     this.#channel = schema === undefined ? table : `${schema}.${table}`;
-    // Without a listener an error of an idle connection would end the process; what fails by it says so by itself.
+    // Without a listener an error of an idle connection would end the process; the queries that fail report it.
     pool.on('error', () => undefined);
   }
 
@@ -143,7 +143,7 @@ export class PostgresStore implements WritableSettingsStore {
     return Object.entries(INDEXES).map(create).join('\n');
   }
 
-  /** Nothing where the schema is there: the role may not be allowed to create any. */
+  /** Empty if the schema exists: the role may lack the right to create one. */
   async #createSchema(): Promise<string> {
     if (this.#schema === undefined) return '';
     const { rows } = await this.#pool.query('SELECT to_regnamespace($1) IS NOT NULL AS exists', [`"${this.#schema}"`]);
@@ -202,7 +202,7 @@ export class PostgresStore implements WritableSettingsStore {
     return found;
   }
 
-  /** Keeps one connection of the pool, and takes another when that is lost. */
+  /** Keeps one connection of the pool for LISTEN, and takes another when it is lost. */
   subscribe(onChange: (apiKey?: string) => void): () => void {
     let ended = false;
     let timer: NodeJS.Timeout | undefined;
@@ -298,7 +298,7 @@ export class PostgresStore implements WritableSettingsStore {
       );`);
   }
 
-  /** Once a day, what is two days old goes. */
+  /** Deletes rows that are two days old, once a day. */
   #sweep(day: string): void {
     if (day <= this.#sweptOn) return;
     this.#sweptOn = day;

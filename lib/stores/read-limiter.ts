@@ -2,7 +2,7 @@
 const MAX_AT_ONCE = 100;
 const MAX_WAITING = 1000;
 
-/** Bounds the first reads of keys not seen before: a flood of made-up keys must not become the store's. */
+/** Bounds the reads of keys not seen before: a flood of made-up keys must not reach the store. */
 export class ReadLimiter {
   #reading = 0;
   readonly #waiting: (() => void)[] = [];

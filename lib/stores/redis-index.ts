@@ -104,12 +104,12 @@ function membersIn(record = ''): Partial<Record<keyof KeySettings, unknown>> {
   }
 }
 
-/** Also of a member of all keys, which is the key. */
+/** Also works on the set of all keys, whose members are the keys. */
 export function apiKeyOfMember(member: string): string {
   return member.split('\n').at(-2) ?? member;
 }
 
-/** Whether the set of all keys answers a query by itself. */
+/** Whether the set of all keys alone can answer a query. */
 export function isPlain({ sort = 'key', search = '', state }: KeyQuery): boolean {
   return sort === 'key' && search.trim() === '' && state === undefined;
 }

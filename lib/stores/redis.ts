@@ -64,7 +64,7 @@ export interface RedisStoreOptions {
   readonly client: NodeRedisClient | IoRedisClient;
   /** Begins every key and the channel. Default `{rpc-guard}:`, whose braces keep a cluster's keys on one node. */
   readonly prefix?: string;
-  /** Told when the client lacks an option without which a dead connection is waited on for minutes. Default: stderr. */
+  /** Logs when the client lacks an option that detects a dead connection, which else takes minutes. Default: stderr. */
   readonly logger?: Logger;
 }
 
@@ -99,7 +99,7 @@ return redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, ARGV[2])`;
 const PAGE_SIZE = 1000;
 /** Records that one script puts in the orders. */
 const REBUILT_AT_ONCE = 100;
-/** Another write or rebuild may come between. */
+/** Attempts: another write or rebuild may come between. */
 const MAX_REBUILDS = 2;
 /** A command unanswered for so long has the next ones fail unsent: each write would put off node-redis' socketTimeout. */
 const SILENT_MS = 2000;
@@ -125,11 +125,11 @@ export class RedisStore implements WritableSettingsStore {
     this.#client = client;
     this.#prefix = prefix;
     this.#logger = quiet(logger);
-    // Without a listener an error of the connection would end the process; what fails by it says so by itself.
+    // Without a listener a connection error would end the process; the commands that fail report it.
     client.on('error', () => undefined);
   }
 
-  /** Says what the client lacks to find out that its connection is dead. */
+  /** The options that the client lacks to detect a dead connection. */
   init(): void {
     const advice = isNodeRedis(this.#client) ? adviceForNodeRedis(this.#client) : adviceForIoRedis(this.#client);
     if (advice === undefined) return;
@@ -315,7 +315,7 @@ function adviceForIoRedis({ options }: IoRedisClient): string | undefined {
 function subscribeNodeRedis(client: NodeRedisClient, channel: string, onChange: (apiKey?: string) => void): () => void {
   let subscriber = listenNodeRedis(client, channel, onChange);
   const endWatch = watchForLife(
-    // One that hangs while it connects is as silent as one that is dead.
+    // A connection that hangs while connecting is as silent as a dead one.
     () => (subscriber.isReady ? subscriber.ping() : new Promise(() => undefined)),
     () => {
       destroy(subscriber);
@@ -351,7 +351,7 @@ function listenNodeRedis(
 }
 
 function destroy(subscriber: NodeRedisSubscriber): void {
-  // To destroy what is closed throws.
+  // Destroying a closed client throws.
   if (subscriber.isOpen) subscriber.destroy();
 }
 

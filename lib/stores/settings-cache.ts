@@ -10,11 +10,11 @@ import { ReadLimiter } from './read-limiter';
 import type { SettingsStore } from './settings-store';
 import { StoreHealth } from './store-health';
 
-/** What is known of a key: its settings, that there is no such key, or that it cannot be told now. */
+/** The result of a lookup: the key's settings, that there is no such key, or that the store cannot tell now. */
 export type Lookup = CompiledKey | 'unknown' | 'unavailable';
 
 export interface CachedStore {
-  /** Never rejects. At once when the answer is fresh. */
+  /** Never rejects. Synchronous if a fresh answer is cached. */
   get(apiKey: string): Lookup | Promise<Lookup>;
   close(): Promise<void>;
 }
@@ -25,9 +25,9 @@ export interface SettingsCacheOptions {
   readonly staleIfErrorMs: number;
   /** Milliseconds that settings are trusted. Default 4 s where the store announces changes, else 0.5 s. */
   readonly ttlMs?: number;
-  /** Milliseconds that a key is taken for unknown without asking again. Default `ttlMs`. */
+  /** Milliseconds that a key stays unknown without asking again. Default `ttlMs`. */
   readonly negativeTtlMs?: number;
-  /** Keys that are kept, and unknown keys besides. Default 10,000. */
+  /** Keys that are cached, and as many unknown ones besides. Default 10,000. */
   readonly max?: number;
 }
 
@@ -35,20 +35,20 @@ interface Entry {
   readonly value: Lookup;
   /** When its read began, in milliseconds of the monotonic clock: a change after that is not in it. */
   readonly readAt: number;
-  /** How many gaps in the announcements there had been. */
+  /** Gaps in the announcements so far. */
   readonly gap: number;
   /** Why settings do not parse. */
   readonly problem?: string;
 }
 
-/** One read of one key. `outdated` once the key has changed under it. */
+/** One read of one key. `outdated` once the key has changed meanwhile. */
 interface Flight {
   readonly result: Promise<Lookup>;
   outdated: boolean;
   readonly beganAt: number;
-  /** Reads of the key before this one that a change has made worthless. */
+  /** Earlier reads of the key that a change has made worthless. */
   readonly retries: number;
-  /** Made to see whether a store that was down is back. */
+  /** A probe, to see whether a store that was down is back. */
   readonly isProbe: boolean;
 }
 
@@ -126,7 +126,7 @@ export class SettingsCache implements CachedStore {
       this.#flights.delete(key);
     }
     if (apiKey === undefined) {
-      // What is known may be old: it serves on only while the store is down, which is to be found out at once.
+      // The cached settings may be old: they serve only while the store is down, which must be found out at once.
       this.#gaps++;
       this.#health.probeAtOnce();
     } else {
@@ -140,7 +140,7 @@ export class SettingsCache implements CachedStore {
     const entry = this.#entry(apiKey);
     if (entry !== undefined && this.#isFresh(entry, now)) return entry.value;
     const flight = this.#flights.get(apiKey);
-    // A change that came after a slow read began may not be in what it brings.
+    // A slow read may miss a change that came after it began.
     if (flight !== undefined && now - flight.beganAt < this.#ttlMs) return flight.result;
     if (entry === undefined && this.#firstReads.isFull) return 'unavailable';
     const isProbe = this.#health.isDown;
@@ -162,7 +162,7 @@ export class SettingsCache implements CachedStore {
 
   async #read(apiKey: string, flight: Flight, turn: Promise<void> | undefined): Promise<Lookup> {
     await turn;
-    // It may have gone down while this one waited.
+    // The store may have gone down while this read waited.
     const isLeftAlone = this.#health.isDown && !flight.isProbe;
     const lookup = isLeftAlone ? this.#stale(apiKey) : await this.#ask(apiKey, flight);
     if (turn !== undefined) this.#firstReads.ended();
@@ -171,7 +171,7 @@ export class SettingsCache implements CachedStore {
     return lookup;
   }
 
-  /** What the store says now, which is worth nothing when the flight has become outdated. */
+  /** The store's answer now, which is worthless if the flight has become outdated. */
   async #ask(apiKey: string, flight: Flight): Promise<Lookup> {
     const readAt = performance.now();
     try {

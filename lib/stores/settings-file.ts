@@ -11,12 +11,12 @@ export interface KeyRecord extends ListedKey {
   /** Where it stands in the bytes. */
   start: number;
   end: number;
-  /** Of its text: another one has another. */
+  /** A digest of its text. */
   readonly textId: number;
   /** Another item has the same key: which of them is meant is not to be guessed. */
   isTwice: boolean;
   isChecked: boolean;
-  /** Why its settings do not parse, once that is found out. */
+  /** Why its settings do not parse, once known. */
   problem: RpcGuardError | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface Edit {
 
 const LIMITS = { maxDepth: 30, maxValues: Infinity };
 const COMMA = 0x2c;
-/** Records that are read before others get their turn: less than a millisecond. */
+/** Records read per turn: less than a millisecond's work. */
 const RECORDS_A_STEP = 100;
 /** Places at which a record is looked for in the file as it was before: some may have come or gone in front of it. */
 const PLACES = 3;
@@ -48,7 +48,7 @@ export class SettingsFile {
   readonly records: KeyRecord[] = [];
   /** The first record of each key. */
   readonly byKey = new Map<string, KeyRecord>();
-  /** Keys that came, went or changed since the file was read before. */
+  /** Keys that were added, removed or changed since the previous content. */
   readonly changed = new Set<string>();
 
   private constructor(bytes: Buffer) {
@@ -92,11 +92,11 @@ export class SettingsFile {
     return this.parse(record);
   }
 
-  /** As `settingsOf` does, but also of one of two with the same key. */
+  /** As `settingsOf`, but also for one of two records with the same key. */
   parse(record: KeyRecord): KeySettings {
     if (record.problem !== undefined) throw record.problem;
     record.isChecked = true;
-    // What has no time of its own was made when it was first read, however often it is parsed.
+    // Settings without a time of their own get that of their first read, however often they are parsed.
     const { createdAt, start, end } = record;
     try {
       return parseKeySettings({ createdAt, ...(JSON.parse(this.bytes.toString('utf8', start, end)) as object) });
@@ -153,7 +153,7 @@ export class SettingsFile {
     if (record !== undefined) this.byKey.set(record.apiKey, record);
   }
 
-  /** Which record has exactly these bytes, if it is about where it was. */
+  /** The earlier record with exactly these bytes, if it is near its old place. */
   indexOf(bytes: Buffer, likely: number): number {
     for (let at = likely; at < Math.min(likely + PLACES, this.records.length); at++) {
       if (this.holds(this.records[at]!, bytes)) return at;
@@ -226,7 +226,7 @@ function malformed(message: string): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_SETTINGS', message);
 }
 
-/** Why a file is no settings file, and where. */
+/** Why a file is not a settings file, and where. */
 function refusal(bytes: Buffer, path: string): RpcGuardError {
   const text = bytes.toString();
   const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });

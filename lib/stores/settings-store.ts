@@ -25,11 +25,11 @@ export interface SettingsStore {
 
 /** Which keys are listed, and in which order. */
 export interface KeyQuery {
-  /** Those after this key; in another order than that of the keys, after the place that `cursorOf` gave in that order. */
+  /** Lists the keys after this one; in an order other than `key`, after the place that `cursorOf` returned. */
   readonly after?: string | undefined;
-  /** So many at most. */
+  /** The most keys to list. */
   readonly limit?: number | undefined;
-  /** A part of the name, in any case, the beginning of the key, or its last 4 characters and more. */
+  /** Part of the name, in any case; or the beginning of the key, or at least its last 4 characters. */
   readonly search?: string | undefined;
   readonly state?: 'enabled' | 'disabled' | undefined;
   /**
@@ -41,7 +41,7 @@ export interface KeyQuery {
   readonly descending?: boolean | undefined;
 }
 
-/** Settings that do not parse: their key is refused, and in no list. */
+/** Settings that do not parse: their key is refused, and not listed. */
 export interface KeyProblem {
   /** The first characters of the key; `''` where there is none. */
   readonly keyHint: string;
@@ -71,7 +71,7 @@ export interface WritableSettingsStore extends SettingsStore {
   problems?(): Promise<readonly KeyProblem[]> | readonly KeyProblem[];
 }
 
-/** The option of what manages keys. */
+/** The `store` option of everything that manages keys. */
 export const WRITABLE_STORE_RULE: OptionRule = {
   accepts: (value) => hasMethods(value, 'get', 'set', 'delete', 'list'),
   takes: 'a store with get, set, delete and list, such as new FileStore("./rpc-guard.json")',

@@ -12,7 +12,7 @@ const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 const HASH = '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
 const STALE = { code: 'ERR_RPC_GUARD_STALE_WRITE' };
 const MALFORMED = { code: 'ERR_RPC_GUARD_SETTINGS' };
-/** Within which a change has to be announced. */
+/** Milliseconds within which a change must be announced. */
 const ANNOUNCED_MS = 1000;
 const READY_MS = 5000;
 

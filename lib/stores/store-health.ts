@@ -17,7 +17,7 @@ export class StoreHealth {
     return this.#isDown;
   }
 
-  /** Whether the caller is the one that asks the store now. */
+  /** Whether the caller is the one to probe the store now. */
   claimProbe(): boolean {
     const now = performance.now();
     if (now < this.#nextProbeAt) return false;

@@ -3,7 +3,7 @@ import { isPlainObject } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings } from '../settings/key-settings';
 
-/** When a stored record was made that does not say so. The time at which it is read would put it elsewhere each time. */
+/** The creation time of a stored record that has none. The time of reading would sort it elsewhere each time. */
 export const UNKNOWN_TIME = '1970-01-01T00:00:00.000Z';
 
 /**
@@ -21,7 +21,7 @@ export function parseStored(record: unknown): KeySettings | undefined {
   return parseKeySettings(isPlainObject(value) ? { createdAt: UNKNOWN_TIME, ...value } : value);
 }
 
-/** `parseStored`, for whom a broken record is none: it may be written over, and is left out of a list. */
+/** `parseStored`, but a broken record counts as none: it may be overwritten, and is left out of lists. */
 export function readableRecord(record: unknown): KeySettings | undefined {
   try {
     return parseStored(record);

@@ -31,7 +31,7 @@ export function isStale(error: unknown): boolean {
   return error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_STALE_WRITE';
 }
 
-/** How often a write is tried again when others come between. */
+/** How often a write is retried when others come between. */
 export const MAX_ATTEMPTS = 100;
 
 export function tooBusy(): RpcGuardError {
@@ -41,7 +41,7 @@ export function tooBusy(): RpcGuardError {
   );
 }
 
-/** What a store's client throws may hold what was to be written, hashes included: only its message is told. */
+/** A store client's error may hold the data to be written, hashes included: only its message is passed on. */
 export async function stored<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

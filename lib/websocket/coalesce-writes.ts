@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 let corked: Duplex[] = [];
 
 /**
- * Holds back what is written to `connection` until this turn of the event loop ends. What several messages of a turn
- * lead to goes out together: fewer system calls, and fewer times that who reads it is woken.
+ * Buffers writes to `connection` until this turn of the event loop ends, so that the results of several messages go out
+ * together: fewer system calls, and fewer wake-ups of the reader.
  */
 export function corkForTurn(connection: Duplex): void {
   if (connection.writableCorked > 0) return;

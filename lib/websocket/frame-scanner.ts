@@ -19,7 +19,7 @@ export class FrameScanner {
   private payloadLeft = 0;
   private isWithinMessage = false;
 
-  /** Whether something has begun that is not whole yet: a message, or a frame. */
+  /** Whether a message or a frame is incomplete. */
   get isWithin(): boolean {
     return this.isWithinMessage || this.headLength > 0;
   }

@@ -4,9 +4,9 @@ import { WebSocket } from 'ws';
 
 /** Finds dead peers: a socket that has been silent from one beat to the next is cut off. */
 export class Heartbeat {
-  /** What the sockets run on. */
+  /** The connections under the sockets. */
   private readonly connections = new Map<WebSocket, Duplex>();
-  /** Sockets not heard of since their last ping, with the bytes they had taken by then if others were still waiting. */
+  /** Sockets silent since their last ping, with the bytes they had taken by then if others were still waiting. */
   private readonly silent = new Map<WebSocket, number>();
 
   watch(socket: WebSocket, connection: Duplex): void {

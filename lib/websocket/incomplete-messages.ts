@@ -6,7 +6,7 @@ import type { SocketEnd } from './open-upstream';
 
 /** Bytes of memory that incomplete messages may take in all. */
 const MAX_BYTES = 64 * 1024 * 1024;
-/** What it costs to hold a frame, and a piece as it was received, beside the bytes. */
+/** Memory that a frame, and a received chunk, takes beside its bytes. */
 const FRAME_COST = 160;
 const PIECE_COST = 512;
 /** Bytes of the smallest frames and pieces that a message of the greatest size may come in: go-ethereum sends 1 KiB. */
@@ -31,18 +31,18 @@ export function messageBounds(maxBodyBytes: number): {
 /** Ends a socket. */
 type End = (refusal: Refusal, code: number | undefined) => void;
 
-/** What has come of one caller's message. */
+/** The part of one caller's message that has arrived. */
 interface Incomplete {
   readonly apiKey: string;
   readonly client: SocketEnd;
   readonly end: End;
-  /** Of what was received, without the frames. */
+  /** Bytes received, without the frames' overhead. */
   pieces: number;
   cost: number;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** The messages of all callers that are not whole yet: each has a deadline, and all of them a bound. */
+/** The incomplete messages of all callers: each has a deadline, and all together a bound. */
 export class IncompleteMessages {
   private readonly all = new Set<Incomplete>();
   private cost = 0;
@@ -52,7 +52,7 @@ export class IncompleteMessages {
     private readonly maxBytes = MAX_BYTES,
   ) {}
 
-  /** Looks after what comes on a caller's socket, until that closes. */
+  /** Tracks what arrives on a caller's socket until it closes. */
   watch(apiKey: string, client: SocketEnd, end: End): void {
     const message: Incomplete = { apiKey, client, end, pieces: 0, cost: 0, timer: undefined };
     const frames = new FrameScanner();
@@ -61,7 +61,7 @@ export class IncompleteMessages {
       frames.read(piece);
       if (ended !== frames.ended || !isWithin) this.forget(message);
       if (!frames.isWithin) return;
-      // Where a message begins in a piece, all of the piece is held.
+      // A message that begins within a chunk keeps the whole chunk in memory.
       message.pieces += piece.length + PIECE_COST;
       this.hold(message, message.pieces + frames.fragments * FRAME_COST);
     };
@@ -89,13 +89,13 @@ export class IncompleteMessages {
 
   private startTimer(message: Incomplete): NodeJS.Timeout {
     return setTimeout(() => {
-      // What is not read cannot become whole.
+      // A message cannot complete while its socket is not read from.
       if (message.client.socket.isPaused) message.timer = this.startTimer(message);
       else message.end(refuse('BODY_TIMEOUT', { why: 'a message did not come to its end in time' }), undefined);
     }, this.timeoutMs);
   }
 
-  /** The greatest of the key that takes most: one caller's many must not end the others' few. */
+  /** The largest message of the key that takes most: one caller's many must not end the others' few. */
   private greatest(): Incomplete {
     const byKey = new Map<string, number>();
     for (const { apiKey, cost } of this.all) byKey.set(apiKey, (byKey.get(apiKey) ?? 0) + cost);
@@ -106,7 +106,7 @@ export class IncompleteMessages {
     });
   }
 
-  /** At once, because what is held goes only with the connection. */
+  /** At once, because the memory is freed only with the connection. */
   private cutOff(message: Incomplete): void {
     const why = 'incomplete messages take too much memory in all';
     message.end(refuse('BODY_TOO_LARGE', { why }), TRY_AGAIN_LATER);

@@ -6,14 +6,14 @@ export interface Message {
   readonly isBinary: boolean;
 }
 
-/** Bytes that may wait in one direction before its sender is read from no more. */
+/** Bytes that may wait in one direction before its sender is no longer read from. */
 export const MAX_WAITING_BYTES = 1024 * 1024;
 
-/** What is done with the messages of a queue. */
+/** How the messages of a queue are handled. */
 export interface Taker {
-  /** Whether there is room for what the next message leads to. */
+  /** Whether there is room for the next message's result. */
   mayTake(): boolean;
-  /** Deals with one message. The next has to wait for a promise. */
+  /** Handles one message. If it returns a promise, the next message waits for it. */
   take(message: Message): ValueOrPromise<void>;
   /** Called when `take` throws or rejects. */
   fail(): void;
@@ -40,7 +40,7 @@ export class MessageQueue {
     this.work();
   }
 
-  /** Takes what waits, as far as there is room. Call it when there is room again. */
+  /** Takes waiting messages while there is room. Call it when there is room again. */
   work(): void {
     if (this.isTaking) return;
     this.isTaking = true;
@@ -69,7 +69,7 @@ export class MessageQueue {
   };
 }
 
-/** Bytes that a message takes while it waits, what holds it included: many empty ones are not free. */
+/** Bytes that a waiting message takes, overhead included: many empty ones are not free. */
 function costOf({ data }: Message): number {
   return data.length + 100;
 }

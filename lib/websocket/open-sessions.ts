@@ -1,14 +1,14 @@
 import type { WebSocket } from 'ws';
 import type { Session } from './session';
 
-/** How often a key is looked at while its sockets are idle: a revoked one ends them too. */
+/** How often a key is checked while its sockets are idle: revoking it ends them too. */
 const RECHECK_MS = 400;
 const PING_MS = 30_000;
 
-/** The sessions that are open, counted by key, with the timers that look after them. */
+/** The open sessions, counted by key, with their timers. */
 export class OpenSessions {
   private readonly sessions = new Set<Session>();
-  /** What ends the handshakes under way. */
+  /** Functions that end the handshakes under way. */
   private readonly handshakes = new Set<() => void>();
   private readonly countByKey = new Map<string, number>();
   private timers: readonly NodeJS.Timeout[] = [];
@@ -23,7 +23,7 @@ export class OpenSessions {
     return this.countByKey.get(apiKey) ?? 0;
   }
 
-  /** Counts a handshake as a socket until the function that is returned is called. `abort` is called on `close()`. */
+  /** Counts a handshake as a socket until the returned function is called. `close()` calls `abort`. */
   reserve(apiKey: string, abort: () => void): () => void {
     this.handshakes.add(abort);
     this.countByKey.set(apiKey, this.countOf(apiKey) + 1);
@@ -32,7 +32,7 @@ export class OpenSessions {
     };
   }
 
-  /** Looks after a session until its caller's socket has closed. */
+  /** Tracks a session until its caller's socket has closed. */
   add(apiKey: string, session: Session, client: WebSocket): void {
     this.sessions.add(session);
     this.countByKey.set(apiKey, this.countOf(apiKey) + 1);

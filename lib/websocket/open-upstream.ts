@@ -10,18 +10,18 @@ export interface SocketEnd {
   readonly connection: Duplex;
 }
 
-/** The upstream's socket on its way. */
+/** The upstream's socket while it opens. */
 export interface OpeningUpstream {
-  /** The socket, open and not read from yet, or why there is none. Never rejects. */
+  /** The open socket, not read from yet, or why there is none. Never rejects. */
   readonly outcome: Promise<SocketEnd | Refusal>;
-  /** Gives it up, as long as it is not open. */
+  /** Gives it up unless it is open. */
   readonly abort: (refusal: Refusal) => void;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-/** Nodes cut a great answer into frames as they write it. */
+/** Nodes split a large answer into frames as they write it. */
 const SMALLEST_FRAME = 512;
-/** No compression, whose cost the sender chooses; two seconds for a close to be answered. */
+/** No compression, whose cost the sender chooses; a close must be answered within two seconds. */
 export const SOCKET_OPTIONS = { perMessageDeflate: false, closeTimeout: 2000 };
 
 /** Opens a socket to the upstream: within `upstreamTimeoutMs`, name, connection, TLS and handshake together. */

@@ -13,7 +13,7 @@ interface PendingBatch {
 
 /**
  * The batches that one socket has sent to the upstream and that are not answered yet. An array from the upstream is
- * told to belong to one of them by its ids, so no two with an id in common are under way at once.
+ * matched to one of them by its ids, so no two with an id in common are under way at once.
  */
 export class PendingBatches {
   private readonly batches = new Set<PendingBatch>();
@@ -53,7 +53,7 @@ export class PendingBatches {
     return batch !== undefined;
   }
 
-  /** Forgets them: nobody is left to be answered. */
+  /** Drops all of them: nobody is left to answer. */
   close(): void {
     for (const { timer } of this.batches) clearTimeout(timer);
     this.batches.clear();
@@ -62,7 +62,7 @@ export class PendingBatches {
 
   private answeredBy(array: Buffer): PendingBatch | undefined {
     const answers = readBatchAnswer(array);
-    // A broken array is no answer, and can be to nothing else when one batch alone waits.
+    // A broken array is no answer. If only one batch waits, it must be meant for that one.
     if (answers === undefined) return this.batches.size === 1 ? this.oldest() : undefined;
     const { byId, whole } = answers;
     const answered = [...this.batches].find(({ ids }) => [...byId.keys()].some((id) => ids.has(id)));

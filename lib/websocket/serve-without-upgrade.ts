@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 /** The connection of an upgrade. `_httpMessage` is the answer to an earlier request that is still under way on it. */
 type Connection = Duplex & { readonly server?: Server; readonly _httpMessage?: ServerResponse | null };
 
-/** Values, names included, that Node keeps of a head where the server says nothing else. What comes after is dropped. */
+/** Header names and values that Node keeps by default. It drops the rest. */
 const KEPT_VALUES = 2000;
 const UPGRADE_TOKENS: ReadonlySet<string> = new Set(['upgrade', 'http2-settings']);
 
@@ -41,7 +41,7 @@ export function answerAndEnd(connection: Duplex, status: string): void {
   connection.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => connection.destroy());
 }
 
-/** `undefined` where it may be not all that came: a header that frames the body could be missing. */
+/** `undefined` if headers may have been dropped: one that frames the body could be missing. */
 function headWithoutUpgrade(req: IncomingMessage, { maxHeadersCount }: Server): Buffer | undefined {
   const { method, url, httpVersion, rawHeaders } = req;
   const kept = maxHeadersCount === null ? KEPT_VALUES : maxHeadersCount * 2;
@@ -63,7 +63,7 @@ function withoutUpgrade(connectionOptions: string): string {
   return options.filter((option) => !UPGRADE_TOKENS.has(option.toLowerCase())).join(', ');
 }
 
-/** Pipelined requests before it are answered first: the server has forgotten them, and answers would cross. */
+/** Earlier pipelined requests are answered first: the server has forgotten them, and answers would interleave. */
 function whenAnswered(connection: Connection, go: () => void): void {
   const answer = connection._httpMessage;
   if (connection.destroyed) return;

@@ -28,7 +28,7 @@ import type { SocketEnd } from './open-upstream';
 import { PendingBatches } from './pending-batches';
 import { Subscriptions } from './subscriptions';
 
-/** What every session of a guard works with. */
+/** What all sessions of a guard share. */
 export interface SessionParts {
   readonly options: ParsedOptions;
   readonly store: Pick<SettingsCache, 'get'>;
@@ -36,7 +36,7 @@ export interface SessionParts {
   readonly report: Reporter;
 }
 
-/** A message whose credits have been taken, or that limits refuse. */
+/** A message that has been charged, or refused by limits. */
 interface Charged {
   readonly admission: Admission | Refusal;
   readonly judged: JudgedCalls | Refusal;
@@ -44,7 +44,7 @@ interface Charged {
 
 /** Batches of one socket that may wait for their answers at once. */
 const MAX_BATCHES = 16;
-/** Codes that are told of a socket and never sent. */
+/** Close codes that a socket reports and that are never sent. */
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 
@@ -89,7 +89,7 @@ export class Session {
     this.upstream.resume();
   }
 
-  /** Closes the sockets when the key's settings have come to refuse them, or what was subscribed to on them. */
+  /** Closes the sockets if the key's settings now refuse them, or a subscription opened on them. */
   recheck(): void {
     Promise.resolve(this.parts.store.get(this.facts.apiKey))
       .then((key) => this.admitted(key))
@@ -101,7 +101,7 @@ export class Session {
       .catch(this.fail);
   }
 
-  /** Closes the sockets for what is no message's fault alone. */
+  /** Closes the sockets for a fault that no single message caused. */
   readonly refuse = (refusal: Refusal, code?: number): void => {
     if (this.client.readyState !== WebSocket.OPEN) return;
     this.parts.report(refusal, this.facts, performance.now());
@@ -194,7 +194,7 @@ export class Session {
     });
   }
 
-  /** Takes the calls' credits. While they have to be waited for, the caller is not read from. */
+  /** Charges the calls. The caller is not read from while a charge waits. */
   private charge(admission: Admission, judged: JudgedCalls, bytes: number): ValueOrPromise<Charged | undefined> {
     const { limits, options } = this.parts;
     const waitedFrom = performance.now();
@@ -231,7 +231,7 @@ export class Session {
     return whenKnown(this.parts.store.get(this.facts.apiKey), (key) => this.admitted(key));
   }
 
-  /** Decided anew when the settings are others than for the last message, or the secret has expired since. */
+  /** Decides anew if the settings differ from those for the last message, or the secret has expired since. */
   private admitted(key: Lookup): ValueOrPromise<Admission | Refusal> {
     const last = this.admission;
     if (last?.key === key && Date.now() < (last.credential?.expiresAtMs ?? Infinity)) return last;
@@ -241,7 +241,7 @@ export class Session {
     });
   }
 
-  /** A batch of which nothing is refused gets the upstream's own answer, any other what is put together of it. */
+  /** A batch of which nothing is refused gets the upstream's own answer, any other a merged one. */
   private passBatch(judged: JudgedCalls): void {
     const done = (answer: Buffer | string): void => {
       this.send(this.client, answer);
@@ -271,7 +271,7 @@ export class Session {
     });
   }
 
-  /** What is put together of answers is bounded as it is over HTTP. */
+  /** A merged answer has the same bound as over HTTP. */
   private withinBound(answer: Buffer | Refusal): Buffer | Refusal {
     const isTooLarge = !isRefusal(answer) && answer.length > this.parts.options.maxMergedBytes;
     return isTooLarge ? refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' }) : answer;
@@ -282,7 +282,7 @@ export class Session {
     this.parts.options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
   }
 
-  /** Sends a batch to the upstream. Where only notifications are in it no answer is waited for. */
+  /** Sends a batch to the upstream. For a batch of notifications no answer is awaited. */
   private exchange(calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void): void {
     const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
     const body = serialiseBatch(calls);
@@ -299,7 +299,7 @@ export class Session {
 
   private send(to: WebSocket, data: Buffer | string, isBinary = false): void {
     if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
-    // Text would go to the upstream in two pieces, its frame's head and what it masks; bytes go in one.
+    // `ws` sends text as two chunks, frame head and masked payload, but bytes as one.
     const bytes = to === this.upstream && typeof data === 'string' ? Buffer.from(data) : data;
     corkForTurn(this.connections.get(to)!);
     to.send(bytes, { binary: isBinary });

@@ -8,17 +8,17 @@ import { refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 
 const SUBSCRIBES = '_subscribe';
-/** Characters of the calls that one socket's memory holds. */
+/** Characters of calls that are remembered per socket. */
 const MAX_CHARACTERS = 256 * 1024;
 
-/** The calls that have opened subscriptions on one socket: what was allowed once must not outlive the lists. */
+/** The calls that opened subscriptions on one socket: a subscription must not outlive a change of the lists. */
 export class Subscriptions {
   private readonly calls = new Map<string, RpcCall>();
   private characters = 0;
   private isFull = false;
   private heldAgainst: Admission | undefined;
 
-  /** Remembers those of `calls`, allowed by `admission`, that subscribe. */
+  /** Remembers the calls that subscribe, and the admission that allowed them. */
   add(calls: readonly RpcCall[], admission: Admission): void {
     for (const { method, params } of calls) {
       if (!method.endsWith(SUBSCRIBES)) continue;
@@ -33,12 +33,12 @@ export class Subscriptions {
     }
   }
 
-  /** The first refusal by lists that were not there before. */
+  /** The first refusal by lists that have changed since. */
   refusedBy(admission: Admission, rules: CallRules): Refusal | undefined {
     const last = this.heldAgainst;
     if (last === undefined || last.key === admission.key) return undefined;
     this.heldAgainst = admission;
-    // The same settings come anew each time the cache reads them.
+    // The cache creates a new object each time it reads the same settings.
     if (isDeepStrictEqual(last.key.settings, admission.key.settings)) return undefined;
     for (const call of this.calls.values()) {
       const refusal = checkCall(admission, call, rules);

@@ -22,7 +22,7 @@ import type { SessionParts } from './session';
 /** Answers a refusal as over HTTP. */
 type AnswerRefusal = (req: IncomingMessage, res: ServerResponse, facts: RequestFacts, refusal: Refusal) => void;
 
-/** A handshake on its way. */
+/** A handshake under way. */
 interface Handshake {
   readonly req: IncomingMessage;
   readonly socket: Duplex;
@@ -33,7 +33,7 @@ interface Handshake {
 /** Nobody reads it. */
 const CALLER_GONE = refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' });
 
-/** How many guards have passed on an upgrade: the last of all listeners answers it. */
+/** Guards that have passed on an upgrade: the last listener answers it. */
 const passedOn = new WeakMap<IncomingMessage, number>();
 
 /** Guards WebSocket: a handshake takes the route of an HTTP request, and each message after it the rest. */
@@ -42,7 +42,7 @@ export class WebSocketGuard {
   private readonly sessions = new OpenSessions();
   private readonly incomplete: IncompleteMessages;
   private readonly upstreamHealth: UpstreamHealth;
-  /** What goes on once `ws` has found nothing wrong with a handshake; `answer` answers it with 101. */
+  /** Continues a handshake that `ws` accepts; `answer` answers it with 101. */
   private readonly whenSound = new WeakMap<IncomingMessage, (answer: () => void) => void>();
 
   constructor(
@@ -87,7 +87,7 @@ export class WebSocketGuard {
     this.route({ req, socket, head, facts }).catch(() => socket.destroy());
   };
 
-  /** Takes no more, closes every socket with 1001, and waits for that: two seconds at most. */
+  /** Refuses new handshakes, closes every socket with 1001, and waits for that, at most two seconds. */
   close(): Promise<void> {
     return this.sessions.close();
   }
@@ -125,7 +125,7 @@ export class WebSocketGuard {
     });
   }
 
-  /** Opens the upstream's socket, and looks at the key again after that; else refuses the handshake. */
+  /** Opens the upstream's socket and then checks the key again; refuses the handshake if either fails. */
   private async prepare(handshake: Handshake): Promise<SocketEnd | undefined> {
     const { socket, facts } = handshake;
     const arrivedAt = performance.now();
@@ -151,7 +151,7 @@ export class WebSocketGuard {
     return undefined;
   }
 
-  /** Why a handshake whose upstream is open is not answered with 101 after all: things change while a key is looked up. */
+  /** Why a handshake is refused although its upstream is open: things change while a key is looked up. */
   private lost(connection: Duplex, upstream: SocketEnd): Refusal | undefined {
     if (this.sessions.isClosing) return refuse('SETTINGS_UNAVAILABLE', { why: 'the guard is closing' });
     if (connection.destroyed || !connection.readable) return CALLER_GONE;
@@ -183,10 +183,10 @@ export class WebSocketGuard {
   }
 }
 
-/** Calls `onEnd` when a caller ends its connection before it is answered. What it sends meanwhile stays unread. */
+/** Calls `onEnd` if a caller ends its connection before it is answered. What it sends meanwhile stays unread. */
 function watchForEnd(connection: Duplex, onEnd: () => void): () => void {
   const look = () => {
-    // Node tells of the end only to who reads up to it.
+    // Node reports the end only to a reader that has reached it.
     if (connection.readableLength === 0) connection.read();
   };
   const listeners = { readable: look, end: onEnd, close: onEnd };
