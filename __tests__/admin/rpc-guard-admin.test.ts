@@ -362,6 +362,15 @@ describe('Keys', () => {
     expect(warnings.map(({ code }) => code)).toEqual(['ORIGIN_NEEDED']);
   });
 
+  test('with the guard’s credits, a key is warned of and a request tested by what calls cost', async () => {
+    const app = await adminApp({ options: { credits: { eth_getLogs: 150 }, limitWaitMs: 0 } });
+    const { path } = await newKey(app, { limits: { perSecond: 50, perDay: 100 } });
+    const { warnings } = (await app.api('GET', path)).json.key;
+    expect(warnings).toContainEqual(expect.objectContaining({ code: 'BURST_BELOW_COST', at: 'limits' }));
+    const tested = (await app.api('POST', `${path}/test`, { method: 'eth_getLogs', params: [{}] })).json;
+    expect(tested).toMatchObject({ status: 402, limits: { step: 'limits', entry: 'limits.perDay' } });
+  });
+
   test('the audit names who made each change', async () => {
     const actor = () => 'ann';
     const app = await adminApp({ options: { actor } });

@@ -2,6 +2,8 @@ import { KeyManager, MemoryStore, generateSecret, hashSecret } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
 import { warningsOf } from '../../lib/keys/warnings';
 import type { Warning } from '../../lib/keys/warnings';
+import { compileCredits } from '../../lib/limits/credits';
+import type { Credits } from '../../lib/limits/credits';
 import { KEY } from '../support/pieces';
 
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
@@ -251,4 +253,39 @@ test('several are told at once, and none holds a secret, a hash or the key', asy
   ]);
   const text = JSON.stringify(await warned(settings));
   for (const hidden of [secret.slice(0, 8), hashSecret(secret), KEY]) expect(text).not.toContain(hidden);
+});
+
+describe('a burst', () => {
+  const locked = { allowlists: { methods: ['eth_*', 'trace_*', 'acme_work'] } };
+  const of = (limits: KeySettingsInput['limits'], more: Partial<KeySettingsInput> = {}, credits: Credits = {}) =>
+    limited({ ...locked, limits, ...more }, credits);
+
+  async function limited(settings: Partial<KeySettingsInput>, credits: Credits): Promise<readonly string[]> {
+    const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, ...settings }]));
+    const warnings = warningsOf((await manager.get(KEY))!, compileCredits(credits));
+    return warnings.filter(({ at }) => at === 'limits').map(({ code, message }) => `${code} ${message}`);
+  }
+
+  test('below 30 is warned of, as it is given or by its default', async () => {
+    const warning = (burst: number) =>
+      `BURST_BELOW_PAGE The burst of ${String(burst)} is small: a page load of 30 calls would be refused.`;
+    expect(await of({ perSecond: 14 })).toEqual([warning(28)]);
+    expect(await of({ perSecond: 50, burst: 29 })).toEqual([warning(29)]);
+    for (const limits of [{ perSecond: 15 }, { perDay: 5 }, { perAddress: { perSecond: 1 } }, undefined]) {
+      expect(await of(limits)).toEqual([]);
+    }
+  });
+
+  test('below the price of a method that the list lets pass is warned of, with the dearest', async () => {
+    const credits = { eth_getLogs: 200, 'trace_*': 300, trace_block: 1, acme_work: 5000, 'debug_*': 6000 };
+    const limits = { perSecond: 40, burst: 100 };
+    const told = async (...methods: string[]) =>
+      (await of(limits, { allowlists: { methods } }, credits)).map((text) => text.split(/[:,] /)[0]);
+    const dearer = (method: string) => [`BURST_BELOW_COST The burst of 100 is less than ${method} costs`];
+    expect(await told()).toEqual(dearer('debug_*'));
+    expect(await told('eth_*', 'acme_*')).toEqual(dearer('acme_work'));
+    expect(await told('eth_*')).toEqual(dearer('eth_getLogs'));
+    expect(await told('trace_call')).toEqual(dearer('trace_call'));
+    expect(await told('trace_block', 'eth_call')).toEqual([]);
+  });
 });

@@ -128,7 +128,8 @@ function meta({ options, tester }: ApiContext, req: Request): Meta {
   };
 }
 
-async function listKeys({ manager }: ApiContext, req: Request): Promise<KeysAnswer> {
+async function listKeys(context: ApiContext, req: Request): Promise<KeysAnswer> {
+  const { manager } = context;
   const { search, state, after, limit = '50', sort, order = 'asc' } = query(req);
   if (state !== undefined && state !== 'enabled' && state !== 'disabled') {
     throw invalidRequest('state: it takes enabled or disabled');
@@ -138,16 +139,16 @@ async function listKeys({ manager }: ApiContext, req: Request): Promise<KeysAnsw
   const by = sort as ListOptions['sort']; // the manager says what it may be
   const listed = manager.list({ search, state, after, limit: Number(limit), sort: by, descending });
   const [{ keys, next }, problems] = await Promise.all([listed, manager.problems()]);
-  return { keys: keys.map(shown), next: next ?? null, problems };
+  return { keys: keys.map((key) => shown(context, key)), next: next ?? null, problems };
 }
 
 async function createKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
   const made = await context.manager.create(body(req), by(context, req));
-  return { ...made, key: shown(made.key) };
+  return { ...made, key: shown(context, made.key) };
 }
 
 async function getKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
-  return { key: shown(await known(context, req)) };
+  return { key: shown(context, await known(context, req)) };
 }
 
 async function updateKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
@@ -158,7 +159,7 @@ async function updateKey(context: ApiContext, req: Request): Promise<KeyAnswer> 
 async function updated(context: ApiContext, req: Request, version: unknown, changes: KeyChanges): Promise<ShownKey> {
   if (!Number.isInteger(version)) throw invalidRequest('version: it takes the version of the key that was read');
   const change = { ...by(context, req), expectedVersion: Number(version) };
-  return shown(await unlessStale(context, req, context.manager.update(apiKeyOf(req), changes, change)));
+  return shown(context, await unlessStale(context, req, context.manager.update(apiKeyOf(req), changes, change)));
 }
 
 async function deleteKey(context: ApiContext, req: Request): Promise<void> {
@@ -184,40 +185,46 @@ async function applyDocument(context: ApiContext, req: Request): Promise<Documen
   const before = await known(context, req);
   const { differences, changes } = compare(before, wanted);
   const isWritten = !dryRun && differences.length > 0;
-  const key = isWritten ? await updated(context, req, version, changes) : shown(before);
+  const key = isWritten ? await updated(context, req, version, changes) : shown(context, before);
   return { key, differences, ignored, documentOf: apiKey };
 }
 
 async function addSecret(context: ApiContext, req: Request): Promise<MadeSecret & KeyAnswer> {
   const made = await context.manager.addSecret(apiKeyOf(req), body(req), by(context, req));
-  return { ...made, key: shown(made.key) };
+  return { ...made, key: shown(context, made.key) };
 }
 
 async function rotateSecret(context: ApiContext, req: Request): Promise<MadeSecret & KeyAnswer> {
   const options = body(req) as RotateOptions;
   const made = await context.manager.rotateSecret(apiKeyOf(req), param(req, 'id'), options, by(context, req));
-  return { ...made, key: shown(made.key) };
+  return { ...made, key: shown(context, made.key) };
 }
 
 async function updateSecret(context: ApiContext, req: Request): Promise<KeyAnswer> {
   const change = by(context, req);
-  return { key: shown(await context.manager.updateSecret(apiKeyOf(req), param(req, 'id'), body(req), change)) };
+  return {
+    key: shown(context, await context.manager.updateSecret(apiKeyOf(req), param(req, 'id'), body(req), change)),
+  };
 }
 
 async function revokeSecret(context: ApiContext, req: Request): Promise<KeyAnswer> {
-  return { key: shown(await context.manager.revokeSecret(apiKeyOf(req), param(req, 'id'), by(context, req))) };
+  return { key: shown(context, await context.manager.revokeSecret(apiKeyOf(req), param(req, 'id'), by(context, req))) };
 }
 
 async function addEntries(context: ApiContext, req: Request): Promise<KeyAnswer> {
   const { entries } = body(req, ['entries']) as { readonly entries?: unknown };
   const added = texts(entries, 'entries');
-  return { key: shown(await context.manager.addToAllowlist(apiKeyOf(req), typeOf(req), added, by(context, req))) };
+  return {
+    key: shown(context, await context.manager.addToAllowlist(apiKeyOf(req), typeOf(req), added, by(context, req))),
+  };
 }
 
 async function removeEntries(context: ApiContext, req: Request): Promise<KeyAnswer> {
   const removed = texts([req.query['entry'] ?? []].flat(), 'entry');
   const change = by(context, req);
-  return { key: shown(await context.manager.removeFromAllowlist(apiKeyOf(req), typeOf(req), removed, change)) };
+  return {
+    key: shown(context, await context.manager.removeFromAllowlist(apiKeyOf(req), typeOf(req), removed, change)),
+  };
 }
 
 function testRequest({ tester }: ApiContext, req: Request): Promise<TestResult> {
@@ -249,12 +256,12 @@ async function unlessStale<T>(context: ApiContext, req: Request, change: Promise
   } catch (error) {
     const { status, code, message } = toApiError(error);
     if (code !== 'STALE_VERSION') throw error;
-    throw new ApiError(status, code, message, shown(await known(context, req)));
+    throw new ApiError(status, code, message, shown(context, await known(context, req)));
   }
 }
 
-function shown(key: KeyView): ShownKey {
-  return { ...key, warnings: warningsOf(key) };
+function shown({ options }: ApiContext, key: KeyView): ShownKey {
+  return { ...key, warnings: warningsOf(key, options.prices) };
 }
 
 function urlPath({ before, after }: KeyPath): string {

@@ -21,7 +21,12 @@ export function describeApi(file: string): object {
   Object.assign(Allowlists ?? {}, {
     properties: Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, contractAddresses])),
   });
-  assign(Key?.properties?.['warnings']?.items?.properties?.['at'], [...ALLOWLIST_TYPES, 'secrets', 'settings']);
+  assign(Key?.properties?.['warnings']?.items?.properties?.['at'], [
+    ...ALLOWLIST_TYPES,
+    'secrets',
+    'settings',
+    'limits',
+  ]);
   assign(Step?.properties?.['step'], stepNames());
   return description;
 }
@@ -33,5 +38,5 @@ function assign(schema: Schema | undefined, values: readonly string[]): void {
 function stepNames(): readonly string[] {
   const ofPhase = (phase: string) => ALLOWLIST_TYPES.filter((type) => ALLOWLISTS[type].phase === phase);
   const ofCall = ofPhase('call').flatMap((type) => (type === 'methods' ? ['blockedMethods', type] : [type]));
-  return ['key', 'secret', ...ofPhase('request'), 'body', ...ofCall];
+  return ['key', 'secret', ...ofPhase('request'), 'body', ...ofCall, 'limits'];
 }

@@ -1,6 +1,9 @@
 import { ALLOWLISTS } from '../allowlists';
+import { METHOD_ROWS } from '../allowlists/address-table';
+import { compileLimits } from '../settings/compile';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
+import { grouped } from '../spelling';
 import type { KeyView } from './key-view';
 
 /** A warning about valid settings that may surprise. */
@@ -13,17 +16,29 @@ export interface Warning {
     | 'ORIGIN_NEEDED'
     | 'NULL_ORIGIN_LISTED'
     | 'MULTICALL_LISTED'
-    | 'ENTRY_DOUBTFUL';
+    | 'ENTRY_DOUBTFUL'
+    | 'BURST_BELOW_COST'
+    | 'BURST_BELOW_PAGE';
   /** The part of the settings that it is about. */
-  readonly at: AllowlistType | 'secrets' | 'settings';
+  readonly at: AllowlistType | 'secrets' | 'settings' | 'limits';
   readonly message: string;
 }
 
 /** Deployed at this address on most chains: a call to it can call any contract. */
 const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 const SOON_MS = 7 * 24 * 60 * 60 * 1000;
+/** What a page of a dapp asks at once when it is opened. */
+const CALLS_OF_PAGE = 30;
 
-export function warningsOf(key: KeyView): readonly Warning[] {
+/** What calls cost, where that is known. */
+export interface MethodPrices {
+  /** Methods, and prefixes that end in `*`, that have a price of their own. */
+  readonly priced: readonly string[];
+  readonly priceOf: (method: string) => number;
+}
+
+/** What is surprising in a key's settings; with `prices`, in its limits beside them too. */
+export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warning[] {
   const { requireSecret, overrideAllowlists, secrets, allowlists } = key;
   const warnings: Warning[] = [];
   const warn = (code: Warning['code'], at: Warning['at'], message: string) => warnings.push({ code, at, message });
@@ -52,6 +67,7 @@ export function warningsOf(key: KeyView): readonly Warning[] {
     const text = 'Multicall3 is listed: it calls any contract for its caller, so the list does not limit reading.';
     warn('MULTICALL_LISTED', 'contractAddresses', text);
   }
+  warnings.push(...limitWarnings(key, prices));
   for (const doubt of doubtsOf(allowlists)) warn('ENTRY_DOUBTFUL', doubt.type, doubt.message);
   for (const { id, label, allowlists: own } of secrets) {
     const of = `The secret ${label === '' ? id : label}`;
@@ -60,6 +76,35 @@ export function warningsOf(key: KeyView): readonly Warning[] {
     }
   }
   return warnings;
+}
+
+function limitWarnings({ limits, allowlists }: KeyView, prices: MethodPrices | undefined): readonly Warning[] {
+  const { burst } = compileLimits(limits)?.second ?? {};
+  if (burst === undefined) return [];
+  const warnings: Warning[] = [];
+  const warn = (code: Warning['code'], text: string) => {
+    warnings.push({ code, at: 'limits', message: `The burst of ${grouped(burst)} ${text}` });
+  };
+  const { method, price } = prices === undefined ? { method: '', price: 0 } : dearestOf(prices, allowlists.methods);
+  if (price > burst) {
+    warn('BURST_BELOW_COST', `is less than ${method} costs, ${grouped(price)}: a call has to wait for a full bucket.`);
+  }
+  if (burst < CALLS_OF_PAGE) {
+    warn('BURST_BELOW_PAGE', `is small: a page load of ${String(CALLS_OF_PAGE)} calls would be refused.`);
+  }
+  return warnings;
+}
+
+/** The method with the highest price that a list of methods lets pass, or the prefix that names it. */
+function dearestOf(
+  { priced, priceOf }: MethodPrices,
+  listed: readonly string[],
+): { readonly method: string; readonly price: number } {
+  const isListed = listed.length === 0 ? () => true : ALLOWLISTS.methods.compile(listed);
+  const methods = [...priced, ...listed, ...METHOD_ROWS.map(([method]) => method)]
+    .filter((method) => isListed(method.replace(/\*$/, '')))
+    .map((method) => ({ method, price: priceOf(method.replace(/\*$/, '')) }));
+  return methods.reduce((most, each) => (each.price > most.price ? each : most), { method: '', price: 0 });
 }
 
 /** Entries that may not do what is meant: a mistyped method, a pattern that matches everything. */

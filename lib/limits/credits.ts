@@ -1,13 +1,14 @@
 import { isKnownMethod } from '../allowlists/address-table';
 import type { AddressTable } from '../allowlists/address-table';
 import type { RpcCall } from '../json-rpc/call';
+import type { MethodPrices } from '../keys/warnings';
 import { nearestTo } from '../spelling';
 
 /** Names and prefixes (`trace_*`) → what one call of the method costs. */
 export type Credits = Readonly<Record<string, number>>;
 
 /** What calls cost. */
-export interface Prices {
+export interface Prices extends MethodPrices {
   costOf(calls: readonly RpcCall[]): number;
   /** Whether some calls cost nothing. */
   readonly hasFree: boolean;
@@ -16,7 +17,9 @@ export interface Prices {
 /** An exact name beats prefixes, the longest prefix beats shorter ones; every other call costs 1. */
 export function compileCredits(credits: Credits): Prices {
   const entries = Object.entries(credits);
-  if (entries.length === 0) return { costOf: (calls) => calls.length, hasFree: false };
+  if (entries.length === 0) {
+    return { costOf: (calls) => calls.length, priceOf: () => 1, priced: [], hasFree: false };
+  }
   const exact = new Map(entries.filter(([entry]) => !entry.endsWith('*')));
   const prefixes = entries
     .filter(([entry]) => entry.endsWith('*'))
@@ -26,6 +29,8 @@ export function compileCredits(credits: Credits): Prices {
     exact.get(method) ?? prefixes.find(([prefix]) => method.startsWith(prefix))?.[1] ?? 1;
   return {
     costOf: (calls) => calls.reduce((sum, { method }) => sum + priceOf(method), 0),
+    priceOf,
+    priced: Object.keys(credits),
     hasFree: entries.some(([, price]) => price === 0),
   };
 }

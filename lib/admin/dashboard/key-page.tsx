@@ -99,7 +99,7 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
 }
 
 function noteOn({ warnings }: ShownKey, tab: KeyTab): string | undefined {
-  const tabOf = (at: string) => (['settings', 'secrets'].includes(at) ? 'settings' : 'allowlists');
+  const tabOf = (at: string) => (['settings', 'secrets', 'limits'].includes(at) ? 'settings' : 'allowlists');
   return warnings.some((warning) => isGrave(warning) && tabOf(warning.at) === tab) ? 'has a warning' : undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Warning as KeyWarning } from '../../keys/warnings';
 import { Info, Warning } from './icons';
 
 /** What follows from the settings as they are meant: to know, and nothing to mend. */
-const NOTES: readonly KeyWarning['code'][] = ['ORIGIN_NEEDED'];
+const NOTES: readonly KeyWarning['code'][] = ['ORIGIN_NEEDED', 'BURST_BELOW_PAGE'];
 
 /** Whether a warning is of something that may be wrong. */
 export function isGrave({ code }: Pick<KeyWarning, 'code'>): boolean {
