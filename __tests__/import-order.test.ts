@@ -180,7 +180,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['parse-turn', 'call', 'strict-json']],
-  ['', ['option-rules', 'logger', 'errors', 'spelling', 'version']],
+  ['', ['option-rules', 'csv', 'logger', 'errors', 'spelling', 'version']],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */
