@@ -84,6 +84,9 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     [
       'handle-request',
       'hand-off',
+      'mixed-answer',
+      'ask-upstream',
+      'incoming-call',
       'request-body',
       'relay-answer',
       'respond',
@@ -94,8 +97,8 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'say-where',
     ],
   ],
-  ['observe', ['decision-log', 'request-event']],
-  ['options', ['options', 'request-options', 'upstream-options', 'cors-options']],
+  ['observe', ['compose-observers', 'decision-log', 'tell-event', 'request-event', 'upstream-code']],
+  ['options', ['options', 'request-options', 'upstream-options', 'cors-options', 'request-event']],
   [
     'upstream',
     [

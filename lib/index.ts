@@ -20,6 +20,7 @@ export type { Logger } from './logger';
 export { DEFAULT_BLOCKED_METHODS } from './allowlists/default-blocked-methods';
 export type { CorsOptions } from './options/cors-options';
 export type { Decision, RpcGuardOptions } from './options/options';
+export type { RequestEvent } from './options/request-event';
 export type { CreateProxyMiddleware } from './upstream/proxy-middleware';
 export type { AddressParams } from './allowlists/address-table';
 export type { Reason } from './policy/refusals';

@@ -3,13 +3,15 @@ import type { Duplex } from 'node:stream';
 import { RpcGuardError } from './errors';
 import { ByteBudget } from './http/byte-budget';
 import { corsFor } from './http/cors';
-import type { Guard } from './http/hand-off';
 import { handleRequest } from './http/handle-request';
+import type { Guard } from './http/incoming-call';
 import { createMountHint } from './http/mount-hint';
 import { respondRefusal } from './http/respond';
 import { createSayWhere } from './http/say-where';
 import { CallLimits } from './limits/limit-calls';
-import { createDecisionLog, messageReporter } from './observe/decision-log';
+import { composeObservers } from './observe/compose-observers';
+import { createDecisionLog } from './observe/decision-log';
+import { createEventTeller } from './observe/tell-event';
 import { parseOptions } from './options/options';
 import type { ParsedOptions, RpcGuardOptions } from './options/options';
 import { SettingsCache } from './stores/settings-cache';
@@ -59,10 +61,9 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     applyCors: corsFor(parsed.cors),
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
-    observe: createDecisionLog(parsed),
+    observe: composeObservers([createDecisionLog(parsed), createEventTeller(parsed.onRequest)], parsed.logger),
   };
-  const parts = { options: parsed, store: guard.store, limits: guard.limits, report: messageReporter(guard.observe) };
-  const webSockets = new WebSocketGuard(parts, (req, res, facts, refusal) => {
+  const webSockets = new WebSocketGuard(guard, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
     const done = () => {
       respondRefusal({ req, res, facts }, refusal, parsed.exposeReason);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseTurns } from '../json-rpc/parse-turn';
 import { describeError } from '../logger';
+import { newOccurrence } from '../observe/request-event';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { judgeAgain, judgeBody } from '../policy/evaluate-body';
@@ -9,9 +10,9 @@ import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { Holding } from './byte-budget';
-import { cutWhenIdle } from './client-connection';
+import { cutWhenIdle, hasGone } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
-import type { AdmittedCalls, Guard, IncomingCall } from './hand-off';
+import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { arrivedBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
 
@@ -19,6 +20,8 @@ const TOO_MANY_BODIES = refuseForNow(
   'too many requests are waiting, try again',
   'too many bodies of this key wait to be read',
 );
+
+const INTERNAL_ERROR = refuse('INTERNAL_ERROR');
 
 /** Facts, then CORS, then the route. A request on another path goes to `next()` untouched. */
 export function handleRequest(
@@ -39,18 +42,8 @@ export function handleRequest(
       next(error);
       return;
     }
-    const at = performance.now();
-    const unknown = {
-      judged: undefined,
-      admission: undefined,
-      bytes: 0,
-      upstreamMs: undefined,
-      failure: undefined,
-      status: undefined,
-      inflated: undefined,
-      answer: undefined,
-    };
-    void route(guard, { req, res, facts, wire: 'http', arrivedAt: at, decidedAt: at, ...unknown });
+    const noted = newOccurrence(facts, 'http', performance.now());
+    void route(guard, { req, res, inflated: undefined, answer: undefined, ...noted });
   });
 }
 
@@ -67,8 +60,16 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
   }
   call.inflated?.shrinkTo(0);
   cutWhenIdle(call.res, guard.options.callerIdleMs);
-  call.status = call.res.statusCode;
+  noteAnswer(call);
   guard.observe(call);
+}
+
+function noteAnswer(call: IncomingCall): void {
+  const { req, res } = call;
+  call.status = res.statusCode;
+  if (call.bytesOut === 0) call.bytesOut = Number(res.getHeader('content-length') ?? 0);
+  // The guard itself ends the connection where it cannot end an answer.
+  if (call.failure === undefined && hasGone(req)) call.aborted = true;
 }
 
 /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
@@ -86,7 +87,7 @@ async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | Admitt
   if (isRefusal(body)) return body;
   if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
-  call.bytes = body.length;
+  call.bytesIn = body.length;
   return judgeInTurn(guard, facts, body, admission);
 }
 
@@ -115,9 +116,9 @@ async function refuseUnread(guard: Guard, call: IncomingCall, refusal: Refusal):
 /** Unexpected errors are answered as INTERNAL_ERROR. */
 function fail({ options }: Guard, call: IncomingCall, error: unknown): void {
   const { res, facts } = call;
-  call.failure = 'INTERNAL_ERROR';
+  call.failure = INTERNAL_ERROR;
   const reason = describeError(error, facts.apiKey);
   options.logger.error({ requestId: facts.requestId, reason }, 'a request failed');
   if (res.headersSent) res.destroy();
-  else respondRefusal(call, refuse('INTERNAL_ERROR'), options.exposeReason);
+  else respondRefusal(call, INTERNAL_ERROR, options.exposeReason);
 }

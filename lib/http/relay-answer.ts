@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { isShort } from '../observe/upstream-code';
 import { CutOff, endWhenSilent } from '../upstream/read-answer';
 import type { Patience, UpstreamAnswer } from '../upstream/read-answer';
 import { endInSlices } from './client-connection';
@@ -13,6 +14,13 @@ const PASSING_HEADERS =
 /** The upstream's value replaces the application's: these say how the bytes are to be read. */
 const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content-encoding']);
 
+/** What is noted of an answer as it is passed on. */
+interface Relayed {
+  readonly res: ServerResponse;
+  bytesOut: number;
+  answered: Buffer | undefined;
+}
+
 /**
  * Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. Where it
  * has not come whole with its headers, the promise settles when the upstream is done with it. `onCut` is told why an
@@ -20,11 +28,12 @@ const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content
  */
 export function relayAnswer(
   answer: UpstreamAnswer,
-  res: ServerResponse,
+  call: Relayed,
   patience: Patience,
   onCut: (why: string) => void,
 ): Promise<void> | undefined {
   const { status, headers, body } = answer;
+  const { res } = call;
   res.statusCode = status;
   for (const name of Object.keys(headers)) {
     const value = headers[name];
@@ -36,17 +45,23 @@ export function relayAnswer(
   res.setHeader('X-Content-Type-Options', 'nosniff');
   if (Buffer.isBuffer(body)) {
     res.setHeader('Content-Length', body.length);
+    note(call, body, headers);
     endInSlices(res, body, patience.callerIdleMs);
     return undefined;
   }
   if (body.complete && !body.destroyed) {
-    res.end(body.read() as Buffer | null);
+    const bytes = body.read() as Buffer | null;
+    if (bytes !== null) note(call, bytes, headers);
+    res.end(bytes);
     return undefined;
   }
   return new Promise((resolve) => {
     // Nothing is read while the caller takes nothing; that does not count as the upstream's silence.
     const heard = endWhenSilent(body, patience, () => res.writableNeedDrain);
-    body.on('data', heard);
+    body.on('data', (chunk: Buffer) => {
+      call.bytesOut += chunk.length;
+      heard();
+    });
     let why = 'its answer was cut off';
     body.on('error', (error) => {
       if (error instanceof CutOff) why = error.message;
@@ -60,4 +75,9 @@ export function relayAnswer(
     });
     body.pipe(res);
   });
+}
+
+function note(call: Relayed, bytes: Buffer, headers: IncomingHttpHeaders): void {
+  call.bytesOut = bytes.length;
+  if (isShort(bytes.length) && headers['content-encoding'] === undefined) call.answered = bytes;
 }

@@ -1,60 +1,63 @@
-import type { Decision, ParsedOptions } from '../options/options';
-import { isRefusal } from '../policy/refusals';
+import type { ParsedOptions } from '../options/options';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import type { Refusal } from '../policy/refusals';
-import type { RequestFacts } from '../request/request-facts';
-import { requestEvent } from './request-event';
-import type { Occurrence, RequestEvent } from './request-event';
+import { isRefusal } from '../policy/refusals';
+import type { Reason, Refusal } from '../policy/refusals';
+import { keyHint } from '../settings/api-key';
+import type { Observe, Occurrence } from './request-event';
+import { tell } from './tell-event';
 
-/** Takes note of a request or a message that is over. */
-export type Observe = (occurrence: Occurrence) => void;
-
-/** Takes note of a WebSocket message. `arrivedAt` is in milliseconds of `performance.now()`. */
-export type Reporter = (judged: Refusal | JudgedCalls, facts: RequestFacts, arrivedAt: number) => void;
+/** One decision. The calls of a batch that fared alike share one. */
+interface SharedDecision {
+  readonly refusal: Refusal | undefined;
+  readonly methods: readonly string[];
+}
 
 /** Logs refusals, and calls `onDecision` once for every decision. */
 export function createDecisionLog({ logger, onDecision }: ParsedOptions): Observe {
-  return (occurrence) => {
-    // Of most requests nobody wants to hear: no event is built for them.
-    if (onDecision === undefined && isAllAllowed(occurrence)) return;
-    const event = requestEvent(occurrence);
-    const { keyHint, requestId, milliseconds } = event;
-    for (const { refusal, methods } of event.decisions) {
-      const reason = refusal?.refused;
-      if (refusal !== undefined) logRefusal(logger, event, refusal, methods);
+  return ({ facts, judged, arrivedAt, decidedAt }) => {
+    // Of most requests nobody wants to hear.
+    if (judged === undefined || (onDecision === undefined && isAllAllowed(judged))) return;
+    const { apiKey, requestId } = facts;
+    const hint = apiKey === '' ? undefined : keyHint(apiKey);
+    const milliseconds = decidedAt - arrivedAt;
+    for (const { refusal, methods } of decisionsOf(judged)) {
+      if (refusal !== undefined) logRefusal(logger, { key: hint, requestId }, refusal, methods);
       if (onDecision === undefined) continue;
-      const allowed = reason === undefined;
-      tell(onDecision, { allowed, reason, keyHint, methods, requestId, milliseconds: milliseconds.decision });
+      const allowed = refusal === undefined;
+      const decision = { allowed, reason: refusal?.refused, keyHint: hint, methods, requestId, milliseconds };
+      tell(onDecision, Object.freeze(decision));
     }
   };
 }
 
-export function messageReporter(observe: Observe): Reporter {
-  return (judged, facts, arrivedAt) => {
-    observe({ facts, wire: 'webSocket', judged, arrivedAt, decidedAt: performance.now() });
-  };
-}
-
-function isAllAllowed({ judged }: Occurrence): boolean {
-  return judged === undefined || (!isRefusal(judged) && judged.allowed.length === judged.calls.length);
+function isAllAllowed(judged: Refusal | JudgedCalls): boolean {
+  return !isRefusal(judged) && judged.allowed.length === judged.calls.length;
 }
 
 function logRefusal(
   logger: ParsedOptions['logger'],
-  { keyHint, requestId }: RequestEvent,
+  request: { readonly key: string | undefined; readonly requestId: string },
   { refused, why }: Refusal,
   methods: readonly string[],
 ): void {
   const level = refused === 'CONFIGURATION_ERROR' ? 'error' : 'info';
-  logger[level]({ key: keyHint, requestId, reason: refused, why, methods }, 'refused');
+  logger[level]({ ...request, reason: refused, why, methods }, 'refused');
 }
 
-/** Neither an exception of the listener nor a rejection is the request's. */
-function tell(onDecision: (decision: Decision) => unknown, decision: Decision): void {
-  try {
-    const result = onDecision(Object.freeze(decision));
-    if (result !== undefined) Promise.resolve(result).catch(() => undefined);
-  } catch {
-    // It is the listener's.
+function decisionsOf(judged: NonNullable<Occurrence['judged']>): readonly SharedDecision[] {
+  if (isRefusal(judged)) return [{ refusal: judged, methods: [] }];
+  const [first] = judged.calls;
+  if (judged.calls.length === 1 && first !== undefined) {
+    return [{ refusal: first.refusal, methods: 'method' in first.call ? [first.call.method] : [] }];
   }
+  const decisions = new Map<
+    Reason | undefined,
+    { readonly refusal: Refusal | undefined; readonly methods: string[] }
+  >();
+  for (const { call, refusal } of judged.calls) {
+    const decision = decisions.get(refusal?.refused) ?? { refusal, methods: [] };
+    if ('method' in call) decision.methods.push(call.method);
+    decisions.set(refusal?.refused, decision);
+  }
+  return [...decisions.values()];
 }

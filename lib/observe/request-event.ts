@@ -1,78 +1,153 @@
-import { isRefusal } from '../policy/refusals';
-import type { Reason, Refusal } from '../policy/refusals';
+import { hash } from 'node:crypto';
+import type { RequestEvent } from '../options/request-event';
+import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { keyHint } from '../settings/api-key';
+import { isRefusal } from '../policy/refusals';
+import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
+import { API_KEY, keyHint } from '../settings/api-key';
+import { upstreamCodeIn } from './upstream-code';
+
+/** Takes note of a request or a message that is over. What it is given may change as soon as it returns. */
+export type Observe = (occurrence: Occurrence) => void;
 
 /** What the guard has noted of a request or a message by the time it is done with it. */
 export interface Occurrence {
   readonly facts: RequestFacts;
   readonly wire: 'http' | 'webSocket';
+  /** What let it in; `undefined` when its key, credentials or headers were refused. */
+  admission: Admission | undefined;
   /** What was decided; `undefined` when an error came first. */
-  readonly judged: Refusal | JudgedCalls | undefined;
+  judged: Refusal | JudgedCalls | undefined;
+  /** Why allowed calls got no answer from the upstream. */
+  failure: Refusal | undefined;
+  /** What was answered; `undefined` for a message on a WebSocket. */
+  status: number | undefined;
+  /** What its allowed calls cost, whether there are limits or not. */
+  credits: number;
+  /** Bytes of the body, inflated, and of the answer as it was sent. */
+  bytesIn: number;
+  bytesOut: number;
   /** This and the next in milliseconds of `performance.now()`. */
   readonly arrivedAt: number;
-  readonly decidedAt: number;
-  /** How long the upstream took to begin its answer; `undefined` when it was not asked. */
-  readonly upstreamMs?: number | undefined;
-  /** What was answered; `undefined` on a WebSocket. */
-  readonly status?: number | undefined;
-  /** Why an allowed request got no answer from the upstream. */
-  readonly failure?: Reason | undefined;
+  decidedAt: number;
+  /** Milliseconds that it waited for room under its limits. */
+  limitWaitMs: number;
+  /** Milliseconds that it waited in all between verdict and upstream. */
+  waitMs: number;
+  /** The host of the upstream that was asked. */
+  upstream: string | undefined;
+  /** How long the upstream took to begin its answer; `undefined` when it was not asked or did not answer. */
+  upstreamMs: number | undefined;
+  upstreamStatus: number | undefined;
+  /** The upstream's answer where it came whole, short and plain: `upstreamCodeIn` looks for its error code. */
+  answered: Buffer | undefined;
+  /** Whether the caller went away before it was answered. */
+  aborted: boolean;
 }
 
-/** One decision. The calls of a batch that fared alike share one. */
-export interface SharedDecision {
-  readonly refusal: Refusal | undefined;
-  readonly methods: readonly string[];
-}
-
-/** What happened to one request or message, told once, when it is over. */
-export interface RequestEvent {
-  readonly requestId: string;
-  /** The key's first characters; `undefined` when the path holds none. */
-  readonly keyHint: string | undefined;
-  readonly wire: 'http' | 'webSocket';
-  readonly decisions: readonly SharedDecision[];
-  readonly outcome: 'allowed' | 'refused' | 'mixed' | 'failed';
-  /** Why the whole or the first of it was refused, or failed. */
-  readonly reason: Reason | undefined;
-  readonly status: number | undefined;
-  readonly milliseconds: { readonly decision: number; readonly upstream: number | undefined; readonly total: number };
-}
-
-export function requestEvent(occurrence: Occurrence): RequestEvent {
-  const { facts, wire, judged, arrivedAt, decidedAt, upstreamMs, status, failure } = occurrence;
-  const decisions = judged === undefined ? [] : decisionsOf(judged);
-  const refused = decisions.filter(({ refusal }) => refusal !== undefined);
-  const isMixed = refused.length > 0 && refused.length < decisions.length;
-  const allOf = refused.length > 0 ? 'refused' : 'allowed';
+/** Every member is there from the start: an object that changes its shape costs more. */
+export function newOccurrence(facts: RequestFacts, wire: Occurrence['wire'], arrivedAt: number): Occurrence {
   return {
-    requestId: facts.requestId,
-    keyHint: facts.apiKey === '' ? undefined : keyHint(facts.apiKey),
+    facts,
     wire,
-    decisions,
-    outcome: failure !== undefined ? 'failed' : isMixed ? 'mixed' : allOf,
-    reason: failure ?? refused[0]?.refusal?.refused,
-    status,
-    milliseconds: { decision: decidedAt - arrivedAt, upstream: upstreamMs, total: performance.now() - arrivedAt },
+    admission: undefined,
+    judged: undefined,
+    failure: undefined,
+    status: undefined,
+    credits: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    arrivedAt,
+    decidedAt: arrivedAt,
+    limitWaitMs: 0,
+    waitMs: 0,
+    upstream: undefined,
+    upstreamMs: undefined,
+    upstreamStatus: undefined,
+    answered: undefined,
+    aborted: false,
   };
 }
 
-function decisionsOf(judged: Refusal | JudgedCalls): readonly SharedDecision[] {
-  if (isRefusal(judged)) return [{ refusal: judged, methods: [] }];
-  const [first] = judged.calls;
-  if (judged.calls.length === 1 && first !== undefined) {
-    return [{ refusal: first.refusal, methods: 'method' in first.call ? [first.call.method] : [] }];
+const MAX_METHODS = 100;
+const OTHER = '(other)';
+
+export function requestEvent(occurrence: Occurrence): RequestEvent {
+  const { facts, judged, failure, admission, arrivedAt, answered } = occurrence;
+  const { apiKey, requestId } = facts;
+  const refusal = refusalIn(judged);
+  const told = failure ?? refusal;
+  const total = performance.now() - arrivedAt;
+  const ms = {
+    decision: occurrence.decidedAt - arrivedAt,
+    wait: occurrence.waitMs,
+    upstream: occurrence.upstreamMs,
+    total,
+  };
+  return Object.freeze({
+    v: 1,
+    at: new Date(Date.now() - total).toISOString(),
+    requestId,
+    keyHint: apiKey === '' ? undefined : keyHint(apiKey),
+    keyId: API_KEY.test(apiKey) ? keyIdOf(apiKey) : undefined,
+    secretId: admission?.credential?.id,
+    network: undefined,
+    wire: occurrence.wire,
+    methods: Object.freeze(methodsIn(judged)),
+    outcome: failure === undefined ? outcomeOf(judged, refusal) : 'failed',
+    reason: told?.refused,
+    wouldRefuse: undefined,
+    why: told?.why,
+    status: occurrence.status,
+    credits: occurrence.credits,
+    limitWaitMs: occurrence.limitWaitMs,
+    bytesIn: occurrence.bytesIn,
+    bytesOut: occurrence.bytesOut,
+    upstream: occurrence.upstream,
+    upstreamStatus: occurrence.upstreamStatus,
+    upstreamCode: answered && upstreamCodeIn(answered),
+    ms: Object.freeze(ms),
+    aborted: occurrence.aborted,
+  });
+}
+
+/** Why all of it, or its first refused call, is refused. */
+function refusalIn(judged: Occurrence['judged']): Refusal | undefined {
+  if (judged === undefined || isRefusal(judged)) return judged;
+  if (judged.allowed.length === judged.calls.length) return undefined;
+  return judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal;
+}
+
+function outcomeOf(judged: Occurrence['judged'], refusal: Refusal | undefined): RequestEvent['outcome'] {
+  if (refusal === undefined) return 'allowed';
+  return isRefusal(judged) || judged?.allowed.length === 0 ? 'refused' : 'mixed';
+}
+
+function methodsIn(judged: Occurrence['judged']): Record<string, number> {
+  // Without a prototype: a method may be called `__proto__`.
+  const counts = Object.create(null) as Record<string, number>;
+  if (judged === undefined || isRefusal(judged)) return counts;
+  let size = 0;
+  for (const { call } of judged.calls) {
+    if (!('method' in call)) continue;
+    const isNew = counts[call.method] === undefined;
+    const name = isNew && size === MAX_METHODS ? OTHER : call.method;
+    if (isNew && name !== OTHER) size++;
+    counts[name] = (counts[name] ?? 0) + 1;
   }
-  const decisions = new Map<
-    Reason | undefined,
-    { readonly refusal: Refusal | undefined; readonly methods: string[] }
-  >();
-  for (const { call, refusal } of judged.calls) {
-    const decision = decisions.get(refusal?.refused) ?? { refusal, methods: [] };
-    if ('method' in call) decision.methods.push(call.method);
-    decisions.set(refusal?.refused, decision);
+  return counts;
+}
+
+/** Ids of keys that were told last: a digest for each event would be a good part of its cost. */
+const keyIds = new Map<string, string>();
+const MAX_KEY_IDS = 1000;
+
+function keyIdOf(apiKey: string): string {
+  let id = keyIds.get(apiKey);
+  if (id === undefined) {
+    if (keyIds.size === MAX_KEY_IDS) keyIds.clear();
+    keyIds.set(apiKey, (id = hash('sha256', apiKey, 'hex').slice(0, 16)));
   }
-  return [...decisions.values()];
+  return id;
 }

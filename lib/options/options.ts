@@ -21,6 +21,7 @@ import type { SettingsStore } from '../stores/settings-store';
 import type { UpstreamClientOptions } from '../upstream/http-client';
 import { CORS_RULE } from './cors-options';
 import type { CorsOptions } from './cors-options';
+import type { RequestEvent } from './request-event';
 import { REQUEST_RULES, prepareRequestOptions } from './request-options';
 import type { ParsedRequestOptions, RequestOptions } from './request-options';
 import { UPSTREAM_RULES, prepareUpstreamOptions } from './upstream-options';
@@ -65,6 +66,8 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly logger?: Logger;
   /** Called once for every decision. It cannot change it, and may throw. */
   readonly onDecision?: (decision: Decision) => void;
+  /** Called once for every request and WebSocket message, when it is over. It may throw. */
+  readonly onRequest?: (event: RequestEvent) => void;
 }
 
 /** Options as the guard works with them. */
@@ -82,6 +85,7 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly exposeReason: boolean;
   readonly logger: Logger;
   readonly onDecision: ((decision: Decision) => void) | undefined;
+  readonly onRequest: ((event: RequestEvent) => void) | undefined;
 }
 
 export const WS_PATH_RULE: OptionRule = {
@@ -124,6 +128,7 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   exposeReason: { ...BOOLEAN_RULE, default: true },
   logger: LOGGER_RULE,
   onDecision: { accepts: isFunction, takes: 'a function, such as (decision) => {}' },
+  onRequest: { accepts: isFunction, takes: 'a function, such as (event) => {}' },
 };
 
 /**

@@ -75,6 +75,8 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
   /** Further members of the error's `data`. */
   readonly data?: Readonly<Record<string, unknown>>;
+  /** What the upstream answered in its place, if it did. */
+  readonly upstreamStatus?: number | undefined;
   /** For the log only: it may say what the caller must not learn. */
   readonly why?: string;
 }

@@ -28,6 +28,8 @@ export interface Exchange {
 }
 
 export interface UpstreamClient {
+  /** Its host, which may be shown. */
+  readonly name: string;
   /**
    * Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. What `isRepeatable` is sent
    * once more when it met a kept connection that the upstream had just closed.
@@ -59,6 +61,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   };
   const headersFor = requestHeaders(upstream);
   return {
+    name: upstream.host,
     send(body, client, requestId, isRepeatable = false) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
       const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
@@ -105,17 +108,17 @@ function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange
     clearTimeout(timer);
     resolve(outcome);
   }
-  function onFailure(why: string): void {
+  function onFailure(why: string, upstreamStatus?: number): void {
     if (isOver || isAnswered) return;
     health.failed(why);
-    settle(refuse('UPSTREAM_UNAVAILABLE', { why }));
+    settle(refuse('UPSTREAM_UNAVAILABLE', { why, upstreamStatus }));
   }
   function onAnswer(message: IncomingMessage): void {
     if (isOver) return;
     const problem = headProblem(message);
     if (problem !== undefined) {
       message.destroy();
-      onFailure(problem);
+      onFailure(problem, message.statusCode);
       return;
     }
     isAnswered = true;
@@ -170,8 +173,11 @@ function lookInto(
 ): UpstreamAnswer | Promise<UpstreamAnswer | Refusal> {
   const { statusCode: status = 0, headers } = message;
   if (status < 400) return { status, headers, body: message };
-  const read = readError(message, patience, hide);
-  return isBackOff(status) ? read.then((error) => (isRefusal(error) ? backOff(message, error) : error)) : read;
+  return readError(message, patience, hide).then((error) => {
+    if (!isRefusal(error)) return error;
+    const refusal = { ...error, upstreamStatus: status };
+    return isBackOff(status) ? backOff(message, refusal) : refusal;
+  });
 }
 
 /** A 429 or 503 whose body is not for the caller still tells clients to back off. */

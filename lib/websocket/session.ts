@@ -6,7 +6,9 @@ import type { RpcCall } from '../json-rpc/call';
 import { parseTurns } from '../json-rpc/parse-turn';
 import { hasLimits } from '../limits/limit-calls';
 import type { CallLimits } from '../limits/limit-calls';
-import type { Reporter } from '../observe/decision-log';
+import { newOccurrence } from '../observe/request-event';
+import type { Observe, Occurrence } from '../observe/request-event';
+import { isShort } from '../observe/upstream-code';
 import type { ParsedOptions } from '../options/options';
 import { READMIT_AFTER_MS, admitTo } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
@@ -33,7 +35,7 @@ export interface SessionParts {
   readonly options: ParsedOptions;
   readonly store: Pick<SettingsCache, 'get'>;
   readonly limits: CallLimits;
-  readonly report: Reporter;
+  readonly observe: Observe;
 }
 
 /** A message that has been charged, or refused by limits. */
@@ -61,7 +63,8 @@ export class Session {
   private readonly subscriptions = new Subscriptions();
   private readonly replyOptions: ReplyOptions;
   private readonly connections = new Map<WebSocket, Duplex>();
-  private batchCount = 0;
+  /** Batches that are not answered yet: 16 at most. */
+  private readonly unanswered = new Set<Occurrence>();
   private hasEnded = false;
   private admission: Admission | undefined;
 
@@ -104,7 +107,10 @@ export class Session {
   /** Closes the sockets for a fault that no single message caused. */
   readonly refuse = (refusal: Refusal, code?: number): void => {
     if (this.client.readyState !== WebSocket.OPEN) return;
-    this.parts.report(refusal, this.facts, performance.now());
+    const occurrence = newOccurrence(this.facts, 'webSocket', performance.now());
+    occurrence.admission = this.admission;
+    occurrence.judged = refusal;
+    this.parts.observe(occurrence);
     this.closeFor(refusal.refused, code);
   };
 
@@ -139,12 +145,12 @@ export class Session {
       this.parts.options.logger.warn(fields, 'the upstream socket failed');
     });
     client.on('close', (code, reason) => {
-      this.batches.close();
+      this.forgetBatches(undefined);
       if (code === ABNORMAL) closeSocket(upstream, 1001);
       else closeSocket(upstream, code, reason);
     });
     upstream.on('close', (code, reason) => {
-      this.batches.close();
+      this.forgetBatches(refuse('UPSTREAM_UNAVAILABLE', { why: `its socket closed with ${String(code)}` }));
       if (code === ABNORMAL) this.closeFor('UPSTREAM_UNAVAILABLE', 1011);
       else closeSocket(client, code, reason);
     });
@@ -163,7 +169,7 @@ export class Session {
     const { client, upstream } = this;
     if (upstream.readyState !== WebSocket.OPEN) return false;
     const waitingToBeRead = Math.max(client.bufferedAmount, upstream.bufferedAmount);
-    return waitingToBeRead <= MAX_WAITING_BYTES && this.batchCount < MAX_BATCHES;
+    return waitingToBeRead <= MAX_WAITING_BYTES && this.unanswered.size < MAX_BATCHES;
   }
 
   private take(message: Message): ValueOrPromise<void> {
@@ -182,24 +188,31 @@ export class Session {
       this.close(1007);
       return undefined;
     }
-    const { options } = this.parts;
-    const arrivedAt = performance.now();
+    const { options, observe } = this.parts;
+    const message = newOccurrence(this.facts, 'webSocket', performance.now());
+    message.bytesIn = data.length;
     const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
+    message.decidedAt = performance.now();
     if (isRefusal(admission) || isRefusal(judged) || !hasLimits(admission)) {
-      this.settle(admission, judged, arrivedAt);
+      this.settle(message, { admission, judged });
       return undefined;
     }
-    return whenKnown(this.charge(admission, judged, data.length), (charged) => {
-      if (charged !== undefined) this.settle(charged.admission, charged.judged, arrivedAt);
+    return whenKnown(this.charge(message, admission, judged), (charged) => {
+      if (charged !== undefined) {
+        this.settle(message, charged);
+        return;
+      }
+      message.judged = judged;
+      message.aborted = true;
+      observe(message);
     });
   }
 
   /** Charges the calls. The caller is not read from while a charge waits. */
-  private charge(admission: Admission, judged: JudgedCalls, bytes: number): ValueOrPromise<Charged | undefined> {
+  private charge(message: Occurrence, admission: Admission, judged: JudgedCalls): ValueOrPromise<Charged | undefined> {
     const { limits, options } = this.parts;
-    const waitedFrom = performance.now();
     let leave: (() => void) | undefined;
-    const charged = limits.charge({ facts: this.facts, admission, judged, bytes }, (withdraw) => {
+    const charged = limits.charge({ facts: this.facts, admission, judged, bytes: message.bytesIn }, (withdraw) => {
       leave = withdraw;
       this.client.pause();
       this.client.once('close', withdraw);
@@ -207,8 +220,9 @@ export class Session {
     return whenKnown(charged, (known) => {
       if (leave === undefined) return { admission, judged: known };
       this.client.off('close', leave);
+      message.limitWaitMs = message.waitMs = performance.now() - message.decidedAt;
       if (this.hasEnded) return undefined;
-      if (performance.now() - waitedFrom < READMIT_AFTER_MS) return { admission, judged: known };
+      if (message.waitMs < READMIT_AFTER_MS) return { admission, judged: known };
       return whenKnown(this.admittedNow(), (anew) => ({
         admission: anew,
         judged: isRefusal(anew) ? anew : judgeAgain(known, anew, options),
@@ -216,15 +230,35 @@ export class Session {
     });
   }
 
-  private settle(admission: Admission | Refusal, judged: JudgedCalls | Refusal, arrivedAt: number): void {
-    this.parts.report(judged, this.facts, arrivedAt);
-    if (!isRefusal(admission) && !isRefusal(judged)) this.subscriptions.add(judged.allowed, admission);
+  /** A single call is over with its hand-off: which answer of the upstream belongs to it is not tracked. */
+  private settle(message: Occurrence, { admission, judged }: Charged): void {
+    message.judged = judged;
     if (isRefusal(admission)) this.closeFor(admission.refused);
-    else if (isRefusal(judged)) this.send(this.client, refusalReply(judged, undefined, this.replyOptions));
-    else if (judged.limited !== undefined) this.send(this.client, refuseEach(judged, this.replyOptions));
-    else if (judged.batch) this.passBatch(judged);
-    else if (judged.allowed.length > 0) this.send(this.upstream, serialiseAll(judged));
-    else this.send(this.client, refuseEach(judged, this.replyOptions));
+    else {
+      message.admission = admission;
+      if (isRefusal(judged)) this.answer(message, refusalReply(judged, undefined, this.replyOptions));
+      else if (judged.limited !== undefined) this.answer(message, refuseEach(judged, this.replyOptions));
+      else if (this.passOn(message, admission, judged)) return;
+    }
+    this.parts.observe(message);
+  }
+
+  /** @returns whether the message is a batch, and over only when it is answered. */
+  private passOn(message: Occurrence, admission: Admission, judged: JudgedCalls): boolean {
+    const { prices, upstream } = this.parts.options;
+    const { batch, allowed } = judged;
+    this.subscriptions.add(allowed, admission);
+    message.credits = prices.costOf(allowed);
+    if (allowed.length > 0) message.upstream = upstream.host;
+    if (batch) this.passBatch(message, judged);
+    else if (allowed.length > 0) this.send(this.upstream, serialiseAll(judged));
+    else this.answer(message, refuseEach(judged, this.replyOptions));
+    return batch;
+  }
+
+  private answer(message: Occurrence, answer: Buffer | string): void {
+    message.bytesOut = Buffer.byteLength(answer);
+    this.send(this.client, answer);
   }
 
   private admittedNow(): ValueOrPromise<Admission | Refusal> {
@@ -242,31 +276,39 @@ export class Session {
   }
 
   /** A batch of which nothing is refused gets the upstream's own answer, any other a merged one. */
-  private passBatch(judged: JudgedCalls): void {
+  private passBatch(message: Occurrence, judged: JudgedCalls): void {
+    const sentAt = performance.now();
     const done = (answer: Buffer | string): void => {
-      this.send(this.client, answer);
-      this.batchCount--;
+      this.answer(message, answer);
+      if (!this.unanswered.delete(message)) return;
+      if (message.upstream !== undefined) message.upstreamMs = performance.now() - sentAt;
+      this.parts.observe(message);
       this.messages.work();
     };
-    this.batchCount++;
+    const noteAnswer = (answer: Buffer | Refusal): void => {
+      if (!isRefusal(answer) && isShort(answer.length)) message.answered ??= answer;
+    };
+    this.unanswered.add(message);
     if (judged.allowed.length < judged.calls.length) {
       exchangeMixed(
         judged,
         (calls, answered) => {
           this.exchange(calls, (answer) => {
+            noteAnswer(answer);
             answered(this.withinBound(answer));
           });
         },
         this.replyOptions,
         ({ json, lack }) => {
-          if (lack !== undefined) this.noteFailure(lack);
+          if (lack !== undefined) this.noteFailure(message, lack);
           done(json);
         },
       );
       return;
     }
     this.exchange(judged.allowed, (answer) => {
-      if (isRefusal(answer)) this.noteFailure(answer);
+      noteAnswer(answer);
+      if (isRefusal(answer)) this.noteFailure(message, answer);
       done(isRefusal(answer) ? refuseAllowed(judged, answer, this.replyOptions) : answer);
     });
   }
@@ -277,7 +319,20 @@ export class Session {
     return isTooLarge ? refuse('UPSTREAM_UNAVAILABLE', { why: 'its answer is too large' }) : answer;
   }
 
-  private noteFailure({ refused: reason, why }: Refusal): void {
+  /** Their sockets have closed: nobody is left to be answered, or to answer. */
+  private forgetBatches(failure: Refusal | undefined): void {
+    this.batches.close();
+    for (const message of this.unanswered) {
+      message.failure = failure;
+      message.aborted = failure === undefined;
+      this.parts.observe(message);
+    }
+    this.unanswered.clear();
+  }
+
+  private noteFailure(message: Occurrence, failure: Refusal): void {
+    message.failure = failure;
+    const { refused: reason, why } = failure;
     const { apiKey, requestId } = this.facts;
     this.parts.options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
   }

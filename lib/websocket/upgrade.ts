@@ -3,8 +3,9 @@ import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
+import { newOccurrence } from '../observe/request-event';
 import { admit } from '../policy/authorize';
-import { isRefusal, refuse } from '../policy/refusals';
+import { REFUSALS, isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyInPath } from '../request/key-path';
 import { requestFacts } from '../request/request-facts';
@@ -68,7 +69,7 @@ export class WebSocketGuard {
       const facts = requestFacts(req, wsPath);
       if (facts === undefined) return;
       const refusal = refuseHandshake(req, error);
-      this.parts.report(refusal, facts, performance.now());
+      this.observe(refusal, facts, performance.now());
       this.refuseOver({ socket, req, facts }, refusal);
     });
   }
@@ -102,7 +103,7 @@ export class WebSocketGuard {
       this.shakeHands(handshake);
       return;
     }
-    this.parts.report(refusal, facts, arrivedAt);
+    this.observe(refusal, facts, arrivedAt);
     this.refuseOver(handshake, refusal);
   }
 
@@ -145,7 +146,7 @@ export class WebSocketGuard {
     const refusal = isRefusal(admission) ? admission : this.lost(socket, opened as SocketEnd);
     if (refusal === undefined) return opened as SocketEnd;
     if (!isRefusal(opened)) opened.socket.terminate();
-    this.parts.report(refusal, facts, arrivedAt);
+    this.observe(refusal, facts, arrivedAt);
     if (socket.destroyed) return undefined;
     this.refuseOver(handshake, refusal);
     return undefined;
@@ -163,6 +164,15 @@ export class WebSocketGuard {
     if (!isRefusal(opened)) this.upstreamHealth.answered();
     else if (opened.refused !== 'SETTINGS_UNAVAILABLE' && opened !== CALLER_GONE)
       this.upstreamHealth.failed(opened.why ?? opened.refused);
+  }
+
+  private observe(refusal: Refusal, facts: RequestFacts, arrivedAt: number): void {
+    const handshake = newOccurrence(facts, 'webSocket', arrivedAt);
+    handshake.judged = refusal;
+    handshake.decidedAt = performance.now();
+    handshake.status = refusal.status ?? REFUSALS[refusal.refused].status;
+    handshake.aborted = refusal === CALLER_GONE;
+    this.parts.observe(handshake);
   }
 
   private refuseOver({ socket, req, facts }: Omit<Handshake, 'head'>, refusal: Refusal): void {

@@ -1,0 +1,60 @@
+import type { IncomingMessage } from 'node:http';
+import type { CallLimits } from '../limits/limit-calls';
+import type { Observe, Occurrence } from '../observe/request-event';
+import type { ParsedOptions } from '../options/options';
+import type { Admission } from '../policy/authorize';
+import type { JudgedCalls } from '../policy/evaluate-body';
+import type { Refusal, ReplyOptions } from '../policy/refusals';
+import { keyHint } from '../settings/api-key';
+import type { CachedStore } from '../stores/settings-cache';
+import type { UpstreamQueue } from '../upstream/upstream-queue';
+import type { Upstreams } from '../upstream/upstreams';
+import type { ByteBudget, Holding } from './byte-budget';
+import { hasGone } from './client-connection';
+import type { CorsHandler } from './cors';
+import type { Answerable } from './respond';
+
+/** The parts that the route uses. */
+export interface Guard {
+  readonly options: ParsedOptions;
+  readonly store: CachedStore;
+  readonly upstreams: Upstreams;
+  readonly queue: UpstreamQueue;
+  /** Bodies that are being inflated, and inflated ones that are not sent yet. */
+  readonly inflated: ByteBudget;
+  /** Answers that their callers have not taken yet. */
+  readonly answers: ByteBudget;
+  readonly applyCors: CorsHandler;
+  readonly limits: CallLimits;
+  /** Called with every request that goes to `next()`. */
+  readonly hintAtMount: (req: IncomingMessage) => void;
+  readonly observe: Observe;
+}
+
+export interface AdmittedCalls {
+  readonly admission: Admission;
+  readonly judged: JudgedCalls;
+}
+
+/** A request on its way, with what is noted of it for the event at its end. */
+export interface IncomingCall extends Answerable, Occurrence {
+  /** What it holds of the guard's budgets. */
+  inflated: Holding | undefined;
+  answer: Holding | undefined;
+}
+
+export function replyOptions({ options }: Guard, { facts }: IncomingCall): ReplyOptions {
+  return { requestId: facts.requestId, exposeReason: options.exposeReason };
+}
+
+/** Notes why forwarded calls got no answer. Where the caller has gone, that is no failure of the upstream. */
+export function noteFailure({ options }: Guard, call: IncomingCall, failure: Refusal): void {
+  if (hasGone(call.req)) {
+    call.aborted = true;
+    return;
+  }
+  call.failure = failure;
+  const { refused: reason, why } = failure;
+  const { apiKey, requestId } = call.facts;
+  options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
+}
