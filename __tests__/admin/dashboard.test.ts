@@ -517,6 +517,71 @@ describe('A secret', () => {
   });
 });
 
+describe('Limits', () => {
+  inBrowser('are set and taken away, and the bars follow what the guard has charged', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { page } = await openPage(app);
+    await page.clock.install();
+    await page.getByRole('link', { name: 'Checkout' }).click();
+    const saved = async () => {
+      await page.getByRole('button', { name: 'Save limits' }).click();
+      await page.getByText('Settings saved').first().waitFor();
+      return (await app.manager.get(await keyOn(page)))!.limits;
+    };
+    const perSecond = page.getByLabel('Per second', { exact: true });
+    await perSecond.fill('0');
+    await page.getByRole('button', { name: 'Save limits' }).click();
+    expect(await page.evaluate('document.activeElement.validity.rangeUnderflow')).toBe(true);
+    await perSecond.fill('5');
+    expect(await page.getByLabel('Burst').getAttribute('placeholder')).toBe('10');
+    await page.getByLabel('Per day').fill('1000');
+    await page.getByLabel('Per second and address').fill('7');
+    expect(await saved()).toEqual({ perSecond: 5, perDay: 1000, perAddress: { perSecond: 7 } });
+    await page.locator('.notice', { hasText: 'The burst of 10 is small' }).waitFor();
+
+    await page.getByText('1,000 of 1,000 left today').waitFor();
+    await expectVerdict(
+      await rpcUrl(app, page),
+      200,
+      {},
+      [1, 2, 3].map((id) => call('eth_chainId', [], id)),
+    );
+    await until(async () => ((await app.manager.limits(await keyOn(page))).day?.used ?? 0) >= 3);
+    await page.clock.runFor(5000);
+    await page.getByText('997 of 1,000 left today').waitFor();
+    expect(await page.getByRole('meter', { name: 'left today' }).getAttribute('value')).toBe('997');
+
+    await perSecond.fill('');
+    expect(await page.getByLabel('Burst').isDisabled()).toBe(true);
+    for (const label of ['Per day', 'Per second and address']) await page.getByLabel(label).fill('');
+    expect(await saved()).toBeUndefined();
+    await page.getByRole('meter').first().waitFor({ state: 'detached' });
+  });
+
+  inBrowser('of a secret are changed with it, and shown beside it', async () => {
+    const app = await startApp([{ name: 'Checkout', secret: { label: 'billing' } }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('button', { name: 'Edit the secret billing' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Per second').fill('20');
+    await dialog.getByLabel('Per day').fill('100000');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('20 a second, burst 40; 100,000 a day').waitFor();
+    const [secret] = (await app.manager.get(await keyOn(page)))!.secrets;
+    expect(secret).toMatchObject({ label: 'billing', limits: { perSecond: 20, perDay: 100_000 } });
+  });
+
+  inBrowser('that somebody else has changed are shown beside mine', async () => {
+    const app = await startApp([{ name: 'Checkout', limits: { perDay: 5 } }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByLabel('Per day').fill('50');
+    await app.manager.update(await keyOn(page), { limits: { perDay: 7 } });
+    await page.getByRole('button', { name: 'Save limits' }).click();
+    const row = page.getByRole('alertdialog').getByRole('row', { name: 'Limits' });
+    expect(await row.getByRole('cell').allTextContents()).toEqual(['5 a day', '7 a day', '50 a day']);
+  });
+});
+
 describe('What is shown is what is true', () => {
   inBrowser('the list stands there before the second answer, and no old rows stand under an error', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
@@ -609,7 +674,7 @@ describe('Nothing is lost without a question', () => {
 
     await name.fill('Mine');
     await app.manager.update(apiKey, { name: 'Theirs', overrideAllowlists: true });
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
     const row = page.getByRole('alertdialog').getByRole('row', { name: 'Name' });
     expect(await row.getByRole('cell').allTextContents()).toEqual(['Checkout', 'Theirs', 'Mine']);
     await page.getByRole('button', { name: 'Apply mine' }).click();
@@ -618,7 +683,7 @@ describe('Nothing is lost without a question', () => {
 
     await name.fill('Mine again');
     await app.manager.update(apiKey, { name: 'Theirs again' });
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('button', { name: 'Keep theirs' }).click();
     await page.getByRole('heading', { name: 'Theirs again' }).waitFor();
     expect(await name.inputValue()).toBe('Theirs again');
@@ -648,7 +713,7 @@ describe('Nothing is lost without a question', () => {
 
     await page.route('**/api/keys/*', (route) => route.fulfill({ status: 401 }));
     await page.getByRole('switch', { name: 'Enabled' }).click();
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('button', { name: 'Log in again' }).waitFor();
   });
 });
@@ -698,7 +763,8 @@ describe('The page is for everybody', () => {
         contractAddresses: [LISTED],
         methods: ['eth_*'],
       };
-      const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists }]);
+      const limits = { perSecond: 5, perDay: 1000 };
+      const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists, limits }]);
       const { page } = await openPage(app, undefined, { colorScheme: scheme, viewport: { width, height: 800 } });
       const dialog = page.locator('dialog');
       const look = scheme === 'light' && width === 1200 ? undefined : BY_LOOK;
@@ -808,7 +874,7 @@ async function expectVerdict(url: string, expected: unknown, headers = {}, body?
 }
 
 async function save(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.getByText('Settings saved').waitFor();
 }
 

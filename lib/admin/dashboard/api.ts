@@ -2,6 +2,7 @@ import type { DocumentAnswer, KeysAnswer, Meta, ShownKey } from '../api';
 import type { Preview } from '../preview';
 import type { TestRequest, TestResult } from '../request-tester';
 import type { KeyChanges, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/changes';
+import type { LimitsInUse } from '../../keys/limits-in-use';
 import type { MadeSecret } from '../../keys/key-manager';
 import type { SettingsDocument } from '../../keys/settings-document';
 import type { AllowlistType } from '../../settings/key-settings';
@@ -89,6 +90,8 @@ export const api = {
   listKeys: (filter: KeyFilter) => send('GET', `keys${query({ ...filter })}`) as Promise<KeysAnswer>,
   createKey: (key: NewKey) => send('POST', 'keys', key) as Promise<KeyAnswer & { readonly secret?: string }>,
   getKey: (apiKey: string) => send('GET', keyPath(apiKey)) as Promise<KeyAnswer>,
+  limits: (apiKey: string, signal: AbortSignal) =>
+    send('GET', `${keyPath(apiKey)}/limits`, undefined, signal) as Promise<{ readonly limits: LimitsInUse }>,
   updateKey: (apiKey: string, changes: KeyChanges & { readonly version: number }) =>
     send('PATCH', keyPath(apiKey), changes) as Promise<KeyAnswer>,
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),

@@ -1,9 +1,12 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import type { SecretView } from '../../keys/key-view';
+import type { Limits } from '../../settings/limits';
 import { api } from './api';
 import { Dialog, DialogFooter } from './dialog';
 import { ExpiryField, expiresAt, expiryOf } from './expiry';
+import { isDifferent } from './fields';
+import { LimitFields } from './limit-fields';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { say } from './toast';
@@ -19,10 +22,16 @@ export function EditSecret({ settings, setSettings, secret, onClose }: EditSecre
   const [label, setLabel] = useState(secret.label);
   const [expiry, setExpiry] = useState(before);
 
+  const [limits, setLimits] = useState<Limits | null>(secret.limits ?? null);
+
   const saving = useAction(async () => {
     // The field shows minutes: an expiry that was not touched keeps its seconds.
     const isKept = expiry.choice === before.choice && expiry.at === before.at;
-    const changes = { label: label.trim(), ...(!isKept && { expiresAt: expiresAt(expiry) ?? null }) };
+    const changes = {
+      label: label.trim(),
+      ...(!isKept && { expiresAt: expiresAt(expiry) ?? null }),
+      ...(isDifferent(limits ?? undefined, secret.limits) && { limits }),
+    };
     setSettings((await api.updateSecret(settings.apiKey, secret.id, changes)).key);
     onClose();
     say('Secret saved');
@@ -46,6 +55,11 @@ export function EditSecret({ settings, setSettings, secret, onClose }: EditSecre
           onInput={(event) => setLabel(event.currentTarget.value)}
         />
         <ExpiryField value={expiry} onChange={setExpiry} />
+        <fieldset>
+          <legend>Limits of this secret</legend>
+          <p class="hint">They hold beside the key’s.</p>
+          <LimitFields prefix="secret-limit" limits={limits ?? {}} hasAddress={false} onChange={setLimits} />
+        </fieldset>
         <Problem error={saving.error} />
         <DialogFooter yes="Save" isBusy={saving.isBusy} onNo={onClose} />
       </form>

@@ -1,10 +1,14 @@
 import type { ShownKey } from '../api';
 import type { AllowlistMeta } from '../allowlist-meta';
+import type { KeyChanges } from '../../keys/changes';
+import type { KeyLimits } from '../../settings/limits';
+import { limitWords } from './limit-words';
 import { count } from './words';
 
 /** The members that are saved together. */
-export type Field = 'name' | 'enabled' | 'requireSecret' | 'overrideAllowlists';
-export type FieldChanges = Partial<Pick<ShownKey, Field>>;
+export type Field = 'name' | 'enabled' | 'requireSecret' | 'overrideAllowlists' | 'limits';
+/** `limits: null` takes them away. */
+export type FieldChanges = Pick<KeyChanges, Field>;
 
 /** A part of a key, and how its value is told. */
 interface Part {
@@ -23,13 +27,14 @@ export interface Difference {
   readonly yours: string | undefined;
 }
 
-export const FIELDS: readonly Field[] = ['name', 'enabled', 'requireSecret', 'overrideAllowlists'];
+const FIELDS: readonly Field[] = ['name', 'enabled', 'requireSecret', 'overrideAllowlists', 'limits'];
 
 const LABELS: Readonly<Record<Field, string>> = {
   name: 'Name',
   enabled: 'Enabled',
   requireSecret: 'Require secret',
   overrideAllowlists: 'Override allowlists',
+  limits: 'Limits',
 };
 
 /** What a member of a key is called, such as `name` or `allowlists.methods`. */
@@ -62,7 +67,8 @@ function partsOf(lists: readonly AllowlistMeta[]): readonly Part[] {
   ];
 }
 
-function tellField(value: string | boolean): string {
+function tellField(value: string | boolean | KeyLimits | undefined): string {
+  if (typeof value === 'object' || value === undefined) return limitWords(value);
   if (typeof value === 'string') return value === '' ? '(none)' : value;
   return value ? 'on' : 'off';
 }
@@ -74,7 +80,7 @@ export function differences(
   changes: FieldChanges,
   lists: readonly AllowlistMeta[],
 ): readonly Difference[] {
-  const yours: ShownKey = { ...before, ...changes };
+  const yours = edited(before, changes);
   return partsOf(lists)
     .map(({ name, label, of, tell }) => ({
       name,
@@ -87,6 +93,12 @@ export function differences(
     .filter((part) => part.isTheirs || part.yours !== undefined);
 }
 
-function isDifferent(one: unknown, other: unknown): boolean {
+/** A key with what is changed of it. */
+export function edited(key: ShownKey, changes: FieldChanges): ShownKey {
+  const { limits, ...others } = { ...key, ...changes };
+  return { ...others, ...(limits && { limits }) } as ShownKey;
+}
+
+export function isDifferent(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) !== JSON.stringify(other);
 }

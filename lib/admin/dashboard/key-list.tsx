@@ -235,7 +235,7 @@ function ColumnHeader({ column: { title, sort }, list }: { readonly column: Colu
 }
 
 function Row({ settings }: { readonly settings: ShownKey }) {
-  const { apiKey, enabled, createdAt, updatedAt } = settings;
+  const { apiKey, enabled, createdAt, updatedAt, warnings } = settings;
   return (
     <tr role="row">
       <th role="rowheader" scope="row">
@@ -251,6 +251,12 @@ function Row({ settings }: { readonly settings: ShownKey }) {
       </td>
       <td role="cell" data-label="State">
         <State of={enabled ? 'enabled' : 'disabled'} />
+        {warnings.some(({ code }) => code === 'BURST_BELOW_COST') && (
+          <>
+            {' '}
+            <span class="state wait">small burst</span>
+          </>
+        )}
       </td>
       <td role="cell" data-label="Secrets">
         <SecretsOf settings={settings} />

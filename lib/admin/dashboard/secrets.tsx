@@ -3,6 +3,7 @@ import type { SecretView } from '../../keys/key-view';
 import { AddSecret } from './add-secret';
 import { EditSecret } from './edit-secret';
 import { Plus } from './icons';
+import { limitWords } from './limit-words';
 import { useLists } from './lists';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
@@ -89,6 +90,7 @@ function Row({ secret, onOpen }: { readonly secret: SecretView; readonly onOpen:
     <tr role="row">
       <th role="rowheader" scope="row">
         {label}
+        {secret.limits && <p class="own-limits">{limitWords(secret.limits)}</p>}
         <OwnLists lists={secret.allowlists} />
       </th>
       <td role="cell" data-label="Begins with">

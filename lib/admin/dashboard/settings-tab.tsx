@@ -1,6 +1,7 @@
 import { DeleteKey } from './delete-key';
 import { General } from './general';
 import { ImportExport } from './import-export';
+import { Limits } from './limits';
 import type { PanelProps } from './panel-props';
 import { Secrets } from './secrets';
 
@@ -8,6 +9,7 @@ export function SettingsTab(props: PanelProps) {
   return (
     <>
       <General {...props} />
+      <Limits {...props} />
       <Secrets {...props} />
       <ImportExport {...props} />
       <DeleteKey {...props} />
