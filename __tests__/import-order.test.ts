@@ -133,10 +133,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'refusals',
     ],
   ],
-  [
-    'keys',
-    ['settings-document', 'warnings', 'key-manager', 'limits-in-use', 'new-secret', 'changes', 'audit', 'key-view'],
-  ],
+  ['keys', ['settings-document', 'warnings', 'key-manager', 'limits-in-use', 'new-secret', 'changes', 'audit']],
   [
     'stores',
     [
@@ -165,7 +162,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'stored-record',
     ],
   ],
-  ['settings', ['compile', 'key-settings', 'limits', 'exact-object', 'api-key', 'secret']],
+  [
+    'settings',
+    ['compile', 'key-view', 'settings-changes', 'key-settings', 'limits', 'exact-object', 'api-key', 'secret'],
+  ],
   [
     'allowlists',
     [

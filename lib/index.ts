@@ -14,7 +14,7 @@ export type {
 export { KeyManager } from './keys/key-manager';
 export type { KeyManagerOptions, KeyPage, MadeKey, MadeSecret } from './keys/key-manager';
 export type { LimitsInUse } from './keys/limits-in-use';
-export type { KeyView, SecretView } from './keys/key-view';
+export type { KeyView, SecretView } from './settings/key-view';
 export type { Credits } from './limits/credits';
 export type { Logger } from './logger';
 export { DEFAULT_BLOCKED_METHODS } from './allowlists/default-blocked-methods';

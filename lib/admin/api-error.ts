@@ -1,4 +1,4 @@
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { RpcGuardError } from '../errors';
 import type { RpcGuardErrorCode } from '../errors';
 

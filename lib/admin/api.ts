@@ -5,7 +5,7 @@ import { RpcGuardError } from '../errors';
 import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import type { KeyManager, MadeSecret } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { compare, readDocument, toDocument } from '../keys/settings-document';
 import type { Difference, SettingsDocument } from '../keys/settings-document';
 import { warningsOf } from '../keys/warnings';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType } from '../settings/key-settings';
 import { KeyManager } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { MemoryStore } from '../stores/memory';
 import { MAX_ATTEMPTS, isStale } from '../stores/versioned-write';
 import { addExpectVersion, examples, KEY_ARGUMENT, kebab, parseListType } from './arguments';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
 import type { KeyChanges } from '../keys/changes';
 import type { KeyManager } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { compare } from '../keys/settings-document';
 import type { Difference } from '../keys/settings-document';
 import { doubtsOf, warningsOf } from '../keys/warnings';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { toDocument } from '../keys/settings-document';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { KEY_ARGUMENT, examples } from './arguments';
 import { usage } from './exit';
 import { settingsText } from './settings-file';

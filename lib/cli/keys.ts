@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { addApply, addImport } from './apply';
 import { addExport } from './export';
 import {

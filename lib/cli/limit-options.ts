@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import type { KeyLimits, Limits } from '../settings/limits';
 import { grouped } from '../spelling';

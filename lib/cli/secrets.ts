@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import {
   addExpectVersion,
   addListOptions,

@@ -1,6 +1,6 @@
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { Allowlists } from '../settings/key-settings';
-import type { KeyView, SecretView } from '../keys/key-view';
+import type { KeyView, SecretView } from '../settings/key-view';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';

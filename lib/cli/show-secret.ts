@@ -1,5 +1,5 @@
 import type { MadeSecret } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { warningsOf } from '../keys/warnings';
 import { usage } from './exit';
 import { table } from './table';

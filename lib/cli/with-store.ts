@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
 import type { ListOptions } from '../keys/changes';
 import { KeyManager } from '../keys/key-manager';
-import type { KeyView } from '../keys/key-view';
+import type { KeyView } from '../settings/key-view';
 import { keyHint } from '../settings/api-key';
 import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { CliError, EXIT, usage } from './exit';

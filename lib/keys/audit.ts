@@ -2,8 +2,8 @@ import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { keyHint } from '../settings/api-key';
 import type { KeySettings } from '../settings/key-settings';
-import { viewOf } from './key-view';
-import type { KeyView } from './key-view';
+import { viewOf } from '../settings/key-view';
+import type { KeyView } from '../settings/key-view';
 
 export type AuditAction =
   | 'key.create'

@@ -1,4 +1,3 @@
-import { ALLOWLISTS } from '../allowlists';
 import { checkArgument, problemsOf, assertNoProblems, isPlainObject, isText, isWhole } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import { RpcGuardError } from '../errors';
@@ -6,7 +5,7 @@ import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
 import type { KeyQuery } from '../stores/settings-store';
-import { settled } from './key-view';
+import { settled } from '../settings/key-view';
 
 export interface NewSecret {
   /** Up to 100 characters. Default `''`. */
@@ -200,11 +199,6 @@ export function entriesOf(type: AllowlistType, entries: string | readonly string
   const all: readonly unknown[] = [entries].flat();
   if (all.length > 0 && all.every((entry) => typeof entry === 'string')) return all;
   throw wrong(`allowlists.${type}: it takes one entry or more, as strings`);
-}
-
-/** Whether two entries of a list mean the same. */
-export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {
-  return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
 }
 
 export function wrong(message: string): RpcGuardError {

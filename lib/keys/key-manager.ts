@@ -5,6 +5,7 @@ import { LOGGER_RULE, checkOptions, isFunction, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { isSameEntry } from '../settings/settings-changes';
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
 import { cursorOf } from '../stores/key-query';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
@@ -21,7 +22,6 @@ import {
   checkRotate,
   checkSecretChanges,
   entriesOf,
-  isSameEntry,
   wrong,
 } from './changes';
 import type {
@@ -36,8 +36,8 @@ import type {
 } from './changes';
 import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
-import { isExpired, present, settled, viewOf } from './key-view';
-import type { KeyView } from './key-view';
+import { isExpired, present, settled, viewOf } from '../settings/key-view';
+import type { KeyView } from '../settings/key-view';
 import { assertInFuture, endingBy, makeSecret, secretOf, withSecret } from './new-secret';
 
 /** A new secret. It is stored nowhere and cannot be read again. */

@@ -4,7 +4,7 @@ import { MAX_SECRETS } from '../settings/key-settings';
 import type { KeySettings, SecretRecord } from '../settings/key-settings';
 import { generateSecret, hashSecret } from '../settings/secret';
 import type { NewSecret } from './changes';
-import { isExpired, present } from './key-view';
+import { isExpired, present } from '../settings/key-view';
 
 const HINT_LENGTH = 8;
 

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { isPlainObject } from '../option-rules';
 import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
-import { isSameEntry } from './changes';
+import { entriesBetween } from '../settings/settings-changes';
 import type { KeyChanges } from './changes';
-import type { KeyView } from './key-view';
+import type { KeyView } from '../settings/key-view';
 
 /** Members that a document leaves out: secrets, and what the store maintains. */
 const NOT_TAKEN = ['secrets', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
@@ -62,7 +62,7 @@ export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChange
     (name) => members[name] !== undefined && !isDeepStrictEqual(key[name], members[name]),
   );
   const types = ALLOWLIST_TYPES.filter((type) => {
-    const { added, removed } = entriesBetween(type, key.allowlists, allowlists);
+    const { added, removed } = entriesBetween(type, key.allowlists[type], allowlists[type] ?? key.allowlists[type]);
     return added.length + removed.length > 0;
   });
   const changed = Object.fromEntries(names.map((name) => [name, members[name]]));
@@ -80,7 +80,7 @@ export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChange
 }
 
 function listDifference(type: AllowlistType, before: Allowlists, after: Partial<Allowlists>): Difference {
-  const { added, removed } = entriesBetween(type, before, after);
+  const { added, removed } = entriesBetween(type, before[type], after[type] ?? before[type]);
   const isOpened = after[type]?.length === 0;
   const words = [...added.map((entry) => `adds ${entry}`), ...removed.map((entry) => `removes ${entry}`)];
   return {
@@ -89,13 +89,6 @@ function listDifference(type: AllowlistType, before: Allowlists, after: Partial<
     after: after[type],
     words: isOpened ? [...words, 'leaves no list: everything passes'] : words,
   };
-}
-
-function entriesBetween(type: AllowlistType, before: Allowlists, after: Partial<Allowlists>) {
-  const [old, wanted] = [before[type], after[type] ?? before[type]];
-  const without = (entries: readonly string[], others: readonly string[]) =>
-    entries.filter((entry) => !others.some((other) => isSameEntry(type, entry, other)));
-  return { added: without(wanted, old), removed: without(old, wanted) };
 }
 
 function isTaken(name: string): boolean {

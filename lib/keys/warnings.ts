@@ -4,7 +4,7 @@ import { compileLimits } from '../settings/compile';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { grouped } from '../spelling';
-import type { KeyView } from './key-view';
+import type { KeyView } from '../settings/key-view';
 
 /** A warning about valid settings that may surprise. */
 export interface Warning {

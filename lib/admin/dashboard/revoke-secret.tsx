@@ -1,4 +1,4 @@
-import type { SecretView } from '../../keys/key-view';
+import type { SecretView } from '../../settings/key-view';
 import { api } from './api';
 import { Confirm } from './dialog';
 import type { PanelProps } from './panel-props';

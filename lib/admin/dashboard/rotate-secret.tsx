@@ -1,6 +1,6 @@
 import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
-import type { SecretView } from '../../keys/key-view';
+import type { SecretView } from '../../settings/key-view';
 import { api } from './api';
 import { Dialog, DialogFooter } from './dialog';
 import { ExpiryField, NEVER, expiresAt } from './expiry';

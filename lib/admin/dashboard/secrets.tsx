@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { SecretView } from '../../keys/key-view';
+import type { SecretView } from '../../settings/key-view';
 import { AddSecret } from './add-secret';
 import { EditSecret } from './edit-secret';
 import { Plus } from './icons';

@@ -1,4 +1,4 @@
-import type { KeySettings, SecretRecord } from '../settings/key-settings';
+import type { KeySettings, SecretRecord } from './key-settings';
 
 /** A secret without its hash, to show. */
 export interface SecretView extends Omit<SecretRecord, 'hash'> {
