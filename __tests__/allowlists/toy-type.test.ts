@@ -1,35 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RequestAllowlist } from '../../lib/allowlists/allowlist';
-
-/** A type of list as somebody would add it: one row. */
-const mockLanguages: RequestAllowlist<'LANGUAGE_NOT_ALLOWED'> = {
-  phase: 'request',
-  title: 'Languages',
-  one: 'language',
-  many: 'languages',
-  field: 'Language',
-  help: 'The Accept-Language header has to begin with one of these.',
-  first: 'From then on requests without the header are refused.',
-  examples: ['de', 'en-GB'],
-  sample: { label: 'An Accept-Language header', example: 'de-AT' },
-  flag: '--language <language>',
-  aliases: ['language', 'lang'],
-  refusal: 'LANGUAGE_NOT_ALLOWED',
-  ignoresCase: true,
-  doubt: () => undefined,
-  problem: (entry) => (/^[a-z-]+$/i.test(entry) ? undefined : 'is no language; write "de"'),
-  compile: (entries) => (value) => entries.some((entry) => value.toLowerCase().startsWith(entry.toLowerCase())),
-  reads: ({ headers }) => headers['accept-language'],
-  header: 'Accept-Language',
-};
-
-jest.mock('../../lib/allowlists', () => {
-  const { ALLOWLISTS } = jest.requireActual<{ readonly ALLOWLISTS: object }>('../../lib/allowlists');
-  return { ALLOWLISTS: { ...ALLOWLISTS, languages: mockLanguages } };
-});
-
+import '../support/toy-list';
 import { MemoryStore } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
 import { makeProgram } from '../../lib/cli/program';
