@@ -133,7 +133,19 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'refusals',
     ],
   ],
-  ['keys', ['settings-document', 'warnings', 'key-manager', 'limits-in-use', 'new-secret', 'changes', 'audit']],
+  [
+    'keys',
+    [
+      'settings-document',
+      'warnings',
+      'key-manager',
+      'limits-in-use',
+      'new-secret',
+      'report-only-since',
+      'changes',
+      'audit',
+    ],
+  ],
   [
     'stores',
     [

@@ -17,6 +17,7 @@ const ONE = {
     origins: ['null', 'localhost:*'],
     methods: ['eth_call', 'eth_get*'],
   },
+  reportOnly: ['origins'],
 };
 const OTHER = { ...ONE, apiKey: '12345678', name: '' };
 

@@ -174,6 +174,7 @@ describeEachStore((fresh) => {
           overrideAllowlists: false,
           secrets: [],
           allowlists: { contractAddresses: [], userAgents: [], origins: [], methods: [] },
+          reportOnly: [],
           version: 1,
           createdAt: expect.stringMatching(/Z$/) as unknown,
           updatedAt: made.key.createdAt,
@@ -255,6 +256,24 @@ describeEachStore((fresh) => {
   });
 
   describe('update', () => {
+    test('says which lists only report, and keeps since when each does', async () => {
+      const { manager, ask } = await desk();
+      const { key } = await manager.create({ allowlists: { methods: ['eth_call'] }, reportOnly: ['methods'] });
+      const since = key.reportOnlySince?.methods ?? '';
+      expect(Date.parse(since)).toBeGreaterThan(0);
+      await soon(() => ask(key.apiKey), 'passed');
+      const both = await manager.update(key.apiKey, { reportOnly: ['methods', 'origins'] });
+      expect(both.reportOnly).toEqual(['origins', 'methods']);
+      expect(both.reportOnlySince).toEqual({ methods: since, origins: expect.any(String) as unknown });
+      const one = await manager.update(key.apiKey, { reportOnly: ['origins'] });
+      expect(one.reportOnlySince).toEqual({ origins: both.reportOnlySince?.origins });
+      await soon(() => ask(key.apiKey), 'METHOD_NOT_ALLOWED');
+      expect((await manager.update(key.apiKey, { reportOnly: [] })).reportOnlySince).toBeUndefined();
+      await expect(manager.update(key.apiKey, { reportOnly: misuse(['method']) })).rejects.toMatchObject({
+        code: 'ERR_RPC_GUARD_SETTINGS',
+      });
+    });
+
     test('changes what is given, of the lists those that are given, and keeps the rest', async () => {
       const { manager, ask } = await desk();
       const { apiKey, secret, secretId } = await keyWithSecret(manager);

@@ -10,6 +10,7 @@ const SETTINGS: KeySettingsInput = {
   requireSecret: true,
   secrets: [{ hash: HASH, label: 'backend', allowlists: { methods: ['eth_call'] } }],
   allowlists: { methods: ['eth_call', 'eth_get*'], origins: ['https://a.example'] },
+  reportOnly: ['origins'],
 };
 
 async function stored(settings: Partial<KeySettingsInput> = SETTINGS) {
@@ -31,6 +32,7 @@ test('a document holds every setting that can be changed, and nothing of a secre
       origins: ['https://a.example'],
       methods: ['eth_call', 'eth_get*'],
     },
+    reportOnly: ['origins'],
   });
   expect(JSON.stringify(toDocument(key))).not.toMatch(/backend|rgs_|[0-9a-f]{64}/);
 });
@@ -78,6 +80,9 @@ test('the same entries in another order, or in a case that does not count, are n
   const same = { methods: ['eth_get*', 'eth_call'], origins: ['HTTPS://A.example'] };
   expect(compare(key, { allowlists: same }).differences).toEqual([]);
   expect(compare(key, { allowlists: { methods: ['ETH_CALL', 'eth_get*'] } }).differences).toHaveLength(1);
+  const { manager } = await stored({ reportOnly: ['origins', 'methods'] });
+  const { changes } = readDocument({ reportOnly: ['methods', 'origins'] });
+  expect(compare((await manager.get(KEY))!, changes).differences).toEqual([]);
 });
 
 test.each([

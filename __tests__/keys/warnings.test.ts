@@ -236,6 +236,22 @@ describe('an entry that may not do what is meant', () => {
   });
 });
 
+describe('a list that only reports', () => {
+  const given = { requireSecret: true, secrets: [active()], allowlists: { origins: ['https://a.example'] } };
+  const since = (days: number) => ({ origins: new Date(Date.now() - days * DAY_MS).toISOString() });
+
+  test('refuses nobody, and leaves the key open', async () => {
+    expect(await codes({ ...given, reportOnly: ['origins'] })).toEqual([]);
+    expect(await codes({ allowlists: given.allowlists, reportOnly: ['origins'] })).toEqual(['OPEN_TO_ALL']);
+  });
+
+  test('is told of after 30 days', async () => {
+    const reporting = (days: number) => codes({ ...given, reportOnly: ['origins'], reportOnlySince: since(days) });
+    expect(await reporting(29)).toEqual([]);
+    expect(await reporting(30)).toEqual(['REPORT_ONLY_FOR_LONG']);
+  });
+});
+
 test('several are told at once, and none holds a secret, a hash or the key', async () => {
   const secret = generateSecret();
   const settings: Partial<KeySettingsInput> = {

@@ -278,7 +278,7 @@ describe("a secret's own lists", () => {
 
 describe('a call', () => {
   const key = compileKeySettings(parseKeySettings({ apiKey: KEY }));
-  const free: Admission = { key, credential: undefined, allowlists: PASSES_ALL };
+  const free = admissionOf(key, undefined);
 
   test.each(blockedSpellings())('is refused by what the operator blocks: %s', (method) => {
     expect(checkCall(free, rpcCall(method), RULES)).toEqual({

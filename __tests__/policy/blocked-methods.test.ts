@@ -3,7 +3,7 @@ import { PASSES_ALL, compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { CompiledAllowlists } from '../../lib/settings/compile';
 import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
-import { checkCall } from '../../lib/policy/authorize';
+import { admissionOf, checkCall } from '../../lib/policy/authorize';
 import type { Refusal } from '../../lib/policy/refusals';
 import { addressTable } from '../../lib/allowlists/address-table';
 import { KEY, rpcCall } from '../support/pieces';
@@ -22,7 +22,7 @@ function gateMethod(
 ): Refusal | undefined {
   const key = compileKeySettings(parseKeySettings({ apiKey: KEY }));
   const rules = { addressTable: addressTable({}), isBlocked: blocks, blockedMethods: DEFAULT_BLOCKED_METHODS };
-  return checkCall({ key, credential: undefined, allowlists }, rpcCall(method), rules);
+  return checkCall({ ...admissionOf(key, undefined), allowlists }, rpcCall(method), rules);
 }
 
 test.each(['eth_call', 'eth_getLogs', 'net_version', 'acme_own'])('without a list %s passes', (method) => {

@@ -114,16 +114,3 @@ describe('contract addresses', () => {
     expect(checkContracts(listed, rpcCall('acme_read', [LISTED, LISTED]), table)).toBeDefined();
   });
 });
-
-describe('a list that only reports', () => {
-  const origins = { entries: ['https://a.example'], matches: () => false, mode: 'report' } as const;
-  const reporting: CompiledAllowlists = { ...PASSES_ALL, origins };
-
-  test('lets pass what it would refuse, and says so when asked', () => {
-    const facts = factsOf({ origin: 'https://b.example' });
-    expect(checkHeaders(reporting, facts)).toBeUndefined();
-    const steps: unknown[] = [];
-    expect(runChecks(REQUEST_LIST_CHECKS, reporting, facts, (step) => steps.push(step))).toBeUndefined();
-    expect(steps).toContainEqual(expect.objectContaining({ step: 'origins', reason: 'ORIGIN_NOT_ALLOWED' }));
-  });
-});

@@ -35,6 +35,7 @@ describe('settings of a key alone', () => {
       overrideAllowlists: false,
       secrets: [],
       allowlists: { contractAddresses: [], userAgents: [], origins: [], methods: [] },
+      reportOnly: [],
       version: 1,
     });
     expect(new Date(createdAt).toISOString()).toBe(createdAt);
@@ -120,6 +121,20 @@ describe('settings of a secret', () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe('lists that only report', () => {
+  test('are kept once each, in the order of the lists', () => {
+    const { reportOnly } = parseKeySettings({ apiKey: KEY, reportOnly: ['methods', 'origins', 'methods'] });
+    expect(reportOnly).toEqual(['origins', 'methods']);
+  });
+
+  test.each([[['method']], [['secrets']], ['methods'], [{ methods: true }], [[7]], [null]])(
+    'are no %j',
+    (reportOnly) => {
+      expect(() => parseKeySettings({ apiKey: KEY, reportOnly })).toThrow(/^reportOnly(\.0)?: is not /);
+    },
+  );
 });
 
 describe('an allowlist', () => {

@@ -232,7 +232,7 @@ const COLUMNS = [
 ];
 
 function linesOf(run: DryRun, terminal: Terminal): string[] {
-  const { allowed, status, reason, message, steps, calls, limits, forwarded } = run;
+  const { allowed, status, reason, wouldRefuse, message, steps, calls, limits, forwarded } = run;
   const verdict = allowed
     ? paint('Allowed', 'green', terminal)
     : `${paint('Refused', 'red', terminal)}: HTTP ${String(status)}, ${String(reason)}: ${message}`;
@@ -248,6 +248,9 @@ function linesOf(run: DryRun, terminal: Terminal): string[] {
     ...(limits === null ? [] : ['', ...tableOf([limits])]),
     '',
     verdict,
+    ...(wouldRefuse === null
+      ? []
+      : [paint(`Would be refused, were it not for lists that only report: ${wouldRefuse}`, 'yellow', terminal)]),
     ...(forwarded === null
       ? ['The upstream receives nothing.']
       : ['The upstream receives:', ...indent([printable(forwarded)])]),
@@ -273,6 +276,7 @@ const VERDICTS = {
   pass: { mark: '✓', colour: 'green' },
   refuse: { mark: '✗', colour: 'red' },
   skip: { mark: '–', colour: 'dim' },
+  'would refuse': { mark: '!', colour: 'yellow' },
 } as const;
 
 function rowOf({ step, outcome, reason, entry, why }: DryRunStep, { hasUnicode }: Terminal): Cell[] {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { readBody } from '../http/request-body';
 import type { ParsedRequestOptions } from '../options/request-options';
 import { authenticate } from '../policy/authenticate';
-import { admissionOf, admitTo, checkCall } from '../policy/authorize';
+import { admissionOf, admitTo, checkCall, reportCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { judgeBody, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -34,6 +34,8 @@ export interface DryRunCall {
   readonly id: string | null;
   readonly allowed: boolean;
   readonly reason: Reason | null;
+  /** Why it would be refused, where it is allowed, if the lists that only report refused. */
+  readonly wouldRefuse: Reason | null;
   readonly steps: readonly DryRunStep[];
 }
 
@@ -42,6 +44,8 @@ export interface DryRun {
   /** Whether all of it would be forwarded. */
   readonly allowed: boolean;
   readonly reason: Reason | null;
+  /** Why it, or the first of what is allowed, would be refused if the lists that only report refused. */
+  readonly wouldRefuse: Reason | null;
   /** The HTTP status of a refusal; 200 where the upstream is asked, or a batch gets its refusals one by one. */
   readonly status: number;
   readonly message: string;
@@ -88,12 +92,19 @@ export async function dryRun(
     : `${String(judged.allowed.length)} of ${String(judged.calls.length)} calls are allowed`;
   const reason = judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal?.refused ?? null;
   const forwarded = judged.allowed.length > 0 ? serialiseAll(judged) : null;
-  return { allowed, reason, status: 200, message, steps, calls, limits, forwarded };
+  const wouldRefuse = judged.wouldRefuse?.refused ?? null;
+  return { allowed, reason, wouldRefuse, status: 200, message, steps, calls, limits, forwarded };
 }
 
 function collector(): { readonly steps: readonly DryRunStep[]; readonly trace: Tracer } {
   const steps: DryRunStep[] = [];
-  return { steps, trace: (step) => steps.push(step) };
+  const trace: Tracer = (step) => {
+    const at = steps.findIndex((said) => said.step === step.step);
+    if (at === -1) steps.push(step);
+    // To what refuses, a list that only reports is none.
+    else if (step.outcome !== 'skip') steps[at] = step;
+  };
+  return { steps, trace };
 }
 
 /** The admission that calls are checked against after a refusal: the steps go on as if there had been none. */
@@ -123,17 +134,19 @@ function byName(headers: DryRunRequest['headers']): IncomingHttpHeaders {
 }
 
 function explainCall(
-  { call, refusal }: JudgedCalls['calls'][number],
+  { call, refusal, wouldRefuse }: JudgedCalls['calls'][number],
   held: Admission,
   options: DryRunOptions,
 ): DryRunCall {
   const { steps, trace } = collector();
   checkCall(held, call, options, trace);
+  if (!('invalid' in call)) reportCall(held, call, options, trace);
   return {
     method: 'method' in call ? call.method : null,
     id: call.id ?? null,
     allowed: refusal === undefined,
     reason: refusal?.refused ?? null,
+    wouldRefuse: wouldRefuse?.refused ?? null,
     steps,
   };
 }
@@ -147,6 +160,7 @@ function refusedWhole(refusal: Refusal, steps: readonly DryRunStep[]): DryRun {
   return {
     allowed: false,
     reason: refusal.refused,
+    wouldRefuse: null,
     status,
     message: messageOf(refusal),
     steps,

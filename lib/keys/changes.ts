@@ -35,6 +35,8 @@ export interface KeyChanges {
   readonly requireSecret?: boolean | undefined;
   readonly overrideAllowlists?: boolean | undefined;
   readonly allowlists?: Partial<Allowlists> | undefined;
+  /** The lists that only report, in place of those that do; `[]`: none. */
+  readonly reportOnly?: readonly AllowlistType[] | undefined;
   /** In place of those it has; `null`: none. */
   readonly limits?: KeyLimits | null | undefined;
 }
@@ -89,6 +91,7 @@ const CHANGE_RULES: OptionRules<KeyChanges> = {
   requireSecret: OF_SETTINGS,
   overrideAllowlists: OF_SETTINGS,
   allowlists: LISTS,
+  reportOnly: OF_SETTINGS,
   limits: OF_SETTINGS,
 };
 const NEW_KEY_RULES: OptionRules<NewKey> = { ...CHANGE_RULES, apiKey: OF_SETTINGS, secret: OF_SETTINGS };

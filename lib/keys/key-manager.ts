@@ -38,6 +38,7 @@ import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
 import type { KeyView } from '../settings/key-view';
+import { withReportOnlySince } from './report-only-since';
 import { assertInFuture, endingBy, makeSecret, secretOf, withSecret } from './new-secret';
 
 /** A new secret. It is stored nowhere and cannot be read again. */
@@ -108,7 +109,7 @@ export class KeyManager {
     const isAsked = secret !== undefined || settings.requireSecret === true;
     const made = isAsked ? makeSecret(secret) : undefined;
     const secrets = made === undefined ? [] : [made.record];
-    const input = { ...settled(settings), apiKey, secrets };
+    const input = withReportOnlySince({ ...settled(settings), apiKey, secrets }, {});
     parseKeySettings(input);
     await this.#read(apiKey); // a record that does not parse is not written over
     let after: KeySettings;
@@ -300,7 +301,7 @@ export class KeyManager {
   ): Promise<KeyView> {
     const { before, written } = await this.#write(apiKey, options, async (key) => {
       const edited = edit(key);
-      return edited === key ? key : this.#store.set(edited, key.version);
+      return edited === key ? key : this.#store.set(withReportOnlySince(edited, key), key.version);
     });
     if (written === before) return viewOf(before);
     await this.#audit({ action, apiKey, actor: this.#actorOf(options), before, after: written, secretId });

@@ -7,7 +7,7 @@ import type { KeyChanges } from './changes';
 import type { KeyView } from '../settings/key-view';
 
 /** Members that a document leaves out: secrets, and what the store maintains. */
-const NOT_TAKEN = ['secrets', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
+const NOT_TAKEN = ['secrets', 'reportOnlySince', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
 
 /**
  * A key's settings as a file holds them: to keep under version control, to compare, to take over elsewhere. Secrets are not
@@ -35,8 +35,10 @@ export interface ReadDocument {
 export function readDocument(document: unknown): ReadDocument {
   const members = isPlainObject(document) ? Object.entries(document) : [];
   const taken = Object.fromEntries(members.filter(([name]) => isTaken(name)));
-  parseKeySettings(isPlainObject(document) ? { apiKey: 'not-given', ...taken } : document);
-  const { apiKey, ...changes } = taken as KeyChanges & { readonly apiKey?: string };
+  const { reportOnly } = parseKeySettings(isPlainObject(document) ? { apiKey: 'not-given', ...taken } : document);
+  const { apiKey, ...written } = taken as KeyChanges & { readonly apiKey?: string };
+  // In the order in which it is kept, so that another order is no difference.
+  const changes = { ...written, ...(written.reportOnly !== undefined && { reportOnly }) };
   return { apiKey, changes, ignored: members.map(([name]) => name).filter((name) => !isTaken(name)) };
 }
 

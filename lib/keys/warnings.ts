@@ -18,7 +18,8 @@ export interface Warning {
     | 'MULTICALL_LISTED'
     | 'ENTRY_DOUBTFUL'
     | 'BURST_BELOW_COST'
-    | 'BURST_BELOW_PAGE';
+    | 'BURST_BELOW_PAGE'
+    | 'REPORT_ONLY_FOR_LONG';
   /** The part of the settings that it is about. */
   readonly at: AllowlistType | 'secrets' | 'settings' | 'limits';
   readonly message: string;
@@ -26,6 +27,7 @@ export interface Warning {
 
 /** Deployed at this address on most chains: a call to it can call any contract. */
 const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
+const REPORT_ONLY_MS = 30 * 24 * 60 * 60 * 1000;
 const SOON_MS = 7 * 24 * 60 * 60 * 1000;
 /** What a page of a dapp asks at once when it is opened. */
 const CALLS_OF_PAGE = 30;
@@ -39,7 +41,7 @@ export interface MethodPrices {
 
 /** What is surprising in a key's settings; with `prices`, in its limits beside them too. */
 export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warning[] {
-  const { requireSecret, overrideAllowlists, secrets, allowlists } = key;
+  const { requireSecret, overrideAllowlists, secrets, allowlists, reportOnly } = key;
   const warnings: Warning[] = [];
   const warn = (code: Warning['code'], at: Warning['at'], message: string) => warnings.push({ code, at, message });
 
@@ -53,10 +55,11 @@ export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warnin
   if (overrideAllowlists && active.length === 0) {
     warn('OVERRIDE_WITHOUT_SECRET', 'settings', 'Override has no effect: there is no active secret to override with.');
   }
-  if (!requireSecret && Object.values(allowlists).every((list) => list.length === 0)) {
+  const isInForce = (type: AllowlistType) => allowlists[type].length > 0 && !reportOnly.includes(type);
+  if (!requireSecret && !ALLOWLIST_TYPES.some(isInForce)) {
     warn('OPEN_TO_ALL', 'settings', 'No secret is required and no list is in force: whoever has the key can call.');
   }
-  if (allowlists.origins.length > 0 && !(overrideAllowlists && active.length > 0)) {
+  if (isInForce('origins') && !(overrideAllowlists && active.length > 0)) {
     const text = 'Requests without an Origin header are refused: servers, scripts and mobile apps send none.';
     warn('ORIGIN_NEEDED', 'origins', text);
   }
@@ -68,6 +71,11 @@ export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warnin
     warn('MULTICALL_LISTED', 'contractAddresses', text);
   }
   warnings.push(...limitWarnings(key, prices));
+  for (const type of key.reportOnly) {
+    const since = key.reportOnlySince?.[type];
+    if (since === undefined || Date.now() - Date.parse(since) < REPORT_ONLY_MS) continue;
+    warn('REPORT_ONLY_FOR_LONG', type, `Since ${since} the list only reports: it refuses nothing.`);
+  }
   for (const doubt of doubtsOf(allowlists)) warn('ENTRY_DOUBTFUL', doubt.type, doubt.message);
   for (const { id, label, allowlists: own } of secrets) {
     const of = `The secret ${label === '' ? id : label}`;

@@ -147,6 +147,10 @@ export function hasLimits({ key, credential }: Admission): boolean {
 
 /** Calls that were refused for another reason keep it. */
 function refuseAll(judged: JudgedCalls, limited: Refusal): JudgedCalls {
-  const calls = judged.calls.map(({ call, refusal }) => ({ call, refusal: refusal ?? limited }));
-  return { batch: judged.batch, calls, allowed: [], limited };
+  const calls = judged.calls.map(({ call, refusal }) => ({
+    call,
+    refusal: refusal ?? limited,
+    wouldRefuse: undefined,
+  }));
+  return { batch: judged.batch, calls, allowed: [], wouldRefuse: undefined, limited };
 }

@@ -97,7 +97,7 @@ export function requestEvent(occurrence: Occurrence): RequestEvent {
     methods: Object.freeze(methodsIn(judged)),
     outcome: failure === undefined ? outcomeOf(judged, refusal) : 'failed',
     reason: told?.refused,
-    wouldRefuse: undefined,
+    wouldRefuse: judged === undefined || isRefusal(judged) ? undefined : judged.wouldRefuse?.refused,
     why: told?.why,
     status: occurrence.status,
     credits: occurrence.credits,

@@ -32,6 +32,8 @@ export interface Decision {
   readonly allowed: boolean;
   /** Why not; `undefined` when allowed. */
   readonly reason: Reason | undefined;
+  /** Why it would be refused if the key's lists that only report refused; `undefined` when it would not, or was. */
+  readonly wouldRefuse: Reason | undefined;
   /** The key's first characters; `undefined` when the path holds none. */
   readonly keyHint: string | undefined;
   /** The methods decided on, in order; `[]` when the request was refused before its body was read. */

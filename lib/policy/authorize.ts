@@ -6,7 +6,7 @@ import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../setting
 import type { CachedStore, Lookup } from '../stores/settings-cache';
 import { authenticate } from './authenticate';
 import { checkBlockedMethods } from './blocked-methods';
-import { runChecks } from './check';
+import { runChecks, runReports } from './check';
 import type { CallRules, Check, CheckedCall } from './check';
 import { CALL_LIST_CHECKS, REQUEST_LIST_CHECKS } from './check-allowlists';
 import { isRefusal, refuse } from './refusals';
@@ -21,16 +21,25 @@ export interface Admission {
   readonly key: CompiledKey;
   /** `undefined` where none was presented and none is needed. */
   readonly credential: CompiledSecret | undefined;
+  /** Those that refuse. */
   readonly allowlists: CompiledAllowlists;
+  /** Those that only tell what they would refuse; `undefined` where there is none. */
+  readonly reported: CompiledAllowlists | undefined;
+  /** Why these would refuse the request before its body is read. */
+  readonly wouldRefuse: Refusal | undefined;
 }
 
 /** A request that took or waited longer than this is admitted again: its key may have been revoked meanwhile. */
 export const READMIT_AFTER_MS = 500;
 
+const OVERRIDDEN = { allowlists: PASSES_ALL, reported: undefined };
+
 /** The checks of each call, in order: the operator's blocked methods come before the key's list of methods. */
 const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ type, check }) =>
   type === 'methods' ? [checkBlockedMethods, check] : [check],
 );
+
+const CALL_REPORTS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.map(({ check }) => check);
 
 /** Everything that is decided before a body is read: key, secret, and the lists that read the request. */
 export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
@@ -56,7 +65,11 @@ export function admitTo(key: Lookup, facts: RequestFacts, trace?: Tracer): Value
     const ofCredential = isRefusal(credential) ? credential : undefined;
     if (ofCredential !== undefined && trace === undefined) return ofCredential;
     const ofLists = runChecks(REQUEST_LIST_CHECKS, admission.allowlists, facts, trace);
-    return ofKey ?? ofCredential ?? ofLists ?? admission;
+    const refusal = ofKey ?? ofCredential ?? ofLists;
+    const { reported } = admission;
+    if (reported === undefined || (refusal !== undefined && trace === undefined)) return refusal ?? admission;
+    const wouldRefuse = runReports(REQUEST_LIST_CHECKS, reported, facts, trace);
+    return refusal ?? { ...admission, wouldRefuse };
   });
 }
 
@@ -86,9 +99,15 @@ function whyNotAuthentic({ refused: reason }: Refusal): string {
  * that overrides the key's does not widen them.
  */
 export function admissionOf(key: CompiledKey, credential: CompiledSecret | undefined): Admission {
-  if (credential === undefined) return { key, credential, allowlists: key.allowlists };
-  const ofKey = key.settings.overrideAllowlists ? PASSES_ALL : key.allowlists;
-  return { key, credential, allowlists: credential.allowlists ?? ofKey };
+  const { allowlists, reported } = listsOf(key, credential);
+  return { key, credential, allowlists, reported, wouldRefuse: undefined };
+}
+
+function listsOf(key: CompiledKey, credential: CompiledSecret | undefined): Pick<Admission, 'allowlists' | 'reported'> {
+  if (credential === undefined) return key;
+  const { allowlists, reported } = credential;
+  if (allowlists !== undefined) return { allowlists, reported };
+  return key.settings.overrideAllowlists ? OVERRIDDEN : key;
 }
 
 /** Decides on one call: the addresses it queries, then the method gate. `undefined` lets it pass. */
@@ -102,6 +121,20 @@ export function checkCall(
   const refusal = refuseInvalid(call);
   trace?.(refused('body', refusal));
   return refusal;
+}
+
+/**
+ * Why a call that passes would be refused if every list refused: those that read the request come before those that read
+ * the call. Only to be asked where `reported` is there.
+ */
+export function reportCall(
+  { reported, wouldRefuse }: Admission,
+  call: RpcCall,
+  rules: CallRules,
+  trace?: Tracer,
+): Refusal | undefined {
+  const ofCall = reported && runReports(CALL_REPORTS, reported, { call, rules }, trace);
+  return ofCall?.refused === 'INTERNAL_ERROR' ? ofCall : (wouldRefuse ?? ofCall);
 }
 
 function refuseInvalid({ invalid, why }: InvalidCall): Refusal {

@@ -9,7 +9,7 @@ import type { AllowlistType } from '../settings/key-settings';
 import type { CheckedCall } from './check';
 import type { Check } from './check';
 import { refuse } from './refusals';
-import type { ListReason, Refusal } from './refusals';
+import type { ListReason } from './refusals';
 import { passed, refused, skipped } from './trace';
 import type { Tracer } from './trace';
 
@@ -48,7 +48,7 @@ function requestCheck({ type, list }: Row<RequestAllowlist<ListReason>>): Check<
         value === undefined ? `there is no ${list.header} header` : 'no entry matches',
       ),
     );
-    return refuseBy(list, inForce);
+    return refuse(list.refusal);
   };
 }
 
@@ -70,17 +70,12 @@ function callCheck({ type, list }: Row<CallAllowlist<ListReason>>): Check<Checke
         values === undefined ? unread(call, addressTable) : unmatched(values.find((value) => !isMatched(value))!),
       ),
     );
-    return refuseBy(list, inForce);
+    return refuse(list.refusal);
   };
 }
 
 function skip(type: AllowlistType, lists: CompiledAllowlists, trace: Tracer | undefined): undefined {
   trace?.(skipped(type, lists === PASSES_ALL ? 'overridden' : 'no list'));
-}
-
-/** A list that only reports lets everything pass. */
-function refuseBy({ refusal }: { readonly refusal: ListReason }, { mode }: CompiledList): Refusal | undefined {
-  return mode === 'enforce' ? refuse(refusal) : undefined;
 }
 
 /** The first entry that matches each value, in the order of the list. */

@@ -1,6 +1,8 @@
 import type { AddressTable } from '../allowlists/address-table';
 import type { RpcCall } from '../json-rpc/call';
+import { describeError } from '../logger';
 import type { CompiledAllowlists } from '../settings/compile';
+import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 import type { Tracer } from './trace';
 
@@ -34,4 +36,34 @@ export function runChecks<Subject>(
     if (first !== undefined && trace === undefined) break;
   }
   return first;
+}
+
+/**
+ * What lists that only report would refuse: the first of it, or that one of them failed, which is no reason to refuse
+ * anything. All are checked.
+ */
+export function runReports<Subject>(
+  checks: readonly Check<Subject>[],
+  lists: CompiledAllowlists,
+  subject: Subject,
+  trace?: Tracer,
+): Refusal | undefined {
+  let first: Refusal | undefined;
+  let failed: Refusal | undefined;
+  const told = trace && reporting(trace);
+  for (const check of checks) {
+    try {
+      const refusal = check(lists, subject, told);
+      first ??= refusal;
+    } catch (error) {
+      failed ??= refuse('INTERNAL_ERROR', { why: describeError(error) });
+    }
+  }
+  return failed ?? first;
+}
+
+function reporting(trace: Tracer): Tracer {
+  return (step) => {
+    trace(step.outcome === 'refuse' ? { ...step, outcome: 'would refuse' } : step);
+  };
 }

@@ -1,4 +1,4 @@
-import { checkCall } from './authorize';
+import { checkCall, reportCall } from './authorize';
 import type { Admission } from './authorize';
 import type { CallRules } from './check';
 import { parseCalls, serialiseBatch, serialiseCall } from '../json-rpc/call';
@@ -10,6 +10,8 @@ import type { Refusal } from './refusals';
 interface JudgedCall {
   readonly call: RpcCall | InvalidCall;
   readonly refusal: Refusal | undefined;
+  /** Why a call that passes would be refused if every list refused. */
+  readonly wouldRefuse: Refusal | undefined;
 }
 
 /** A body or a message, taken apart and decided on. */
@@ -18,6 +20,8 @@ export interface JudgedCalls {
   readonly calls: readonly JudgedCall[];
   /** Those that may be forwarded. */
   readonly allowed: readonly RpcCall[];
+  /** The first `wouldRefuse` of the calls. */
+  readonly wouldRefuse: Refusal | undefined;
   /** Why limits refused them all, which the answer as a whole tells. */
   readonly limited?: Refusal;
 }
@@ -38,22 +42,31 @@ export function judgeBody(
   }
   const calls: JudgedCall[] = [];
   const allowed: RpcCall[] = [];
+  let first: Refusal | undefined;
   for (const call of read.calls) {
     const refusal = checkCall(admission, call, rules);
-    calls.push({ call, refusal });
-    if (refusal === undefined && !('invalid' in call)) allowed.push(call);
+    if (refusal !== undefined || 'invalid' in call) {
+      calls.push({ call, refusal, wouldRefuse: undefined });
+      continue;
+    }
+    const wouldRefuse = admission.reported && reportCall(admission, call, rules);
+    first ??= wouldRefuse;
+    calls.push({ call, refusal, wouldRefuse });
+    allowed.push(call);
   }
-  return { batch: read.batch, calls, allowed };
+  return { batch: read.batch, calls, allowed, wouldRefuse: first };
 }
 
 /** Holds what was allowed against the rules of a key that may have changed since. */
 export function judgeAgain(before: JudgedCalls, admission: Admission, rules: CallRules): JudgedCalls {
-  const calls = before.calls.map(({ call, refusal }) => ({
-    call,
-    refusal: refusal ?? checkCall(admission, call, rules),
-  }));
+  const calls = before.calls.map(({ call, refusal: earlier }): JudgedCall => {
+    const refusal = earlier ?? checkCall(admission, call, rules);
+    const isReported = refusal === undefined && admission.reported !== undefined;
+    return { call, refusal, wouldRefuse: isReported ? reportCall(admission, call as RpcCall, rules) : undefined };
+  });
   const allowed = before.allowed.filter((call) => checkCall(admission, call, rules) === undefined);
-  return { batch: before.batch, calls, allowed };
+  const wouldRefuse = calls.find((call) => call.wouldRefuse !== undefined)?.wouldRefuse;
+  return { batch: before.batch, calls, allowed, wouldRefuse };
 }
 
 /** What the upstream receives when all of it is allowed. */

@@ -5,7 +5,7 @@ import type { Reason, Refusal } from './refusals';
 /** The outcome of one step of the route, and the entry or the secret's hint that decided it. */
 export interface TracedStep {
   readonly step: AllowlistType | 'key' | 'secret' | 'body' | 'blockedMethods' | 'limits';
-  readonly outcome: 'pass' | 'refuse' | 'skip';
+  readonly outcome: 'pass' | 'refuse' | 'skip' | 'would refuse';
   readonly reason: Reason | null;
   readonly entry: string | null;
   readonly why: string;

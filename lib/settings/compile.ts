@@ -8,8 +8,6 @@ import type { SecretDigest } from './secret';
 export interface CompiledList {
   readonly entries: readonly string[];
   readonly matches: (value: string) => boolean;
-  /** Whether it refuses, or only reports that it would. */
-  readonly mode: 'enforce' | 'report';
 }
 
 /** A type without entries has none: everything passes it. */
@@ -27,6 +25,7 @@ export interface CompiledSecret extends SecretDigest {
   readonly hint: string;
   readonly label: string;
   readonly allowlists: CompiledAllowlists | undefined;
+  readonly reported: CompiledAllowlists | undefined;
   /** `undefined` where there is none. */
   readonly limits: CompiledLimits | undefined;
 }
@@ -35,7 +34,10 @@ export interface CompiledSecret extends SecretDigest {
 export interface CompiledKey {
   readonly settings: KeySettings;
   readonly secrets: readonly CompiledSecret[];
+  /** Those that refuse. */
   readonly allowlists: CompiledAllowlists;
+  /** Those that only tell what they would refuse; `undefined` where there is none. */
+  readonly reported: CompiledAllowlists | undefined;
   /** `undefined` where there is none. */
   readonly limits: CompiledLimits | undefined;
 }
@@ -46,6 +48,7 @@ const compiled = new WeakMap<KeySettings, CompiledKey>();
 export function compileKeySettings(settings: KeySettings): CompiledKey {
   let key = compiled.get(settings);
   if (key === undefined) {
+    const { reportOnly } = settings;
     key = {
       settings,
       secrets: settings.secrets.map((secret) => ({
@@ -54,10 +57,12 @@ export function compileKeySettings(settings: KeySettings): CompiledKey {
         label: secret.label,
         digest: Buffer.from(secret.hash, 'hex'),
         expiresAtMs: secret.expiresAt === undefined ? Infinity : Date.parse(secret.expiresAt),
-        allowlists: secret.allowlists && compileAllowlists(secret.allowlists),
+        allowlists: secret.allowlists && compileAllowlists(secret.allowlists, (type) => !reportOnly.includes(type)),
+        reported: secret.allowlists && compileReported(secret.allowlists, reportOnly),
         limits: compileLimits(secret.limits),
       })),
-      allowlists: compileAllowlists(settings.allowlists),
+      allowlists: compileAllowlists(settings.allowlists, (type) => !reportOnly.includes(type)),
+      reported: compileReported(settings.allowlists, reportOnly),
       limits: compileLimits(settings.limits),
     };
     compiled.set(settings, key);
@@ -65,11 +70,17 @@ export function compileKeySettings(settings: KeySettings): CompiledKey {
   return key;
 }
 
-function compileAllowlists(lists: Allowlists): CompiledAllowlists {
+function compileAllowlists(lists: Allowlists, isTaken: (type: AllowlistType) => boolean): CompiledAllowlists {
   return forEachType((type): CompiledList | undefined => {
     const entries = lists[type];
-    return entries.length === 0 ? undefined : { entries, matches: ALLOWLISTS[type].compile(entries), mode: 'enforce' };
+    if (entries.length === 0 || !isTaken(type)) return undefined;
+    return { entries, matches: ALLOWLISTS[type].compile(entries) };
   });
+}
+
+function compileReported(lists: Allowlists, reportOnly: KeySettings['reportOnly']): CompiledAllowlists | undefined {
+  const isReported = (type: AllowlistType) => reportOnly.includes(type) && lists[type].length > 0;
+  return reportOnly.some(isReported) ? compileAllowlists(lists, isReported) : undefined;
 }
 
 const BURST_SECONDS = 2;

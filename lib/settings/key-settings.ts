@@ -47,6 +47,10 @@ export interface KeySettings {
   /** Default `[]`; up to 100. */
   readonly secrets: readonly SecretRecord[];
   readonly allowlists: Allowlists;
+  /** Lists of the key and of its secrets that refuse nothing, and only tell what they would refuse. Default `[]`. */
+  readonly reportOnly: readonly AllowlistType[];
+  /** Since when each of `reportOnly` only reports, as far as it is known: ISO 8601, UTC. `KeyManager` keeps it. */
+  readonly reportOnlySince?: Readonly<Partial<Record<AllowlistType, string | undefined>>> | undefined;
   /** How much may be asked with the key. Default: no limit. */
   readonly limits?: KeyLimits | undefined;
   /** Grows by one with each write. Default `1`. */
@@ -99,6 +103,12 @@ const listSchema = (type: AllowlistType) =>
 
 const allowlistsSchema = exactly(forEachType(listSchema), 'an object of lists; write { "methods": ["eth_*"] }');
 
+const NO_TYPE = `is not one of the lists there are: ${ALLOWLIST_TYPES.join(', ')}`;
+const reportOnlySchema = z
+  .array(z.enum(ALLOWLIST_TYPES, NO_TYPE), 'is not an array of lists; write ["origins", "methods"]')
+  .transform((types) => ALLOWLIST_TYPES.filter((type) => types.includes(type)))
+  .default([]);
+
 const NO_TIME = 'is not a time in UTC such as "2027-01-31T00:00:00Z"';
 const NO_HASH = 'is not 64 lower-case hex digits; write what hashSecret(secret) returns';
 const NO_KEY = 'is not 8 to 128 characters of A-Z a-z 0-9 _ -; write one that "rpc-guard keys create" makes';
@@ -135,6 +145,11 @@ const keySettingsSchema = exactly(
       .max(MAX_SECRETS, `has more than ${String(MAX_SECRETS)} secrets`)
       .default([]),
     allowlists: allowlistsSchema.prefault({}),
+    reportOnly: reportOnlySchema,
+    reportOnlySince: exactly(
+      forEachType(() => timeSchema.optional()),
+      'an object of times; leave it out',
+    ).optional(),
     limits: keyLimitsSchema.optional(),
     version: z.int('is not a whole number from 1 on').min(1, 'is not a whole number from 1 on').default(1),
     createdAt: timeSchema.optional(),

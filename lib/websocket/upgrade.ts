@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { newOccurrence } from '../observe/request-event';
 import { admit } from '../policy/authorize';
+import type { Admission } from '../policy/authorize';
 import { REFUSALS, isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyInPath } from '../request/key-path';
@@ -144,12 +145,24 @@ export class WebSocketGuard {
     release();
     stopWatching();
     const refusal = isRefusal(admission) ? admission : this.lost(socket, opened as SocketEnd);
-    if (refusal === undefined) return opened as SocketEnd;
+    if (refusal === undefined) {
+      this.reportHandshake(admission as Admission, facts, arrivedAt);
+      return opened as SocketEnd;
+    }
     if (!isRefusal(opened)) opened.socket.terminate();
     this.observe(refusal, facts, arrivedAt);
     if (socket.destroyed) return undefined;
     this.refuseOver(handshake, refusal);
     return undefined;
+  }
+
+  /** Nothing is told of a handshake that is let in, but what lists that only report would refuse. */
+  private reportHandshake(admission: Admission, facts: RequestFacts, arrivedAt: number): void {
+    const { wouldRefuse } = admission;
+    if (wouldRefuse === undefined) return;
+    const judged = { batch: false, calls: [], allowed: [], wouldRefuse };
+    const handshake = newOccurrence(facts, 'webSocket', arrivedAt);
+    this.parts.observe(Object.assign(handshake, { admission, judged, decidedAt: performance.now(), status: 101 }));
   }
 
   /** Why a handshake is refused although its upstream is open: things change while a key is looked up. */

@@ -1,0 +1,222 @@
+import fc from 'fast-check';
+import { MemoryStore, hashSecret } from '../../lib';
+import type { Decision, KeySettingsInput } from '../../lib';
+import { ALLOWLISTS } from '../../lib/allowlists';
+import { addressTable } from '../../lib/allowlists/address-table';
+import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
+import { admitTo } from '../../lib/policy/authorize';
+import { compileBlockedMethods } from '../../lib/policy/blocked-methods';
+import { judgeBody } from '../../lib/policy/evaluate-body';
+import { isRefusal } from '../../lib/policy/refusals';
+import type { RequestFacts } from '../../lib/request/request-facts';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { ALLOWLIST_TYPES, parseKeySettings } from '../../lib/settings/key-settings';
+import type { AllowlistType } from '../../lib/settings/key-settings';
+import { basic, call, guardedApp, post } from '../support/guarded-app';
+import { guardedSockets, openSocket } from '../support/guarded-sockets';
+import { KEY, OTHER_KEY, basicHeader, factsOf, recordingLogger } from '../support/pieces';
+import { ask, expectAlive } from '../support/socket-session';
+
+const SECRET = 'a-secret-brought-along-from-elsewhere';
+const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const OTHER = '0x1111111111111111111111111111111111111111';
+const ORIGIN = 'https://app.example.com';
+const LISTS = {
+  contractAddresses: [LISTED],
+  userAgents: ['Android'],
+  origins: [ORIGIN],
+  methods: ['eth_call', 'eth_get*'],
+};
+const rules = {
+  addressTable: addressTable({}),
+  isBlocked: compileBlockedMethods(DEFAULT_BLOCKED_METHODS),
+  blockedMethods: DEFAULT_BLOCKED_METHODS,
+};
+const SUBSETS = Array.from({ length: 2 ** ALLOWLIST_TYPES.length }, (_, bits) =>
+  ALLOWLIST_TYPES.filter((_type, index) => (bits >> index) % 2 === 1),
+);
+
+type Settings = Omit<KeySettingsInput, 'apiKey'>;
+
+/** The same settings, where these types have no list: neither the key's nor a secret's. */
+function without(settings: Settings, types: readonly AllowlistType[]): Settings {
+  const none = Object.fromEntries(types.map((type) => [type, []]));
+  return {
+    ...settings,
+    reportOnly: [],
+    allowlists: { ...settings.allowlists, ...none },
+    secrets: (settings.secrets ?? []).map(({ allowlists, ...secret }) => ({
+      ...secret,
+      ...(allowlists && { allowlists: { ...allowlists, ...none } }),
+    })),
+  };
+}
+
+interface Ruling {
+  readonly refused: string | undefined;
+  readonly wouldRefuse: string | undefined;
+}
+
+/** What each call of a body gets. */
+async function rulings(settings: Settings, facts: RequestFacts, calls: readonly unknown[]): Promise<readonly Ruling[]> {
+  const key = compileKeySettings(parseKeySettings({ apiKey: KEY, ...settings }));
+  const admission = await admitTo(key, facts);
+  const judged = isRefusal(admission) ? admission : judgeBody(JSON.stringify(calls), 10, admission, rules);
+  if (isRefusal(judged)) return calls.map(() => ({ refused: judged.refused, wouldRefuse: undefined }));
+  return judged.calls.map(({ refusal, wouldRefuse }) => ({
+    refused: refusal?.refused,
+    wouldRefuse: wouldRefuse?.refused,
+  }));
+}
+
+const listsOf = fc.record({
+  contractAddresses: fc.subarray([LISTED]),
+  userAgents: fc.subarray(['Android']),
+  origins: fc.subarray([ORIGIN, 'null']),
+  methods: fc.subarray(['eth_call', 'eth_get*']),
+});
+const secretOf = fc.oneof(fc.constant({}), fc.record({ allowlists: listsOf })).map((more) => ({
+  hash: hashSecret(SECRET),
+  ...more,
+}));
+const settingsOf: fc.Arbitrary<Settings> = fc.record({
+  requireSecret: fc.boolean(),
+  overrideAllowlists: fc.boolean(),
+  allowlists: listsOf,
+  secrets: fc.array(secretOf, { maxLength: 1 }),
+  reportOnly: fc.subarray([...ALLOWLIST_TYPES]),
+});
+const headersOf = fc.record({
+  origin: fc.constantFrom(undefined, ORIGIN, 'null', 'https://evil.example'),
+  userAgent: fc.constantFrom(undefined, 'Android 15', 'curl/8'),
+  authorization: fc.constantFrom(undefined, basicHeader(SECRET), basicHeader('wrong')),
+});
+const someCall = fc.constantFrom<unknown>(
+  call('eth_call', [{ to: LISTED }, 'latest']),
+  call('eth_call', [{ to: OTHER }, 'latest']),
+  call('eth_getBalance', [OTHER, 'latest']),
+  call('eth_blockNumber'),
+  call('admin_peers'),
+  call('acme_unknown', [{}]),
+  { jsonrpc: '2.0' },
+);
+
+describe('with lists that only report', () => {
+  test('the verdict is that of the settings without these lists, and they would refuse as if they refused', async () => {
+    const property = fc.asyncProperty(
+      settingsOf,
+      headersOf,
+      fc.array(someCall, { minLength: 1, maxLength: 4 }),
+      async (settings, headers, calls) => {
+        const facts = factsOf(headers);
+        const reporting = await rulings(settings, facts, calls);
+        const open = await rulings(without(settings, settings.reportOnly ?? []), facts, calls);
+        const enforcing = await rulings({ ...settings, reportOnly: [] }, facts, calls);
+        expect(reporting.map(({ refused }) => refused)).toEqual(open.map(({ refused }) => refused));
+        expect(reporting.map(({ wouldRefuse }) => wouldRefuse)).toEqual(
+          reporting.map(({ refused }, index) => (refused === undefined ? enforcing[index]?.refused : undefined)),
+        );
+      },
+    );
+    await fc.assert(property, { numRuns: 500 });
+  });
+
+  test('a list that fails refuses nothing, and is logged as an error', async () => {
+    const logger = recordingLogger();
+    const keys = [{ apiKey: KEY, allowlists: { methods: ['eth_call'] }, reportOnly: ['methods'] as const }];
+    const app = await guardedApp({ keys, options: { logger } });
+    const reads = jest.spyOn(ALLOWLISTS.methods, 'reads').mockImplementation(() => {
+      throw new Error('a bug');
+    });
+    try {
+      expect(await post(app.rpcUrl, call('eth_call'))).toMatchObject({ status: 200, json: { result: 'eth_call' } });
+    } finally {
+      reads.mockRestore();
+    }
+    expect(logger.lines.slice(1)).toEqual([
+      { level: 'error', text: expect.stringMatching(/would refuse.*INTERNAL_ERROR.*a bug/s) as unknown },
+    ]);
+  });
+});
+
+describe('exactly what is forwarded without the lists is forwarded with lists that only report', () => {
+  const BODIES: readonly unknown[] = [
+    call('eth_call', [{ to: LISTED }, 'latest']),
+    call('eth_getBalance', [OTHER, 'latest']),
+    call('eth_blockNumber'),
+    [call('eth_blockNumber', [], 1), call('eth_getBalance', [LISTED, 'latest'], 2), call('admin_peers', [], 3)],
+    [{ jsonrpc: '2.0', method: 'eth_blockNumber' }, call('eth_call', [{ to: OTHER }, 'latest'], 2)],
+  ];
+  const HEADERS: readonly Record<string, string>[] = [
+    { Origin: ORIGIN, 'User-Agent': 'Android' },
+    { Origin: 'https://evil.example', 'User-Agent': 'curl/8' },
+    { Origin: ORIGIN, 'User-Agent': 'curl/8', ...basic(SECRET) },
+  ];
+
+  function store(types: readonly AllowlistType[]): MemoryStore {
+    const secrets = [{ hash: hashSecret(SECRET), allowlists: { ...LISTS, methods: ['eth_blockNumber'] } }];
+    const settings = { allowlists: LISTS, secrets };
+    const reporting = { ...settings, apiKey: KEY, reportOnly: types };
+    return new MemoryStore([reporting, { ...without(settings, types), apiKey: OTHER_KEY }]);
+  }
+
+  test('over HTTP, in batches, and by a secret with its own lists', async () => {
+    let differs = 0;
+    for (const types of SUBSETS) {
+      const decisions: Decision[] = [];
+      const options = { exposeReason: false, onDecision: (decision: Decision) => decisions.push(decision) };
+      const app = await guardedApp({ store: store(types), options });
+      for (const headers of HEADERS) {
+        for (const body of BODIES) {
+          const sent = { ...headers, 'X-Request-Id': 'same' };
+          const reporting = await post(app.rpcUrl, body, sent);
+          const seen = app.upstream.seen.splice(0);
+          const open = await post(app.rpcUrl.replace(KEY, OTHER_KEY), body, sent);
+          expect([types, reporting.status, reporting.text]).toEqual([types, open.status, open.text]);
+          expect(seen.map((request) => request.body)).toEqual(
+            app.upstream.seen.splice(0).map((request) => request.body),
+          );
+          expect([...reporting.headers.keys()]).toEqual([...open.headers.keys()]);
+        }
+      }
+      differs += decisions.filter(({ wouldRefuse }) => wouldRefuse !== undefined).length;
+    }
+    expect(differs).toBeGreaterThan(50);
+  });
+
+  test('over WebSocket, from the handshake on', async () => {
+    for (const types of SUBSETS) {
+      const app = await guardedSockets({ store: store(types), options: { exposeReason: false } });
+      for (const headers of HEADERS) {
+        const told: unknown[] = [];
+        for (const url of [app.socketUrl, app.socketUrl.replace(KEY, OTHER_KEY)]) {
+          const sent = { headers: { ...headers, 'X-Request-Id': 'same' } };
+          const peer = await openSocket(url, sent).catch((error: unknown) => String(error));
+          const answers: unknown[] = [];
+          if (typeof peer !== 'string') for (const body of BODIES) answers.push(await ask(peer, body));
+          told.push({ types, answers, seen: app.upstream.messages.splice(0), peer: typeof peer === 'string' && peer });
+        }
+        expect(told[0]).toEqual(told[1]);
+      }
+    }
+  });
+});
+
+test('a socket that a list does not let in any more is closed once the list refuses again', async () => {
+  const store = new MemoryStore([{ apiKey: KEY, allowlists: { origins: [ORIGIN] }, reportOnly: ['origins'] }]);
+  const app = await guardedSockets({ store });
+  const [matching, other] = [
+    await app.open({ headers: { Origin: ORIGIN } }),
+    await app.open({ headers: { Origin: 'https://evil.example' } }),
+  ];
+  await expectAlive(other);
+  expect(app.decisions.map(({ allowed, wouldRefuse, methods }) => [allowed, wouldRefuse, methods])).toEqual([
+    [true, 'ORIGIN_NOT_ALLOWED', []],
+    [true, 'ORIGIN_NOT_ALLOWED', ['eth_alive']],
+  ]);
+  await store.set({ apiKey: KEY, allowlists: { origins: [ORIGIN] } }, 1);
+  const enforcedAt = performance.now();
+  expect(await other.closed).toEqual({ code: 1008, reason: 'ORIGIN_NOT_ALLOWED' });
+  expect(performance.now() - enforcedAt).toBeLessThan(1000);
+  await expectAlive(matching);
+});
