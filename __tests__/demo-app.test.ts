@@ -62,6 +62,9 @@ function keysFile(): string {
   return join(folder, 'keys.json');
 }
 
+/** All that the guard says by itself. */
+const WHERE = 'rpc-guard: the guard answers {"http":"POST /v3/:apiKey","webSocket":"/ws/v3/:apiKey"}\n';
+
 /** The demo as a process of its own, once it has said everything it says at its start, or has ended before. */
 async function startDemo(environment: Record<string, string> = {}): Promise<Demo> {
   const env = { ...process.env, PORT: '0', NO_COLOR: '1', KEYS_FILE: keysFile(), ...environment };
@@ -195,7 +198,7 @@ test('every printed line answers what is printed under it, and Ctrl-C ends all o
 
   expect(isRunning(demo.anvilPid)).toBe(true);
   const { code, output, errors } = await demo.end();
-  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect({ code, errors }).toEqual({ code: 0, errors: WHERE });
   expect(output).toContain('Ended: server and guard, anvil');
   expect(isRunning(demo.anvilPid)).toBe(false);
   await expect(fetch(demo.url)).rejects.toThrow();
@@ -240,7 +243,7 @@ test('Ctrl-C ends all of it while WebSockets are open, be it that one does not a
   (await open()).pause();
 
   const { code, output, errors } = await demo.end();
-  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect({ code, errors }).toEqual({ code: 0, errors: WHERE });
   expect(output).toContain('Ended: server and guard, anvil');
   expect(await closed).toEqual([1001, expect.anything()]);
   expect(isRunning(demo.anvilPid)).toBe(false);

@@ -5,17 +5,17 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** What is used without a `logger`: errors to stderr, nothing else. */
-export const stderrLogger: Logger = {
-  info: () => undefined,
-  warn: () => undefined,
-  error(fields, message) {
-    process.stderr.write(`rpc-guard: ${message} ${JSON.stringify(fields)}\n`);
-  },
-};
+/** What is used without a `logger`: errors to stderr, and what is noticed once. */
+export const stderrLogger: Logger = { info: () => undefined, warn: () => undefined, error: writeToStderr };
+
+/** A logger as the parts of the guard use it. */
+export interface GuardLogger extends Logger {
+  /** What whoever sets the guard up should see: `info` of a logger that was given, on stderr without one. */
+  notice(fields: object, message: string): void;
+}
 
 /** A logger whose failures are its own. */
-export function quiet(logger: Logger): Logger {
+export function quiet(logger: Logger): GuardLogger {
   const attempt = (level: keyof Logger) => (fields: object, message: string) => {
     try {
       logger[level](fields, message);
@@ -23,7 +23,13 @@ export function quiet(logger: Logger): Logger {
       // There is nobody left to tell.
     }
   };
-  return { info: attempt('info'), warn: attempt('warn'), error: attempt('error') };
+  const info = attempt('info');
+  const notice = logger === stderrLogger ? attempt('error') : info;
+  return { info, warn: attempt('warn'), error: attempt('error'), notice };
+}
+
+function writeToStderr(fields: object, message: string): void {
+  process.stderr.write(`rpc-guard: ${message} ${JSON.stringify(fields)}\n`);
 }
 
 /** An error in one line that may be logged: no stack, no credentials of a URL, not the `secret`. */

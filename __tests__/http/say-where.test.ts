@@ -22,17 +22,27 @@ async function told(mount: string, { hears = false, options = {} } = {}): Promis
 
 test('the first request tells once, where its mount point is known, where the guard answers', async () => {
   expect(await told('/rpc', { hears: true })).toEqual([
-    'rpc-guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"/ws/v3/:apiKey"}',
+    'the guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"/ws/v3/:apiKey"}',
   ]);
   const options = { path: '/eth/:apiKey/rpc', wsPath: '/sockets' };
   expect(await told('/', { hears: true, options })).toEqual([
-    'rpc-guard answers {"http":"POST /eth/:apiKey/rpc","webSocket":"/sockets/:apiKey"}',
+    'the guard answers {"http":"POST /eth/:apiKey/rpc","webSocket":"/sockets/:apiKey"}',
   ]);
 });
 
 test('a forgotten upgrade is told with the line to write', async () => {
   expect(await told('/rpc')).toEqual([
-    `rpc-guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"nowhere; write server.on('upgrade', guard.upgrade)"}`,
+    `the guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"nowhere; write server.on('upgrade', guard.upgrade)"}`,
+  ]);
+});
+
+test('it is seen without a logger, once and on stderr', async () => {
+  const written: string[] = [];
+  const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
+  endAfterTest(() => write.mockRestore());
+  await told('/rpc', { hears: true, options: { logger: undefined } });
+  expect(written).toEqual([
+    'rpc-guard: the guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"/ws/v3/:apiKey"}\n',
   ]);
 });
 

@@ -85,7 +85,7 @@ export async function guardProcess(options: GuardProcessOptions): Promise<GuardP
     },
     notes: async () => {
       const lines = (await send('lines')).value as readonly string[];
-      return lines.filter((line) => !/^info: (?:refused|rpc-guard answers) /.test(line));
+      return lines.filter((line) => !/^info: (?:refused|the guard answers) /.test(line));
     },
     reads: async (apiKey) => (await send('reads', apiKey)).value as number,
     isRunning,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { EventEmitter } from 'node:events';
-import type { Logger } from '../logger';
+import type { GuardLogger } from '../logger';
 import type { KeyPath } from '../request/key-path';
 
 /** A longer segment of the mount path may be a key, and is not printed. */
@@ -10,7 +10,7 @@ const LONG_SEGMENT = /[^/]{16,}/g;
  * Says once where the guard answers, at the first request that Express hands to it: where it is mounted, and whether the
  * server has anybody who hears `upgrade`, is known only then.
  */
-export function createSayWhere(path: KeyPath, wsPath: KeyPath, logger: Logger): (req: IncomingMessage) => void {
+export function createSayWhere(path: KeyPath, wsPath: KeyPath, logger: GuardLogger): (req: IncomingMessage) => void {
   let isTold = false;
   return (req) => {
     if (isTold) return;
@@ -23,6 +23,6 @@ export function createSayWhere(path: KeyPath, wsPath: KeyPath, logger: Logger): 
     const webSocket = isHeard
       ? `${wsPath.before}:apiKey${wsPath.after}`
       : "nowhere; write server.on('upgrade', guard.upgrade)";
-    logger.info({ http, webSocket }, 'rpc-guard answers');
+    logger.notice({ http, webSocket }, 'the guard answers');
   };
 }

@@ -11,7 +11,7 @@ import {
 import type { OptionRule, OptionRules } from '../option-rules';
 import { oddCredits } from '../limits/credits';
 import { quiet } from '../logger';
-import type { Logger } from '../logger';
+import type { GuardLogger, Logger } from '../logger';
 import type { Reason } from '../policy/refusals';
 import { parseKeyPath } from '../request/key-path';
 import type { KeyPath } from '../request/key-path';
@@ -64,7 +64,7 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly cors?: boolean | CorsOptions;
   /** Whether a refusal names its reason in `error.data.reason`. Default `true`. */
   readonly exposeReason?: boolean;
-  /** Pino-shaped. Default: configuration and store errors to stderr, nothing else. */
+  /** Pino-shaped. Default: to stderr, errors of configuration and stores, and at the first request where the guard answers. */
   readonly logger?: Logger;
   /** Called once for every decision. It cannot change it, and may throw. */
   readonly onDecision?: (decision: Decision) => void;
@@ -85,7 +85,7 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly clientAddress: ClientAddress;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
-  readonly logger: Logger;
+  readonly logger: GuardLogger;
   readonly onDecision: ((decision: Decision) => void) | undefined;
   readonly onRequest: ((event: RequestEvent) => void) | undefined;
 }
@@ -149,6 +149,7 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
     ...prepared,
     ...prepareUpstreamOptions(checked, logger),
     wsPath: parseWsPath(checked.wsPath)!,
+    logger,
   };
 }
 
