@@ -97,7 +97,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'say-where',
     ],
   ],
-  ['observe', ['compose-observers', 'decision-log', 'tell-event', 'request-event', 'upstream-code']],
+  ['observe', ['compose-observers', 'decision-log', 'refusal-log', 'tell-event', 'request-event', 'upstream-code']],
   ['options', ['options', 'request-options', 'upstream-options', 'cors-options', 'request-event']],
   [
     'upstream',

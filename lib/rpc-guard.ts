@@ -51,6 +51,8 @@ export function rpcGuard(options: RpcGuardOptions, ...mountedUncalled: never[]):
 
 /** The guard that parsed options make. */
 export function guardOf(parsed: ParsedOptions): RpcGuard {
+  const decisions = createDecisionLog(parsed);
+  const observers = [decisions.observe, createEventTeller(parsed.onRequest)];
   const guard: Guard = {
     options: parsed,
     store: new SettingsCache(parsed.store, parsed),
@@ -61,7 +63,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     applyCors: corsFor(parsed.cors),
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
-    observe: composeObservers([createDecisionLog(parsed), createEventTeller(parsed.onRequest)], parsed.logger),
+    observe: composeObservers(observers, parsed.logger),
   };
   const webSockets = new WebSocketGuard(guard, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
@@ -86,6 +88,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
       guard.upstreams.close();
       await guard.limits.close();
       await guard.store.close();
+      decisions.close();
     },
   });
 }

@@ -3,6 +3,7 @@ import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
+import { RefusalLog } from './refusal-log';
 import type { Observe, Occurrence } from './request-event';
 import { tell } from './tell-event';
 
@@ -13,58 +14,43 @@ interface SharedDecision {
   readonly methods: readonly string[];
 }
 
+export interface DecisionLog {
+  readonly observe: Observe;
+  readonly close: () => void;
+}
+
 /** Logs refusals, and what lists that only report would refuse, and calls `onDecision` once for every decision. */
-export function createDecisionLog({ logger, onDecision }: ParsedOptions): Observe {
-  return ({ facts, judged, arrivedAt, decidedAt }) => {
-    // Of most requests nobody wants to hear.
-    if (judged === undefined || (onDecision === undefined && isAllAllowed(judged))) return;
-    const { apiKey, requestId } = facts;
-    const hint = apiKey === '' ? undefined : keyHint(apiKey);
-    const milliseconds = decidedAt - arrivedAt;
-    for (const { refusal, wouldRefuse, methods } of decisionsOf(judged)) {
-      const request = { key: hint, requestId };
-      if (refusal !== undefined) logRefusal(logger, request, refusal, methods);
-      else if (wouldRefuse !== undefined) logReport(logger, request, wouldRefuse, methods);
-      if (onDecision === undefined) continue;
-      const verdict = {
-        allowed: refusal === undefined,
-        reason: refusal?.refused,
-        wouldRefuse: wouldRefuse?.refused,
-      };
-      tell(onDecision, Object.freeze({ ...verdict, keyHint: hint, methods, requestId, milliseconds }));
-    }
+export function createDecisionLog({ logger, onDecision }: Pick<ParsedOptions, 'logger' | 'onDecision'>): DecisionLog {
+  const refused = new RefusalLog(logger, 'refused');
+  const reported = new RefusalLog(logger, 'would refuse');
+  return {
+    observe({ facts: { apiKey, requestId }, judged, arrivedAt, decidedAt }) {
+      // Of most requests nobody wants to hear.
+      if (judged === undefined || (onDecision === undefined && isAllAllowed(judged))) return;
+      const request = { keyHint: apiKey === '' ? undefined : keyHint(apiKey), requestId };
+      const milliseconds = decidedAt - arrivedAt;
+      for (const { refusal, wouldRefuse, methods } of decisionsOf(judged)) {
+        if (refusal !== undefined) refused.add({ apiKey, requestId, refusal, methods });
+        else if (wouldRefuse !== undefined) reported.add({ apiKey, requestId, refusal: wouldRefuse, methods });
+        if (onDecision === undefined) continue;
+        const verdict = {
+          allowed: refusal === undefined,
+          reason: refusal?.refused,
+          wouldRefuse: wouldRefuse?.refused,
+        };
+        tell(onDecision, Object.freeze({ ...verdict, ...request, methods, milliseconds }));
+      }
+    },
+    close() {
+      refused.close();
+      reported.close();
+    },
   };
 }
 
 function isAllAllowed(judged: Refusal | JudgedCalls): boolean {
   if (isRefusal(judged) || judged.wouldRefuse !== undefined) return false;
   return judged.allowed.length === judged.calls.length;
-}
-
-interface LoggedRequest {
-  readonly key: string | undefined;
-  readonly requestId: string;
-}
-
-function logRefusal(
-  logger: ParsedOptions['logger'],
-  request: LoggedRequest,
-  { refused, why }: Refusal,
-  methods: readonly string[],
-): void {
-  const level = refused === 'CONFIGURATION_ERROR' ? 'error' : 'info';
-  logger[level]({ ...request, reason: refused, why, methods }, 'refused');
-}
-
-/** What lists that only report would refuse; an error where one of them failed. */
-function logReport(
-  logger: ParsedOptions['logger'],
-  request: LoggedRequest,
-  { refused, why }: Refusal,
-  methods: readonly string[],
-): void {
-  const level = refused === 'INTERNAL_ERROR' ? 'error' : 'info';
-  logger[level]({ ...request, reason: refused, why, methods }, 'would refuse');
 }
 
 function decisionsOf(judged: NonNullable<Occurrence['judged']>): readonly SharedDecision[] {

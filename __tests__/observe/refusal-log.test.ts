@@ -1,0 +1,62 @@
+import { refuse } from '../../lib/policy/refusals';
+import type { Reason } from '../../lib/policy/refusals';
+import { RefusalLog } from '../../lib/observe/refusal-log';
+
+interface Line {
+  readonly level: string;
+  readonly key?: string;
+  readonly reason?: string;
+  readonly count?: number;
+  readonly reasons?: object;
+}
+
+function startLog(): { readonly log: RefusalLog; readonly lines: Line[] } {
+  const lines: Line[] = [];
+  const at = (level: string) => (fields: object) => lines.push({ level, ...fields });
+  return { log: new RefusalLog({ info: at('info'), warn: at('warn'), error: at('error') }, 'refused'), lines };
+}
+
+function refused(apiKey: string, reason: Reason) {
+  return { apiKey, requestId: 'r', refusal: refuse(reason), methods: [] };
+}
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => jest.useRealTimers());
+
+test('sums what is over ten refusals of a key in a second, in one line with their count', () => {
+  const { log, lines } = startLog();
+  for (let n = 0; n < 30; n++) log.add(refused('flooding-key', 'METHOD_NOT_ALLOWED'));
+  for (let n = 0; n < 5; n++) log.add(refused('flooding-key', 'RATE_LIMITED'));
+  log.add(refused('quiet-key', 'RATE_LIMITED'));
+  expect(lines.map(({ key }) => key)).toEqual([...Array.from({ length: 10 }, () => 'floodi…'), 'quie…']);
+  jest.advanceTimersByTime(1000);
+  expect(lines.slice(11)).toEqual([
+    { level: 'info', key: 'floodi…', count: 25, reasons: { METHOD_NOT_ALLOWED: 20, RATE_LIMITED: 5 } },
+  ]);
+});
+
+test('begins anew each second, and says nothing of a second without a flood', () => {
+  const { log, lines } = startLog();
+  for (let second = 0; second < 3; second++) {
+    for (let n = 0; n < 10; n++) log.add(refused('busy-key', 'RATE_LIMITED'));
+    jest.advanceTimersByTime(1000);
+  }
+  expect(lines).toHaveLength(30);
+  expect(lines.every(({ reason }) => reason === 'RATE_LIMITED')).toBe(true);
+});
+
+test('counts keys that do not exist together: callers could make up one for each line', () => {
+  const { log, lines } = startLog();
+  for (let n = 0; n < 1000; n++) log.add(refused(`made-up-${String(n)}`, 'KEY_UNKNOWN'));
+  jest.advanceTimersByTime(1000);
+  expect(lines).toHaveLength(11);
+  expect(lines[10]).toEqual({ level: 'info', key: undefined, count: 990, reasons: { KEY_UNKNOWN: 990 } });
+});
+
+test('logs what it has summed when it closes', () => {
+  const { log, lines } = startLog();
+  for (let n = 0; n < 12; n++) log.add(refused('flooding-key', 'CONFIGURATION_ERROR'));
+  log.close();
+  expect(lines[10]).toMatchObject({ level: 'error', count: 2 });
+  expect(jest.getTimerCount()).toBe(0);
+});

@@ -1,0 +1,90 @@
+import type { Logger } from '../logger';
+import type { Reason, Refusal } from '../policy/refusals';
+import { keyHint } from '../settings/api-key';
+
+/** A refused request or message, or the calls of a batch that were refused alike. */
+export interface Refused {
+  readonly apiKey: string;
+  readonly requestId: string;
+  readonly refusal: Refusal;
+  readonly methods: readonly string[];
+}
+
+/** Refusals of one key within a second. */
+interface Second {
+  lines: number;
+  readonly summed: Map<Reason, number>;
+}
+
+const WINDOW_MS = 1000;
+const LINES_PER_SECOND = 10;
+/** These come before it is known whether the key exists: callers could make up a new one for each line. */
+const KEY_NOT_LOOKED_UP: ReadonlySet<Reason> = new Set([
+  'KEY_REQUIRED',
+  'KEY_UNKNOWN',
+  'METHOD_NOT_POST',
+  'DUPLICATE_HEADER',
+  'SETTINGS_UNAVAILABLE',
+] satisfies Reason[]);
+
+/** Logs refusals, or what would be refused: ten a second of each key in lines of their own, the rest in one line a second with their count. */
+export class RefusalLog {
+  readonly #logger: Logger;
+  readonly #message: string;
+  #seconds = new Map<string, Second>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(logger: Logger, message: 'refused' | 'would refuse') {
+    this.#logger = logger;
+    this.#message = message;
+  }
+
+  add({ apiKey, requestId, refusal, methods }: Refused): void {
+    const { refused: reason, why } = refusal;
+    const second = this.#secondOf(KEY_NOT_LOOKED_UP.has(reason) ? '' : apiKey);
+    if (second.lines === LINES_PER_SECOND) {
+      second.summed.set(reason, (second.summed.get(reason) ?? 0) + 1);
+      return;
+    }
+    second.lines++;
+    this.#logger[levelOf([reason])]({ key: hintOf(apiKey), requestId, reason, why, methods }, this.#message);
+  }
+
+  /** Logs what has been summed so far. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#end();
+  }
+
+  #secondOf(apiKey: string): Second {
+    this.#timer ??= setTimeout(() => {
+      this.#end();
+    }, WINDOW_MS).unref();
+    let second = this.#seconds.get(apiKey);
+    if (second === undefined) this.#seconds.set(apiKey, (second = { lines: 0, summed: new Map() }));
+    return second;
+  }
+
+  #end(): void {
+    this.#timer = undefined;
+    const seconds = this.#seconds;
+    this.#seconds = new Map();
+    for (const [apiKey, { summed }] of seconds) {
+      if (summed.size === 0) continue;
+      const count = [...summed.values()].reduce((sum, of) => sum + of, 0);
+      this.#logger[levelOf([...summed.keys()])](
+        { key: hintOf(apiKey), count, reasons: Object.fromEntries(summed) },
+        this.#message,
+      );
+    }
+  }
+}
+
+/** The guard is built wrongly, or a list that only reports failed. */
+function levelOf(reasons: readonly Reason[]): 'info' | 'error' {
+  return reasons.includes('CONFIGURATION_ERROR') || reasons.includes('INTERNAL_ERROR') ? 'error' : 'info';
+}
+
+function hintOf(apiKey: string): string | undefined {
+  return apiKey === '' ? undefined : keyHint(apiKey);
+}
