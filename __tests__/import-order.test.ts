@@ -15,6 +15,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
     'cli',
     [
       'index',
+      'run',
       'program',
       'admin',
       'keys',

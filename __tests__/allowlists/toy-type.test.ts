@@ -1,15 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import '../support/toy-list';
 import { MemoryStore } from '../../lib';
-import type { KeySettingsInput } from '../../lib';
-import { makeProgram } from '../../lib/cli/program';
+import type { KeySettingsInput, KeyView } from '../../lib';
 import { dryRun } from '../../lib/explain/dry-run';
 import { parseOptions } from '../../lib/options/options';
 import { parseKeySettings } from '../../lib/settings/key-settings';
 import { adminApp } from '../support/admin-app';
-import { endAfterTest } from '../support/cleanup';
+import { cli, cliJson, newFile } from '../support/cli';
 import { KEY, call, guardedApp, post } from '../support/guarded-app';
 import { thrownBy } from '../support/pieces';
 
@@ -87,23 +83,11 @@ describe('A type of list that is added in one row', () => {
   });
 
   test('has its option, its names and its lines on the command line', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'toy-type-'));
-    endAfterTest(() => rmSync(folder, { recursive: true }));
-    const run = async (...words: string[]): Promise<string> => {
-      const out = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
-      const err = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
-      try {
-        await makeProgram().parseAsync(['--store', join(folder, 'keys.json'), ...words], { from: 'user' });
-        return out.mock.calls.map(([text]) => String(text)).join('');
-      } finally {
-        out.mockRestore();
-        err.mockRestore();
-      }
-    };
-    const made = JSON.parse(await run('--json', 'keys', 'create', '--language', 'de')) as { key: { apiKey: string } };
+    const store = newFile();
+    const made = await cliJson<{ key: KeyView }>(['keys', 'create', '--language', 'de'], { store });
     const { apiKey } = made.key;
     expect(made.key).toHaveProperty('allowlists.languages', ['de']);
-    await run('allow', 'add', apiKey, 'lang', 'en-GB');
-    expect(await run('keys', 'show', apiKey)).toMatch(/^ +languages +de\n +en-GB$/m);
+    await cliJson(['allow', 'add', apiKey, 'lang', 'en-GB'], { store });
+    expect((await cli(['keys', 'show', apiKey], { store })).stdout).toMatch(/^ +languages +de\n +en-GB$/m);
   });
 });

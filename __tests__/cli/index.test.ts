@@ -17,7 +17,7 @@ function fileWith(...keys: readonly object[]): string {
 
 test('--version and --help are results', async () => {
   const { version } = JSON.parse(readFileSync(`${__dirname}/../../package.json`, 'utf8')) as { version: string };
-  expect(await cli(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+  expect(await cli(['--version'], { apart: true })).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   const help = await cli(['secrets', 'rotate', '--help']);
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toContain('Usage: rpc-guard secrets rotate');
@@ -56,8 +56,8 @@ test('wrong usage ends with 2 and says what is right', async () => {
 
 test('an error is one line in words or, with --json, one object of a code and a message', async () => {
   const store = fileWith();
-  const words = await cli(['keys', 'show', KEY], { store });
-  expect(words.stderr).toBe('rpc-guard: there is no such key\n');
+  const words = await cli(['keys', 'show', KEY], { store, apart: true });
+  expect(words).toMatchObject({ code: 3, stdout: '', stderr: 'rpc-guard: there is no such key\n' });
   const json = await cli(['keys', 'show', KEY, '--json'], { store });
   expect(json).toMatchObject({ code: 3, stdout: '' });
   expect(JSON.parse(json.stderr)).toEqual({
@@ -120,7 +120,7 @@ test('a running guard follows each change of the file it serves from', async () 
   };
   const follows = (apiKey: string, expected: string, headers = {}) =>
     until(async () => (await reason(apiKey, headers)) === expected);
-  const run = <T>(...args: string[]) => cliJson<T>(args, { store: file });
+  const run = <T>(...args: string[]) => cliJson<T>(args, { store: file, apart: true });
 
   const { key } = await run<{ key: KeyView }>('keys', 'create');
   await follows(key.apiKey, 'passed');
@@ -142,7 +142,9 @@ test('two managers of one file, a command and a server, lose nothing', async () 
   endAfterTest(() => store.close());
   const manager = new KeyManager(store);
   await Promise.all([
-    ...['eth_a', 'eth_b', 'eth_c'].map((entry) => cliJson(['allow', 'add', KEY, 'methods', entry], { store: file })),
+    ...['eth_a', 'eth_b', 'eth_c'].map((entry) =>
+      cliJson(['allow', 'add', KEY, 'methods', entry], { store: file, apart: true }),
+    ),
     ...['eth_d', 'eth_e', 'eth_f'].map((entry) => manager.addToAllowlist(KEY, 'methods', entry)),
   ]);
   const { key } = await cliJson<{ key: KeyView }>(['keys', 'show', KEY], { store: file });

@@ -105,7 +105,8 @@ test('a server that is not there, or stays silent, ends with 1 within seconds, a
     [`${scheme}://user:top/sec@ret@127.0.0.1:1/0`, ''],
   ]);
   const began = performance.now();
-  const runs = await Promise.all(stores.map(([store = '']) => cli(['keys', 'list', '--json'], { store })));
+  const run = (store = '') => cli(['keys', 'list', '--json'], { store, apart: store.includes(`:${silent}/`) });
+  const runs = await Promise.all(stores.map(([store]) => run(store)));
   expect(performance.now() - began).toBeLessThan(15_000);
   for (const [at, { code, stdout, stderr }] of runs.entries()) {
     expect([code === 0, stdout]).toEqual([false, '']);
@@ -218,16 +219,17 @@ test('two commands at once on one file lose nothing', async () => {
 /** Commands that change one key, all at once. */
 async function expectNothingLost(store: string): Promise<void> {
   await cliJson(['keys', 'create', '--api-key', KEY], { store });
-  const entries = ['eth_a', 'eth_b', 'eth_c', 'eth_d'];
+  const entries = ['eth_a', 'eth_b'];
+  const apart = { store, apart: true };
   const [first, second] = await Promise.all([
-    cliJson<MadeSecret>(['secrets', 'add', KEY], { store }),
-    cliJson<MadeSecret>(['secrets', 'add', KEY], { store }),
-    ...entries.map((entry) => cliJson(['allow', 'add', KEY, 'methods', entry], { store })),
+    cliJson<MadeSecret>(['secrets', 'add', KEY], apart),
+    cliJson<MadeSecret>(['secrets', 'add', KEY], apart),
+    ...entries.map((entry) => cliJson(['allow', 'add', KEY, 'methods', entry], apart)),
   ]);
   const { key } = await cliJson<{ key: KeyView }>(['keys', 'show', KEY], { store });
   expect([...key.allowlists.methods].sort()).toEqual(entries);
   expect(key.secrets.map(({ id }) => id).sort()).toEqual([first, second].map((made) => made.secretId).sort());
-  expect(key.version).toBe(7);
+  expect(key.version).toBe(5);
 }
 
 /** rpc-guard in a project of its own, beside what it depends on and nothing else. */

@@ -12,10 +12,10 @@ export interface Person {
 
 /** Far more than any secret or password. */
 const MAX_PIPED_BYTES = 64 * 1024;
-const ATTENDED: Person = { input: process.stdin, output: process.stderr };
+const here = (): Person => ({ input: process.stdin, output: process.stderr });
 
 /** Whether a person is there to answer. */
-export function isAttended({ input, output }: Person = ATTENDED): boolean {
+export function isAttended({ input, output }: Person = here()): boolean {
   return input.isTTY === true && output.isTTY === true;
 }
 
@@ -29,10 +29,7 @@ export interface Confirmation {
 }
 
 /** Resolves once it is confirmed. @throws CliError if it is not, or nobody is there to confirm. */
-export async function confirm(
-  { yes, what, question, accepts }: Confirmation,
-  person: Person = ATTENDED,
-): Promise<void> {
+export async function confirm({ yes, what, question, accepts }: Confirmation, person: Person = here()): Promise<void> {
   if (yes === true) return;
   if (!isAttended(person)) throw notConfirmed(`${what}; write --yes to do it without being asked`);
   person.output.write(`${printable(what)}.\n`);
@@ -41,7 +38,7 @@ export async function confirm(
 }
 
 /** A line that is shown while it is typed; `undefined` when the input ends. */
-export async function ask(question: string, person: Person = ATTENDED): Promise<string | undefined> {
+export async function ask(question: string, person: Person = here()): Promise<string | undefined> {
   let answer: string | undefined;
   try {
     answer = await readLine(question, person, person.output);
@@ -57,7 +54,7 @@ export async function readPiped(): Promise<string> {
 }
 
 /** A line of which nothing is shown. */
-export async function askHidden(question: string, person: Person = ATTENDED): Promise<string | undefined> {
+export async function askHidden(question: string, person: Person = here()): Promise<string | undefined> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   person.output.write(question);
   try {

@@ -1,0 +1,24 @@
+import { CommanderError } from 'commander';
+import { EXIT, failureOf } from './exit';
+import { jsonOf } from './output';
+import { makeProgram } from './program';
+
+/** Runs one command, such as `['keys', 'list']`, to its end. Its exit code, if it is not 0, is in `process.exitCode`. */
+export async function run(args: readonly string[]): Promise<void> {
+  try {
+    await makeProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    end(error, args.includes('--json'));
+  }
+}
+
+function end(error: unknown, isJson: boolean): void {
+  if (error instanceof CommanderError && error.exitCode === 0) return;
+  if (error instanceof CommanderError && error.code === 'commander.help') {
+    process.exitCode = EXIT.usage;
+    return;
+  }
+  const { code, exitCode, message } = failureOf(error);
+  process.stderr.write(isJson ? `${jsonOf({ error: { code, message } })}\n` : `rpc-guard: ${message}\n`);
+  process.exitCode = exitCode;
+}
