@@ -109,6 +109,23 @@ describe('The guard follows what is done on the page', () => {
     },
   );
 
+  inBrowser('a list reports only, says so on every tab, and refuses again', async () => {
+    const app = await startApp([{ name: 'Checkout', allowlists: { origins: ['https://a.example'] } }]);
+    const { page } = await openPage(app, 'Checkout');
+    const url = await rpcUrl(app, page);
+    expect(await verdict(url)).toBe('ORIGIN_NOT_ALLOWED');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    const reportOnly = page.getByRole('region', { name: 'Origins' }).getByRole('switch', { name: 'Report only' });
+    await reportOnly.click();
+    await expectVerdict(url, 200);
+    await page.getByRole('tab', { name: 'Settings' }).click();
+    await page.getByText('Report only: Origins. What this list would refuse passes.').waitFor();
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await reportOnly.click();
+    await expectVerdict(url, 'ORIGIN_NOT_ALLOWED');
+    await page.getByText('What this list would refuse passes.').waitFor({ state: 'detached' });
+  });
+
   inBrowser('entries of each list are added and removed', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
     const { page } = await openPage(app, 'Checkout');

@@ -35,6 +35,25 @@ async function check(
 
 const FROM_APP = ['-H', 'Origin: https://app.example.com'];
 
+test('lists that only report refuse nothing, and say what they would', async () => {
+  const store = guarded({ reportOnly: ['origins'] });
+  const run = await check([KEY, '-d', CALL], { store });
+  expect(run).toMatchObject({
+    code: 0,
+    allowed: true,
+    reason: null,
+    wouldRefuse: 'ORIGIN_NOT_ALLOWED',
+    forwarded: CALL,
+  });
+  expect(run.calls).toMatchObject([{ allowed: true, wouldRefuse: 'ORIGIN_NOT_ALLOWED' }]);
+  expect(run.steps.filter(({ step }) => step === 'origins')).toMatchObject([
+    { outcome: 'would refuse', reason: 'ORIGIN_NOT_ALLOWED' },
+  ]);
+  expect(await check([KEY, '-d', ADMIN], { store })).toMatchObject({ reason: 'METHOD_BLOCKED', wouldRefuse: null });
+  const { stdout } = await cli(['check', KEY, '-d', CALL], { store });
+  expect(stdout).toContain('Would be refused, were it not for lists that only report: ORIGIN_NOT_ALLOWED');
+});
+
 describe('the request', () => {
   test('is made of a key, headers and a body', async () => {
     const run = await check([KEY, ...FROM_APP, '-d', CALL]);

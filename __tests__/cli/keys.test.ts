@@ -287,6 +287,16 @@ describe('keys update, enable, disable', () => {
     expect((await cliJson<Shown>(['keys', 'enable', KEY], { store })).key).toMatchObject({ enabled: true, version: 5 });
   });
 
+  test('lists that only report are named, shown with their time, and enforced again', async () => {
+    const store = fileWith({ apiKey: KEY, allowlists: { methods: ['eth_call'], origins: ['https://a.example'] } });
+    const update = (lists: string) => cli(['keys', 'update', KEY, '--report-only', lists], { store });
+    expect((await update('methods, origin')).stdout).toMatch(/: report-only origins since .*Z, methods since .*Z\n$/);
+    expect((await cli(['keys', 'show', KEY], { store })).stdout).toMatch(/^Report-only +origins since /m);
+    expect((await update('method,nothing')).code).toBe(2);
+    expect((await update('none')).stdout).toMatch(/: report-only none\n$/);
+    expect((await cli(['keys', 'show', KEY], { store })).stdout).not.toContain('Report-only');
+  });
+
   test('a version that is not the stored one ends with 1, and nothing is changed', async () => {
     const store = fileWith({ apiKey: KEY, version: 4 });
     const runs = await Promise.all(

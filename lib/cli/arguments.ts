@@ -56,6 +56,11 @@ export function parseListType(text: string): AllowlistType {
   throw new InvalidArgumentError(`There are the lists ${ALLOWLIST_TYPES.map(kebab).join(', ')}.`);
 }
 
+/** `origins,methods`, or `none`. */
+export function parseListTypes(text: string): readonly AllowlistType[] {
+  return text === 'none' ? [] : text.split(',').map((name) => parseListType(name.trim()));
+}
+
 /** `contract-addresses`, for `contractAddresses`. */
 export function kebab(type: AllowlistType): string {
   return type.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

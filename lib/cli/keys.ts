@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
 import type { KeyView } from '../settings/key-view';
 import { addApply, addImport } from './apply';
@@ -13,6 +14,7 @@ import {
   kebab,
   listsOf,
   parseExpiry,
+  parseListTypes,
   parseWhole,
 } from './arguments';
 import type { ChangeFlags, ListOptions } from './arguments';
@@ -23,7 +25,7 @@ import type { Terminal } from './output';
 import type { Cell } from './table';
 import { allKeys, noteProblems, withStore, readable, storedKey } from './with-store';
 import type { Context } from './with-store';
-import { ago, overrideRule, secretRule, showChange, showKey, stateOf } from './show-key';
+import { ago, overrideRule, reportOnlyWords, secretRule, showChange, showKey, stateOf } from './show-key';
 import { addAddressOption, addLimitOptions, changedLimits, isLimitGiven, limitWords } from './limit-options';
 import type { LimitFlags } from './limit-options';
 import { assertOneForm, showSecret } from './show-secret';
@@ -53,6 +55,7 @@ interface UpdateOptions extends ChangeFlags, LimitFlags {
   readonly name?: string;
   readonly requireSecret?: boolean;
   readonly overrideAllowlists?: boolean;
+  readonly reportOnly?: readonly AllowlistType[];
 }
 
 /** The first characters of a key that tell whoever deletes it that they mean this one. */
@@ -146,6 +149,7 @@ function addUpdate(keys: Command): void {
     .option('--no-require-secret', 'let requests without a secret pass')
     .option('--override-allowlists', "a valid secret passes the key's allowlists")
     .option('--no-override-allowlists', "a valid secret does not pass the key's allowlists")
+    .option('--report-only <lists>', 'the lists that refuse nothing, as origins,methods; or none', parseListTypes)
     .action((apiKey: string, options: UpdateOptions, command: Command) =>
       withStore(command, (context) => updateKey(context, apiKey, options)),
     );
@@ -155,6 +159,7 @@ function addUpdate(keys: Command): void {
     update,
     `rpc-guard keys update $KEY --name "my dapp"`,
     `rpc-guard keys update $KEY --no-override-allowlists`,
+    `rpc-guard keys update $KEY --report-only origins,methods`,
     'rpc-guard keys update $KEY --per-second 50 --per-day 1m --per-address 5',
   );
 }
@@ -219,12 +224,13 @@ async function listKeys(context: Context, wanted: ListFlags): Promise<void> {
 }
 
 async function updateKey(context: Context, named: string, options: UpdateOptions): Promise<void> {
-  const { name, requireSecret, overrideAllowlists, expectVersion } = options;
-  const changes = { name, requireSecret, overrideAllowlists };
+  const { name, requireSecret, overrideAllowlists, reportOnly, expectVersion } = options;
+  const changes = { name, requireSecret, overrideAllowlists, reportOnly };
   const isLimited = isLimitGiven(options);
   if (!isLimited && Object.values(changes).every((value) => value === undefined)) {
     throw usage(
-      'nothing to change: write --name, --[no-]require-secret, --[no-]override-allowlists or a limit, as --per-second',
+      'nothing to change: write --name, --[no-]require-secret, --[no-]override-allowlists, --report-only or a limit, as ' +
+        '--per-second',
     );
   }
   const { apiKey, version, limits: before } = await storedKey(context, named);
@@ -236,6 +242,7 @@ async function updateKey(context: Context, named: string, options: UpdateOptions
     name === undefined ? [] : [`name ${key.name === '' ? '(none)' : key.name}`],
     requireSecret === undefined ? [] : [`secret ${secretRule(key)}`],
     overrideAllowlists === undefined ? [] : [`allowlists ${overrideRule(key)}`],
+    reportOnly === undefined ? [] : [`report-only ${reportOnlyWords(key)}`],
     isLimited ? [`limits ${limitWords(key)}`] : [],
   ];
   showChange(context.output, key, changed.flat().join('; '));

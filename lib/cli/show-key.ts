@@ -46,6 +46,7 @@ function linesOfKey(key: KeyView, terminal: Terminal, use = ''): string[] {
         ['State', stateOf(key)],
         ['Secret', secretRule(key)],
         ['Allowlists', overrideRule(key)],
+        ...(key.reportOnly.length === 0 ? [] : [['Report-only', reportOnlyWords(key)]]),
         ['Limits', use === '' ? limitWords(key) : `${limitWords(key)} (${use})`],
         ['Version', String(key.version)],
         ['Created', when(key.createdAt)],
@@ -76,6 +77,15 @@ export function secretRule({ requireSecret }: KeyView): string {
 
 export function overrideRule({ overrideAllowlists }: KeyView): string {
   return overrideAllowlists ? 'overridden by a valid secret' : 'hold with and without a secret';
+}
+
+/** Which lists only report, and since when. */
+export function reportOnlyWords({ reportOnly, reportOnlySince = {} }: KeyView): string {
+  const words = reportOnly.map((type) => {
+    const since = reportOnlySince[type];
+    return since === undefined ? kebab(type) : `${kebab(type)} since ${since}`;
+  });
+  return words.length === 0 ? 'none' : words.join(', ');
 }
 
 export function stateOf({ enabled }: KeyView): Cell {

@@ -7,6 +7,7 @@ import type { AllowlistMeta } from '../allowlist-meta';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
 import { PasteMany } from './paste-many';
+import { ReportOnly } from './report-only';
 import { say } from './toast';
 import { useAction } from './use-action';
 
@@ -58,6 +59,7 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
       </div>
       <p class="hint">{list.help}</p>
       <Warnings settings={settings} at={type} />
+      <ReportOnly list={list} settings={settings} setSettings={setSettings} />
       <Entries list={list} settings={settings} setSettings={setSettings} focusAdd={focusAdd} />
       {Panel && (
         <Panel

@@ -37,10 +37,13 @@ const LABELS: Readonly<Record<Field, string>> = {
   limits: 'Limits',
 };
 
+const REPORT_ONLY = 'Report only';
+
 /** What a member of a key is called, such as `name` or `allowlists.methods`. */
 export function labelOf(member: string, lists: readonly AllowlistMeta[]): string {
   const list = lists.find(({ type }) => member === `allowlists.${type}`);
   const field = FIELDS.find((name) => name === member);
+  if (member === 'reportOnly') return REPORT_ONLY;
   return list?.title ?? (field ? LABELS[field] : member);
 }
 
@@ -57,6 +60,12 @@ function partsOf(lists: readonly AllowlistMeta[]): readonly Part[] {
       label: 'Secrets',
       of: ({ secrets }) => secrets,
       tell: ({ secrets }) => count(secrets.length, 'secret'),
+    },
+    {
+      name: 'reportOnly',
+      label: REPORT_ONLY,
+      of: ({ reportOnly }) => reportOnly,
+      tell: ({ reportOnly }) => reportOnly.map((type) => labelOf(`allowlists.${type}`, lists)).join(', ') || '(none)',
     },
     ...lists.map(({ type, title }) => ({
       name: type,

@@ -8,6 +8,7 @@ import { Back } from './icons';
 import { Notice, isGrave } from './notice';
 import type { OnSecret, PanelProps } from './panel-props';
 import { Problem, codeOf } from './problem';
+import { ReportOnlyBanner } from './report-only';
 import { LIST, followLink, go, keyRoute } from './route';
 import type { KeyTab } from './route';
 import { SettingsTab } from './settings-tab';
@@ -84,6 +85,7 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
   return (
     <>
       <KeyHeading settings={settings} meta={panel.meta} />
+      <ReportOnlyBanner settings={settings} />
       <Tabs
         name="key"
         label="Parts of the key"

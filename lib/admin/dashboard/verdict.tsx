@@ -1,6 +1,6 @@
 import type { DryRunCall, DryRunStep } from '../../explain/dry-run';
 import type { TestResult } from '../request-tester';
-import { Check, Cross, Dash } from './icons';
+import { Check, Cross, Dash, Warning } from './icons';
 import { useLists } from './lists';
 
 const STEPS: Readonly<Record<string, string>> = {
@@ -14,6 +14,7 @@ const OUTCOMES = {
   pass: { Icon: Check, word: 'passes', tone: 'good' },
   refuse: { Icon: Cross, word: 'refuses', tone: 'bad' },
   skip: { Icon: Dash, word: 'not asked', tone: 'off' },
+  'would refuse': { Icon: Warning, word: 'would refuse, and only reports', tone: 'wait' },
 };
 
 /** What the guard decided and which entry of which step did. */
@@ -40,7 +41,11 @@ export function Verdict({ verdict }: { readonly verdict: TestResult }) {
   );
 }
 
-function Summary({ verdict: { allowed, reason, status, message, calls } }: { readonly verdict: TestResult }) {
+function Summary({
+  verdict: { allowed, reason, wouldRefuse, status, message, calls },
+}: {
+  readonly verdict: TestResult;
+}) {
   const refused = calls.filter((call) => !call.allowed).length;
   const isBatch = calls.length > 1;
   const isPart = isBatch && refused > 0 && refused < calls.length;
@@ -64,6 +69,11 @@ function Summary({ verdict: { allowed, reason, status, message, calls } }: { rea
             ? 'The upstream would receive it.'
             : `HTTP ${status}${message ? `: ${message}` : ''}`}
         </p>
+        {wouldRefuse && (
+          <p>
+            Would be refused with <code>{wouldRefuse}</code>, were it not for lists that only report.
+          </p>
+        )}
       </div>
     </div>
   );

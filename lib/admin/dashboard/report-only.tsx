@@ -1,0 +1,63 @@
+import { ApiError, api } from './api';
+import type { ShownKey } from '../api';
+import type { AllowlistMeta } from '../allowlist-meta';
+import { useLists } from './lists';
+import { Notice } from './notice';
+import type { PanelProps } from './panel-props';
+import { Problem } from './problem';
+import { Switch } from './switch';
+import { Time } from './time';
+import { say } from './toast';
+import { useAction } from './use-action';
+
+interface ReportOnlyProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
+  readonly list: AllowlistMeta;
+}
+
+/** Whether a list refuses, or only reports. Of an empty list, which refuses nothing, it is not asked. */
+export function ReportOnly({ list: { type, title }, settings, setSettings }: ReportOnlyProps) {
+  const isOn = settings.reportOnly.includes(type);
+  const since = settings.reportOnlySince?.[type];
+
+  const switching = useAction(async (on: boolean) => {
+    const others = settings.reportOnly.filter((other) => other !== type);
+    const changes = { version: settings.version, reportOnly: on ? [...others, type] : others };
+    try {
+      setSettings((await api.updateKey(settings.apiKey, changes)).key);
+      say(on ? `${title}: report only` : `${title}: in force`);
+    } catch (error) {
+      if (error instanceof ApiError && error.current) setSettings(error.current);
+      throw error;
+    }
+  });
+
+  if (settings.allowlists[type].length === 0 && !isOn) return null;
+  return (
+    <>
+      <Switch id={`${type}-report-only`} label="Report only" checked={isOn} onChange={(on) => void switching.run(on)}>
+        Refuses nothing, shows what it would.
+        {isOn && since && (
+          <>
+            {' '}
+            Since <Time at={since} />.
+          </>
+        )}
+      </Switch>
+      <Problem error={switching.error} />
+    </>
+  );
+}
+
+/** Shown for as long as a list only reports: it does not protect. */
+export function ReportOnlyBanner({ settings: { reportOnly } }: { readonly settings: ShownKey }) {
+  const lists = useLists().filter(({ type }) => reportOnly.includes(type));
+  if (lists.length === 0) return null;
+  return (
+    <Notice warn>
+      <p>
+        Report only: {lists.map(({ title }) => title).join(', ')}. What{' '}
+        {lists.length === 1 ? 'this list' : 'these lists'} would refuse passes.
+      </p>
+    </Notice>
+  );
+}
