@@ -1,19 +1,20 @@
 import { refuse } from '../../lib/policy/refusals';
 import type { Reason } from '../../lib/policy/refusals';
-import { RefusalLog } from '../../lib/observe/refusal-log';
+import { REFUSED, RefusalLog, WOULD_REFUSE } from '../../lib/observe/refusal-log';
 
 interface Line {
   readonly level: string;
   readonly key?: string;
   readonly reason?: string;
+  readonly wouldRefuse?: unknown;
   readonly count?: number;
   readonly reasons?: object;
 }
 
-function startLog(): { readonly log: RefusalLog; readonly lines: Line[] } {
+function startLog(kind = REFUSED): { readonly log: RefusalLog; readonly lines: Line[] } {
   const lines: Line[] = [];
   const at = (level: string) => (fields: object) => lines.push({ level, ...fields });
-  return { log: new RefusalLog({ info: at('info'), warn: at('warn'), error: at('error') }, 'refused'), lines };
+  return { log: new RefusalLog({ info: at('info'), warn: at('warn'), error: at('error') }, kind), lines };
 }
 
 function refused(apiKey: string, reason: Reason) {
@@ -59,4 +60,13 @@ test('logs what it has summed when it closes', () => {
   log.close();
   expect(lines[10]).toMatchObject({ level: 'error', count: 2 });
   expect(jest.getTimerCount()).toBe(0);
+});
+
+test('names what only would be refused in another member, so that no one counts it as refused', () => {
+  const { log, lines } = startLog(WOULD_REFUSE);
+  for (let n = 0; n < 12; n++) log.add(refused('key-on-trial', 'ORIGIN_NOT_ALLOWED'));
+  log.close();
+  expect(lines[0]).toMatchObject({ wouldRefuse: 'ORIGIN_NOT_ALLOWED', requestId: 'r' });
+  expect(lines[0]).not.toHaveProperty('reason');
+  expect(lines[10]).toEqual({ level: 'info', key: 'key-on…', count: 2, wouldRefuse: { ORIGIN_NOT_ALLOWED: 2 } });
 });

@@ -3,7 +3,7 @@ import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
-import { RefusalLog } from './refusal-log';
+import { REFUSED, RefusalLog, WOULD_REFUSE } from './refusal-log';
 import type { Observe, Occurrence } from './request-event';
 import { tell } from './tell-event';
 
@@ -21,8 +21,8 @@ export interface DecisionLog {
 
 /** Logs refusals, and what lists that only report would refuse, and calls `onDecision` once for every decision. */
 export function createDecisionLog({ logger, onDecision }: Pick<ParsedOptions, 'logger' | 'onDecision'>): DecisionLog {
-  const refused = new RefusalLog(logger, 'refused');
-  const reported = new RefusalLog(logger, 'would refuse');
+  const refused = new RefusalLog(logger, REFUSED);
+  const reported = new RefusalLog(logger, WOULD_REFUSE);
   return {
     observe({ facts: { apiKey, requestId }, judged, arrivedAt, decidedAt }) {
       // Of most requests nobody wants to hear.

@@ -10,6 +10,16 @@ export interface Refused {
   readonly methods: readonly string[];
 }
 
+/** What a kind of lines says, and in which members. */
+interface Kind {
+  readonly message: string;
+  readonly reason: string;
+  readonly reasons: string;
+}
+
+export const REFUSED: Kind = { message: 'refused', reason: 'reason', reasons: 'reasons' };
+export const WOULD_REFUSE: Kind = { message: 'would refuse', reason: 'wouldRefuse', reasons: 'wouldRefuse' };
+
 /** Refusals of one key within a second. */
 interface Second {
   lines: number;
@@ -30,13 +40,13 @@ const KEY_NOT_LOOKED_UP: ReadonlySet<Reason> = new Set([
 /** Logs refusals, or what would be refused: ten a second of each key in lines of their own, the rest in one line a second with their count. */
 export class RefusalLog {
   readonly #logger: Logger;
-  readonly #message: string;
+  readonly #kind: Kind;
   #seconds = new Map<string, Second>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(logger: Logger, message: 'refused' | 'would refuse') {
+  constructor(logger: Logger, kind: Kind) {
     this.#logger = logger;
-    this.#message = message;
+    this.#kind = kind;
   }
 
   add({ apiKey, requestId, refusal, methods }: Refused): void {
@@ -47,7 +57,10 @@ export class RefusalLog {
       return;
     }
     second.lines++;
-    this.#logger[levelOf([reason])]({ key: hintOf(apiKey), requestId, reason, why, methods }, this.#message);
+    this.#logger[levelOf([reason])](
+      { key: hintOf(apiKey), requestId, [this.#kind.reason]: reason, why, methods },
+      this.#kind.message,
+    );
   }
 
   /** Logs what has been summed so far. */
@@ -73,8 +86,8 @@ export class RefusalLog {
       if (summed.size === 0) continue;
       const count = [...summed.values()].reduce((sum, of) => sum + of, 0);
       this.#logger[levelOf([...summed.keys()])](
-        { key: hintOf(apiKey), count, reasons: Object.fromEntries(summed) },
-        this.#message,
+        { key: hintOf(apiKey), count, [this.#kind.reasons]: Object.fromEntries(summed) },
+        this.#kind.message,
       );
     }
   }
