@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { RpcGuardError } from './errors';
@@ -12,8 +13,10 @@ import { CallLimits } from './limits/limit-calls';
 import { composeObservers } from './observe/compose-observers';
 import { createDecisionLog } from './observe/decision-log';
 import { createEventTeller } from './observe/tell-event';
+import { Usage } from './observe/usage';
 import { parseOptions } from './options/options';
 import type { ParsedOptions, RpcGuardOptions } from './options/options';
+import type { UsageKinds } from './options/usage-option';
 import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
@@ -51,8 +54,10 @@ export function rpcGuard(options: RpcGuardOptions, ...mountedUncalled: never[]):
 
 /** The guard that parsed options make. */
 export function guardOf(parsed: ParsedOptions): RpcGuard {
+  const instance = nameInstance();
+  const usage = parsed.usage && createUsage(parsed, parsed.usage, instance);
   const decisions = createDecisionLog(parsed);
-  const observers = [decisions.observe, createEventTeller(parsed.onRequest)];
+  const observers = [decisions.observe, createEventTeller(parsed.onRequest), ...(usage ? [usage.observe] : [])];
   const guard: Guard = {
     options: parsed,
     store: new SettingsCache(parsed.store, parsed),
@@ -61,7 +66,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     inflated: new ByteBudget(Math.max(INFLATED_BYTES, 2 * parsed.maxBodyBytes)),
     answers: new ByteBudget(Math.max(ANSWER_BYTES, 2 * parsed.maxMergedBytes)),
     applyCors: corsFor(parsed.cors),
-    limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
+    limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false, instance }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
     observe: composeObservers(observers, parsed.logger),
   };
@@ -87,8 +92,24 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
       await webSockets.close();
       guard.upstreams.close();
       await guard.limits.close();
+      await usage?.close();
       await guard.store.close();
       decisions.close();
     },
   });
+}
+
+/** Names this process among those that share a store. */
+function nameInstance(): string {
+  return randomBytes(6).toString('hex');
+}
+
+function createUsage(parsed: ParsedOptions, kinds: UsageKinds, instance: string): Usage {
+  let isFirst = true;
+  const name = (): string => {
+    const given = isFirst ? instance : nameInstance();
+    isFirst = false;
+    return given;
+  };
+  return new Usage({ ...parsed, instance: name }, kinds);
 }

@@ -89,6 +89,16 @@ export const origins: RequestAllowlist<'ORIGIN_NOT_ALLOWED'> = {
   header: 'Origin',
 };
 
+/** An `Origin` header in one spelling; `undefined` for what is not an origin. */
+export function originName(header: string): string | undefined {
+  if (header === NULL) return NULL;
+  const origin = parseOrigin(header);
+  if (origin === undefined) return undefined;
+  const { scheme, host, port } = origin;
+  const isUsual = port === '' || port === DEFAULT_PORTS.get(scheme);
+  return `${scheme === '' ? '' : `${scheme}://`}${host}${isUsual ? '' : `:${port}`}`;
+}
+
 function parseOrigin(written: string): Origin | undefined {
   if (!ASCII.test(written)) return undefined; // before lower case: that of the Kelvin sign is k
   const origin = written.toLowerCase();

@@ -8,6 +8,7 @@ import type { AllowlistType, KeySettings, KeySettingsInput } from '../settings/k
 import { isSameEntry } from '../settings/settings-changes';
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
 import { cursorOf } from '../stores/key-query';
+import { usageOf } from '../stores/usage-rows';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
@@ -34,6 +35,10 @@ import type {
   RotateOptions,
   SecretChanges,
 } from './changes';
+import { refusalReport } from './refusal-report';
+import type { RefusalGroup, RefusalsOptions } from './refusal-report';
+import { lastUsed, usageReport } from './usage-report';
+import type { UsageOptions, UsageReport } from './usage-report';
 import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
@@ -133,7 +138,7 @@ export class KeyManager {
   /** `undefined` if there is no such key. */
   async get(apiKey: string): Promise<KeyView | undefined> {
     const settings = await this.#read(apiKey);
-    return settings && viewOf(settings);
+    return settings && this.#withLastUse(viewOf(settings));
   }
 
   /** Keys by name, or as `sort` says, a page at a time. Keys whose settings do not parse are not among them. */
@@ -156,6 +161,18 @@ export class KeyManager {
       throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
     }
     return stored(() => limitsInUse(settings, this.#store.limits, Date.now()));
+  }
+
+  /** What a key did, or all keys where it is `undefined`, as the processes last told the store: 10 s ago at most. */
+  async usage(apiKey?: string, options: UsageOptions = {}): Promise<UsageReport> {
+    await this.#start();
+    return stored(() => usageReport(usageOf(this.#store), apiKey, options, Date.now()));
+  }
+
+  /** Refusals of the last 7 days in groups, the last one first: of a key, or of all and of requests without one. */
+  async refusals(apiKey?: string, options: RefusalsOptions = {}): Promise<readonly RefusalGroup[]> {
+    await this.#start();
+    return stored(() => refusalReport(usageOf(this.#store), apiKey, options, Date.now()));
   }
 
   /** Keys whose settings do not parse, which `list` leaves out; 100 at most, `[]` where the store does not tell. */
@@ -335,6 +352,17 @@ export class KeyManager {
   async #read(apiKey: unknown): Promise<KeySettings | undefined> {
     await this.#start();
     return typeof apiKey === 'string' && API_KEY.test(apiKey) ? stored(() => this.#store.get(apiKey)) : undefined;
+  }
+
+  /** Settings can be shown where usage cannot be read. */
+  async #withLastUse(view: KeyView): Promise<KeyView> {
+    try {
+      const { key, secrets } = await lastUsed(usageOf(this.#store), view, Date.now());
+      const withUse = view.secrets.map((secret) => ({ ...secret, ...present({ lastUsedAt: secrets.get(secret.id) }) }));
+      return { ...view, secrets: withUse, ...present({ lastUsedAt: key }) };
+    } catch {
+      return view;
+    }
   }
 
   #start(): Promise<void> {

@@ -22,6 +22,8 @@ import type { UpstreamClientOptions } from '../upstream/http-client';
 import { CORS_RULE } from './cors-options';
 import type { CorsOptions } from './cors-options';
 import type { RequestEvent } from './request-event';
+import { USAGE_RULE, usageKinds } from './usage-option';
+import type { UsageKinds, UsageOptions } from './usage-option';
 import { REQUEST_RULES, prepareRequestOptions } from './request-options';
 import type { ParsedRequestOptions, RequestOptions } from './request-options';
 import { UPSTREAM_RULES, prepareUpstreamOptions } from './upstream-options';
@@ -64,6 +66,8 @@ export interface RpcGuardOptions extends RequestOptions, UpstreamOptions {
   readonly cors?: boolean | CorsOptions;
   /** Whether a refusal names its reason in `error.data.reason`. Default `true`. */
   readonly exposeReason?: boolean;
+  /** Whether, and by what, is counted what keys do. Default `true`. */
+  readonly usage?: boolean | UsageOptions;
   /** Pino-shaped. Default: to stderr, errors of configuration and stores, and at the first request where the guard answers. */
   readonly logger?: Logger;
   /** Called once for every decision. It cannot change it, and may throw. */
@@ -85,6 +89,8 @@ export interface ParsedOptions extends ParsedRequestOptions, UpstreamClientOptio
   readonly clientAddress: ClientAddress;
   readonly cors: boolean | CorsOptions;
   readonly exposeReason: boolean;
+  /** `undefined` where nothing is counted. */
+  readonly usage: UsageKinds | undefined;
   readonly logger: GuardLogger;
   readonly onDecision: ((decision: Decision) => void) | undefined;
   readonly onRequest: ((event: RequestEvent) => void) | undefined;
@@ -128,6 +134,7 @@ const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   },
   cors: CORS_RULE,
   exposeReason: { ...BOOLEAN_RULE, default: true },
+  usage: USAGE_RULE,
   logger: LOGGER_RULE,
   onDecision: { accepts: isFunction, takes: 'a function, such as (decision) => {}' },
   onRequest: { accepts: isFunction, takes: 'a function, such as (event) => {}' },
@@ -146,6 +153,7 @@ export function parseOptions(options: RpcGuardOptions): ParsedOptions {
   return {
     ...checked,
     clientAddress: clientAddress(checked.trustProxy),
+    usage: usageKinds(checked.usage),
     ...prepared,
     ...prepareUpstreamOptions(checked, logger),
     wsPath: parseWsPath(checked.wsPath)!,

@@ -3,11 +3,15 @@ import type { KeySettings, SecretRecord } from './key-settings';
 /** A secret without its hash, to show. */
 export interface SecretView extends Omit<SecretRecord, 'hash'> {
   readonly state: 'active' | 'expired';
+  /** To the minute: ISO 8601, UTC. Told by `get`, where usage is counted. */
+  readonly lastUsedAt?: string;
 }
 
 /** A key's settings without hashes, to show. */
 export interface KeyView extends Omit<KeySettings, 'secrets'> {
   readonly secrets: readonly SecretView[];
+  /** To the minute: ISO 8601, UTC. Told by `get`, where usage is counted. */
+  readonly lastUsedAt?: string;
 }
 
 export function viewOf(settings: KeySettings): KeyView {

@@ -17,6 +17,8 @@ import { cursorAt, pageOf } from './key-query';
 import { SettingsFile } from './settings-file';
 import type { KeyRecord } from './settings-file';
 import { SpentFiles } from './spent-files';
+import { UsageFiles } from './usage-files';
+import type { UsageStore } from './usage-store';
 import type { KeyProblem, KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore } from './limit-store';
 import { assertFresh, settingsToWrite } from './versioned-write';
@@ -60,6 +62,8 @@ const COMPARED_AT_ONCE = 1 << 18;
 export class FileStore implements WritableSettingsStore {
   /** Processes that share the file count limits together, in `<file>.usage/`. */
   readonly limits: LimitStore;
+  /** Usage is kept in `<file>.usage/`, a file for each process and day. */
+  readonly usage: UsageStore;
   readonly #path: string;
   readonly #logger: Logger;
   readonly #listeners = new Set<(apiKey: string) => void>();
@@ -86,6 +90,7 @@ export class FileStore implements WritableSettingsStore {
     const { logger } = checkOptions('FileStore(path, options)', RULES, { ...options, path });
     this.#path = resolve(path);
     this.limits = new SpentFiles(`${this.#path}.usage`);
+    this.usage = new UsageFiles(`${this.#path}.usage`);
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
     this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));

@@ -3,7 +3,9 @@ import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { SpentRows } from './spent-rows';
+import { UsageRows } from './usage-rows';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
+import type { UsageStore } from './usage-store';
 import { listed, pageOf } from './key-query';
 import type { ListedKey } from './key-query';
 import { assertFresh, settingsToWrite } from './versioned-write';
@@ -16,6 +18,8 @@ const RULES: OptionRules<{ readonly keys: readonly KeySettingsInput[] }> = {
 export class MemoryStore implements WritableSettingsStore {
   /** Guards of this process that share the store count limits together. */
   readonly limits = new SpentRows();
+  /** Kept as long as the process lives. */
+  readonly usage: UsageStore = new UsageRows();
   readonly #keys = new Map<string, ListedKey & { readonly settings: KeySettings }>();
   readonly #listeners = new Set<(apiKey: string) => void>();
 

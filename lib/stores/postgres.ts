@@ -7,7 +7,9 @@ import { MIN_SUFFIX, SORTED_BY, cursorAt, foldName, readCursor } from './key-que
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
+import { PostgresUsage } from './postgres-usage';
 import { watchForLife } from './sign-of-life';
+import type { UsageStore } from './usage-store';
 import { UNKNOWN_TIME, parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
 
@@ -88,6 +90,8 @@ const COLUMN_OF = { apiKey: 'api_key', foldedName: 'name', createdAt: 'created_a
 export class PostgresStore implements WritableSettingsStore {
   /** Counts limits together, in the table `<table>_spent`. */
   readonly limits: LimitStore = { intervalMs: 500, exchange: (rows) => this.#exchange(rows) };
+  /** Usage is kept in the table `rpc_guard_usage`: the name of `table` with `_usage` in place of `_keys`. */
+  readonly usage: UsageStore;
   readonly #pool: PostgresPool;
   readonly #schema: string | undefined;
   readonly #table: string;
@@ -107,6 +111,9 @@ export class PostgresStore implements WritableSettingsStore {
     this.#schema = schema;
     this.#table = schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
     this.#spent = schema === undefined ? `"${table}_spent"` : `"${schema}"."${table}_spent"`;
+    const usage = `"${table.replace(/_keys$/, '')}_usage"`;
+    const usageTable = schema === undefined ? usage : `"${schema}".${usage}`;
+    this.usage = new PostgresUsage({ pool, table: usageTable, lockId: LOCK_ID });
     this.#channel = schema === undefined ? table : `${schema}.${table}`;
     // Without a listener an error of an idle connection would end the process; the queries that fail report it.
     pool.on('error', () => undefined);

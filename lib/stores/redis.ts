@@ -10,6 +10,8 @@ import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
 import type { Spent } from './spent-rows';
+import type { UsageStore } from './usage-store';
+import { RedisUsage } from './redis-usage';
 import { watchForLife } from './sign-of-life';
 import { parseStored, readableRecord } from './stored-record';
 import { MAX_ATTEMPTS, assertFresh, settingsToWrite, tooBusy } from './versioned-write';
@@ -112,6 +114,8 @@ const SILENT_MS = 2000;
 export class RedisStore implements WritableSettingsStore {
   /** Counts limits together: a hash a key and day (`<prefix>spent:<day>:<apiKey>`), a field a process. */
   readonly limits: LimitStore = { intervalMs: 100, exchange: (rows) => this.#exchange(rows) };
+  /** Usage is kept in a hash of each key, hour and process (`<prefix>usage:<apiKey>:<hour>:<instance>`). */
+  readonly usage: UsageStore;
   readonly #client: NodeRedisClient | IoRedisClient;
   readonly #prefix: string;
   readonly #logger: Logger;
@@ -124,6 +128,7 @@ export class RedisStore implements WritableSettingsStore {
     const { client, prefix, logger } = checked;
     this.#client = client;
     this.#prefix = prefix;
+    this.usage = new RedisUsage((script, keys, args) => this.#eval(script, keys, args), prefix);
     this.#logger = quiet(logger);
     // Without a listener a connection error would end the process; the commands that fail report it.
     client.on('error', () => undefined);

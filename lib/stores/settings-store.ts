@@ -2,6 +2,7 @@ import { hasMethods } from '../option-rules';
 import type { OptionRule } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { LimitStore } from './limit-store';
+import type { UsageStore } from './usage-store';
 
 /**
  * Where the guard finds a key's settings. Only `get` is needed; what it returns is checked before it is used, so it may
@@ -21,6 +22,8 @@ export interface SettingsStore {
   close?(): Promise<void> | void;
   /** Lets processes count limits together. Without it each counts for itself. */
   readonly limits?: LimitStore | undefined;
+  /** Keeps what keys do. Without it each process keeps its own in memory. */
+  readonly usage?: UsageStore | undefined;
 }
 
 /** Which keys are listed, and in which order. */

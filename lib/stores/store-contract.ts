@@ -5,6 +5,7 @@ import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { Test } from './limit-contract';
 
 export { limitContract } from './limit-contract';
+export { usageContract } from './usage-contract';
 export type { Test };
 
 const KEY = '0123456789abcdef0123456789abcdef';

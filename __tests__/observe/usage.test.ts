@@ -1,0 +1,234 @@
+import { connect } from 'node:net';
+import { MemoryStore } from '../../lib';
+import type { KeySettingsInput } from '../../lib';
+import { hashSecret } from '../../lib/settings/secret';
+import type { UsageRow } from '../../lib/stores/usage-store';
+import { stopLimitsClock } from '../support/fake-clock';
+import { KEY, basic, call, guardedApp, post } from '../support/guarded-app';
+import type { GuardedAppOptions } from '../support/guarded-app';
+import { guardedSockets } from '../support/guarded-sockets';
+import { recordingUpstream } from '../support/upstream';
+import { until } from '../support/until';
+
+const ALL = { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' };
+const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const SECRET = 'a-secret-that-nobody-may-find-in-what-is-stored';
+
+async function countingApp(key: Omit<KeySettingsInput, 'apiKey'> = {}, given: GuardedAppOptions = {}) {
+  const clock = stopLimitsClock();
+  const store = new MemoryStore([{ apiKey: KEY, ...key }]);
+  const app = await guardedApp({ ...given, store });
+  return { ...app, store, counted: counted(clock, store) };
+}
+
+/** The rows once so many requests have been counted, as `kind name outcome calls`. */
+function counted(clock: ReturnType<typeof stopLimitsClock>, store: MemoryStore) {
+  return async (requests: number, apiKey = KEY): Promise<readonly UsageRow[]> => {
+    let rows: readonly UsageRow[] = [];
+    await until(async () => {
+      await clock.pass(10_000);
+      rows = await store.usage.read({ ...ALL, apiKey });
+      return rows.reduce((sum, row) => sum + (row.requests ?? 0), 0) >= requests;
+    });
+    return rows;
+  };
+}
+
+function brief(rows: readonly UsageRow[], ...kinds: readonly UsageRow['kind'][]): readonly string[] {
+  return rows
+    .filter(({ kind }) => kinds.includes(kind))
+    .map(({ kind, name, outcome, calls }) => [kind, name, outcome, calls].filter((it) => it !== '').join(' '))
+    .sort();
+}
+
+test('counts single calls by method, address, origin, product, secret and wire', async () => {
+  const { rpcUrl, counted: rowsOf } = await countingApp({ secrets: [{ id: 's1', hash: hashSecret(SECRET) }] });
+  const headers = { ...basic(SECRET), Origin: 'HTTPS://App.example.com:443', 'User-Agent': 'ethers/6.1 (node 20; x)' };
+  await post(
+    rpcUrl,
+    call('eth_call', [{ to: CONTRACT.toUpperCase().replace('0X', '0x'), data: '0xdeadbeef' }]),
+    headers,
+  );
+  await post(rpcUrl, call('eth_chainId'), headers);
+  await post(rpcUrl, call('made_up'), { 'User-Agent': '(odd)', Origin: 'not an origin' });
+  const rows = await rowsOf(3);
+  expect(brief(rows, 'total', 'method', 'address', 'origin', 'userAgent', 'secret', 'wire')).toEqual(
+    [
+      'total allowed 3',
+      'method eth_call allowed 1',
+      'method eth_chainId allowed 1',
+      'method (unknown) allowed 1',
+      `address ${CONTRACT} allowed 1`,
+      'origin https://app.example.com allowed 2',
+      'origin (malformed) allowed 1',
+      'userAgent ethers allowed 2',
+      'userAgent (other) allowed 1',
+      'secret s1 allowed 2',
+      'wire http allowed 3',
+    ].sort(),
+  );
+  const total = rows.find(({ kind }) => kind === 'total');
+  expect(total).toMatchObject({ requests: 3, credits: 3, upstreamErrors: 0, peak: 3 });
+  expect(total!.bytesIn).toBeGreaterThan(200);
+  expect(total!.bytesOut).toBeGreaterThan(100);
+  expect(total!.milliseconds!.reduce((sum, count) => sum + count)).toBe(3);
+});
+
+test('counts each call of a batch by what became of it', async () => {
+  const { rpcUrl, counted: rowsOf } = await countingApp(
+    { allowlists: { methods: ['eth_call', 'eth_chainId'] } },
+    { options: { credits: { eth_call: 10 } } },
+  );
+  const batch = [call('eth_call', [{ to: CONTRACT }]), call('eth_chainId'), call('eth_gasPrice'), 7];
+  await post(rpcUrl, [...batch, call('admin_peers')]);
+  const rows = await rowsOf(1);
+  expect(brief(rows, 'total', 'method', 'wire')).toEqual([
+    'method (unknown) METHOD_BLOCKED 1',
+    'method eth_call allowed 1',
+    'method eth_chainId allowed 1',
+    'method eth_gasPrice METHOD_NOT_ALLOWED 1',
+    'total INVALID_REQUEST 1',
+    'total METHOD_BLOCKED 1',
+    'total METHOD_NOT_ALLOWED 1',
+    'total allowed 2',
+    'wire http INVALID_REQUEST 1',
+    'wire http METHOD_BLOCKED 1',
+    'wire http METHOD_NOT_ALLOWED 1',
+    'wire http allowed 2',
+  ]);
+  const ofKind = (kind: string, name: string) => rows.find((row) => row.kind === kind && row.name === name);
+  expect(ofKind('method', 'eth_call')?.credits).toBe(10);
+  expect(ofKind('total', '')?.credits).toBe(11);
+  expect(rows.filter(({ requests = 0 }) => requests > 0)).toHaveLength(1);
+});
+
+test('counts what limits refuse as refused, and it costs nothing', async () => {
+  const { rpcUrl, counted: rowsOf } = await countingApp(
+    { limits: { perSecond: 1, burst: 1 } },
+    { options: { limitWaitMs: 0 } },
+  );
+  await post(rpcUrl, [call('eth_chainId')]);
+  await post(rpcUrl, [call('eth_chainId'), call('eth_gasPrice', [], 2)]);
+  const rows = await rowsOf(2);
+  expect(brief(rows, 'total')).toEqual(['total RATE_LIMITED 2', 'total allowed 1']);
+  expect(rows.reduce((sum, { kind, credits }) => sum + (kind === 'total' ? credits : 0), 0)).toBe(1);
+});
+
+test('counts refusals without a key that exists under none, and stores no key that was made up', async () => {
+  const { url, store, upstream, counted: rowsOf } = await countingApp();
+  for (const key of ['made-up-key-1', 'made-up-key-2', '', '%00']) await post(`${url}/v3/${key}`, call('eth_chainId'));
+  const rows = await rowsOf(4, '(none)');
+  expect(brief(rows, 'total')).toEqual(['total KEY_REQUIRED 1', 'total KEY_UNKNOWN 3']);
+  expect(JSON.stringify(await store.usage.read(ALL))).not.toContain('made-up-key');
+  expect(upstream.seen).toEqual([]);
+});
+
+test('counts what a known key is refused before its body is read under that key', async () => {
+  const { rpcUrl, upstream, counted: rowsOf } = await countingApp({ allowlists: { origins: ['https://a.example'] } });
+  await post(rpcUrl, call('eth_chainId'), { Origin: 'https://b.example', 'X-Request-Id': 'support-has-this' });
+  await post(rpcUrl, call('eth_chainId'), { ...basic('wrong'), Origin: 'https://a.example' });
+  const rows = await rowsOf(2);
+  expect(brief(rows, 'total', 'origin')).toEqual([
+    'origin https://a.example SECRET_INVALID 1',
+    'origin https://b.example ORIGIN_NOT_ALLOWED 1',
+    'total ORIGIN_NOT_ALLOWED 1',
+    'total SECRET_INVALID 1',
+  ]);
+  const group = rows.find(({ kind, outcome }) => kind === 'refusal' && outcome === 'ORIGIN_NOT_ALLOWED');
+  expect(group).toMatchObject({ calls: 1, detail: { requestIds: ['support-has-this'] } });
+  expect(upstream.seen).toEqual([]);
+});
+
+test('names the contract that is not listed in the group of its refusal', async () => {
+  const { rpcUrl, counted: rowsOf } = await countingApp({ allowlists: { contractAddresses: [CONTRACT] } });
+  const other = `0x${'AB'.repeat(20)}`;
+  await post(rpcUrl, call('eth_getLogs', [{ address: [CONTRACT, other] }]));
+  const [group] = (await rowsOf(1)).filter(({ kind }) => kind === 'refusal');
+  expect(JSON.parse(group!.name)).toEqual(['eth_getLogs', '(none)', 'node', other.toLowerCase(), 'http', '']);
+});
+
+test('counts what the upstream failed at, and its error codes', async () => {
+  const answers = [
+    '{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"header not found"}}',
+    undefined,
+    '{"jsonrpc":"2.0","id":1,"result":"0x1"}',
+  ];
+  const upstream = await recordingUpstream((_req, res) => {
+    const answer = answers.shift();
+    if (answer === undefined) res.destroy();
+    else res.end(answer);
+  });
+  const { rpcUrl, counted: rowsOf } = await countingApp({}, { upstream });
+  await post(rpcUrl, call('eth_chainId'));
+  expect((await post(rpcUrl, call('eth_sendRawTransaction', ['0x00']))).status).toBe(502);
+  await post(rpcUrl, call('eth_chainId'));
+  const rows = await rowsOf(3);
+  expect(brief(rows, 'total', 'code')).toEqual(['code -32000 allowed 1', 'total allowed 3']);
+  expect(rows.find(({ kind }) => kind === 'total')?.upstreamErrors).toBe(1);
+});
+
+test('counts a caller that goes away before its answer once', async () => {
+  const upstream = await recordingUpstream(() => undefined);
+  const { port, counted: rowsOf } = await countingApp({}, { upstream });
+  const body = JSON.stringify(call('eth_chainId'));
+  const socket = connect(port, '127.0.0.1');
+  socket.write(`POST /v3/${KEY} HTTP/1.1\r\nHost: x\r\nContent-Length: ${String(body.length)}\r\n\r\n${body}`);
+  await until(() => upstream.seen.length === 1);
+  socket.destroy();
+  expect(brief(await rowsOf(1), 'total')).toEqual(['total allowed 1']);
+});
+
+test('counts each message of a WebSocket', async () => {
+  const clock = stopLimitsClock();
+  const store = new MemoryStore([{ apiKey: KEY, allowlists: { methods: ['eth_*'] } }]);
+  const app = await guardedSockets({ store });
+  const peer = await app.open({ headers: { 'User-Agent': 'viem/2' } });
+  peer.socket.send(JSON.stringify(call('eth_chainId')));
+  peer.socket.send(JSON.stringify(call('net_version')));
+  peer.socket.send(JSON.stringify([call('net_version', [], 2), call('web3_sha3', [], 3)]));
+  const rows = await counted(clock, store)(3);
+  expect(brief(rows, 'total', 'wire', 'userAgent')).toEqual([
+    'total METHOD_NOT_ALLOWED 3',
+    'total allowed 1',
+    'userAgent viem METHOD_NOT_ALLOWED 3',
+    'userAgent viem allowed 1',
+    'wire webSocket METHOD_NOT_ALLOWED 3',
+    'wire webSocket allowed 1',
+  ]);
+});
+
+test('leaves kinds out, and counts nothing where usage is off', async () => {
+  const headers = { Origin: 'https://a.example' };
+  const some = await countingApp({}, { options: { usage: { origins: false, userAgents: false } } });
+  await post(some.rpcUrl, call('eth_getBalance', [CONTRACT, 'latest']), headers);
+  const kinds = new Set((await some.counted(1)).map(({ kind }) => kind));
+  expect([...kinds].sort()).toEqual(['address', 'method', 'total', 'wire']);
+
+  const store = new MemoryStore([{ apiKey: KEY }]);
+  const none = await guardedApp({ store, options: { usage: false } });
+  await post(none.rpcUrl, call('eth_chainId'), headers);
+  await none.guard.close();
+  expect(await store.usage.read(ALL)).toEqual([]);
+});
+
+test('stores no secret, param, whole user agent or address of a caller', async () => {
+  const {
+    rpcUrl,
+    store,
+    counted: rowsOf,
+  } = await countingApp({
+    secrets: [{ id: 's1', hash: hashSecret(SECRET) }],
+    allowlists: { methods: ['eth_call'] },
+  });
+  const headers = { 'User-Agent': 'ethers/6.1 (build 4711)', 'X-Forwarded-For': '203.0.113.9' };
+  const params = [{ from: `0x${'12'.repeat(20)}`, to: CONTRACT, data: '0xdeadbeefcafe' }, 'latest'];
+  await post(rpcUrl, call('eth_call', params), { ...headers, ...basic(SECRET) });
+  await post(rpcUrl, call('eth_estimateGas', params), { ...headers, ...basic(`${SECRET}x`) });
+  await post(rpcUrl, [call('eth_estimateGas', params)], headers);
+  await rowsOf(3);
+  const stored = JSON.stringify(await store.usage.read(ALL));
+  expect(stored).toContain('ethers');
+  for (const private_ of [SECRET, hashSecret(SECRET), '4711', '6.1', 'deadbeef', '1212', '127.0.0.1', '203.0.113.9']) {
+    expect(stored).not.toContain(private_);
+  }
+});

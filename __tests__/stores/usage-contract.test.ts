@@ -1,0 +1,101 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, appendFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileStore } from '../../lib';
+import { usageContract } from '../../lib/stores/store-contract';
+import { UsageRows } from '../../lib/stores/usage-rows';
+import type { UsageRow } from '../../lib/stores/usage-store';
+import { endAfterTest } from '../support/cleanup';
+import { describeEachStore } from '../support/each-store';
+
+describeEachStore((fresh) => {
+  usageContract(test, async () => {
+    const shelf = fresh();
+    const [writer, reader] = [await shelf.open(), await shelf.open()];
+    // Written over one connection and read over another, as by two processes.
+    return {
+      usage: {
+        write: (rows) => (rows[0]?.instance === 'b' ? reader : writer).usage!.write(rows),
+        read: (query) => reader.usage!.read(query),
+        roll: (before) => writer.usage!.roll(before),
+      },
+    };
+  });
+});
+
+describe('over a store of somebody else:', () => {
+  usageContract(test, () => {
+    const rows = new UsageRows();
+    const usage = {
+      write: (it: readonly UsageRow[]) => rows.write(JSON.parse(JSON.stringify(it)) as UsageRow[]),
+      read: rows.read.bind(rows),
+      roll: rows.roll.bind(rows),
+    };
+    return Promise.resolve({ usage });
+  });
+});
+
+describe('a file store', () => {
+  const ALL = { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' };
+  const ROW: UsageRow = {
+    apiKey: 'first-key',
+    hour: '2027-01-31T12:00:00Z',
+    instance: 'before',
+    kind: 'wire',
+    name: 'http',
+    outcome: 'allowed',
+    calls: 1,
+    credits: 1,
+    bytesIn: 0,
+    bytesOut: 0,
+    upstreamErrors: 0,
+    lastAt: 1,
+  };
+
+  function open(): { readonly path: string; readonly store: FileStore } {
+    const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+    endAfterTest(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'keys.json');
+    const store = new FileStore(path);
+    endAfterTest(() => store.close());
+    return { path, store };
+  }
+
+  test('keeps usage in files that only their owner reads, and makes none for who only asks', async () => {
+    const { path, store } = open();
+    expect(await store.usage.read(ALL)).toEqual([]);
+    await store.usage.roll('2027-02-08T00:00:00Z');
+    expect(() => readdirSync(`${path}.usage`)).toThrow('ENOENT');
+    await store.usage.write([ROW]);
+    expect(readdirSync(`${path}.usage`)).toEqual(['2027-01-31-before.jsonl']);
+    expect(statSync(`${path}.usage`).mode & 0o777).toBe(0o700);
+    expect(statSync(join(`${path}.usage`, '2027-01-31-before.jsonl')).mode & 0o777).toBe(0o600);
+  });
+
+  test('passes over a line that is not whole', async () => {
+    const { path, store } = open();
+    await store.usage.write([ROW]);
+    appendFileSync(join(`${path}.usage`, '2027-01-31-before.jsonl'), '{"apiKey":"first-key","ho');
+    expect(await store.usage.read(ALL)).toEqual([ROW]);
+  });
+
+  test('does not let its files grow by rows that are written again and again', async () => {
+    const { path, store } = open();
+    const rows = Array.from({ length: 100 }, (_, n) => ({ ...ROW, name: `name-${String(n)}` }));
+    for (let calls = 1; calls <= 200; calls++) await store.usage.write(rows.map((row) => ({ ...row, calls })));
+    const { size } = statSync(join(`${path}.usage`, '2027-01-31-before.jsonl'));
+    expect(size).toBeLessThan(5500 * 250);
+    expect((await store.usage.read(ALL)).every(({ calls }) => calls === 200)).toBe(true);
+  });
+
+  test('counts hours once that a killed process left beside their day', async () => {
+    const { path, store } = open();
+    await store.usage.write([ROW]);
+    await store.usage.roll('2027-02-01T00:00:00Z');
+    writeFileSync(join(`${path}.usage`, '2027-01-31-before.jsonl'), `${JSON.stringify(ROW)}\n`);
+    expect(await store.usage.read(ALL)).toMatchObject([{ calls: 1, instance: '(day)' }]);
+    await store.usage.roll('2027-02-01T00:00:00Z');
+    expect(await store.usage.read(ALL)).toMatchObject([{ calls: 1, instance: '(day)' }]);
+    expect(readdirSync(`${path}.usage`)).toEqual(['2027-01-31.jsonl']);
+  });
+});

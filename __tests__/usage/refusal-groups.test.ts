@@ -1,0 +1,56 @@
+import { refusedCallOf } from '../../lib/stores/refused-call';
+import { RefusalGroups } from '../../lib/usage/refusal-groups';
+
+const CALL = {
+  outcome: 'METHOD_NOT_ALLOWED',
+  method: 'eth_call',
+  origin: 'https://app.example.com',
+  userAgent: 'ethers',
+  address: '',
+  wire: 'http',
+  secretId: '',
+};
+
+function idsIn(groups: RefusalGroups): readonly string[] {
+  return [...groups.changed()].flatMap(({ requestIds }) => requestIds);
+}
+
+test('the same refusal a million times is one group with its last three ids', () => {
+  const groups = new RefusalGroups(100);
+  for (let n = 0; n < 1_000_000; n++) groups.add(CALL, { why: 'because', requestId: `id-${String(n)}`, at: n });
+  const [group, ...others] = [...groups.changed()].map((it) => it.toRow());
+  expect(others).toEqual([]);
+  expect(group).toMatchObject({
+    calls: 1_000_000,
+    lastAt: 999_999,
+    detail: { first: 0, why: 'because', requestIds: ['id-999999', 'id-999998', 'id-999997'] },
+  });
+  expect(refusedCallOf(group!)).toEqual(CALL);
+});
+
+test('a flood of made-up origins pushes out neither other refusals nor one that comes again', () => {
+  const groups = new RefusalGroups(100);
+  const flooded = { ...CALL, outcome: 'ORIGIN_NOT_ALLOWED', method: '' };
+  groups.add(CALL, { why: undefined, requestId: 'support-seeks', at: 0 });
+  groups.add(flooded, { why: undefined, requestId: 'before', at: 0 });
+  groups.add(flooded, { why: undefined, requestId: 'again', at: 1 });
+  for (let n = 0; n < 10_000; n++) {
+    groups.add(
+      { ...flooded, origin: `https://${String(n)}.example` },
+      { why: undefined, requestId: `x${n}`, at: 2 + n },
+    );
+  }
+  expect(groups.size).toBe(100);
+  expect(idsIn(groups)).toEqual(expect.arrayContaining(['support-seeks', 'before', 'again', 'x9999']));
+});
+
+test('a group that has made room is told as gone', () => {
+  const groups = new RefusalGroups(1);
+  groups.add(CALL, { why: undefined, requestId: 'a', at: 0 });
+  for (const group of groups.changed()) group.told = group.count;
+  groups.add({ ...CALL, method: 'eth_chainId' }, { why: undefined, requestId: 'b', at: 1 });
+  const told = [...groups.changed()];
+  expect(told.map(({ count }) => count)).toEqual([1, 0]);
+  groups.forget(told[1]!);
+  expect([...groups.changed()]).toHaveLength(1);
+});

@@ -1,0 +1,150 @@
+import { UsageRows } from '../../lib/stores/usage-rows';
+import type { UsageRow } from '../../lib/stores/usage-store';
+import { UsageFlush } from '../../lib/usage/usage-flush';
+import { UsageTable } from '../../lib/usage/usage-table';
+import { fakeClock } from '../support/fake-clock';
+import { recordingLogger } from '../support/pieces';
+
+const ALL = { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' };
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function counting(wallAt?: number, maxRows?: number) {
+  const clock = fakeClock(wallAt);
+  const store = new UsageRows();
+  const logger = recordingLogger();
+  let instances = 0;
+  const instance = () => `i${String(++instances)}`;
+  const table = new UsageTable({ clock, instance, ...(maxRows !== undefined && { maxRows }) });
+  const flush = new UsageFlush({ table, store, logger, clock });
+  const count = (times = 1, apiKey = 'first-key') => {
+    for (let n = 0; n < times; n++) table.at(apiKey, clock.wall()).total('allowed').add(1, 1, clock.wall());
+  };
+  const rows = () => store.read(ALL);
+  const calls = async () => (await rows()).reduce((sum, row) => sum + row.calls, 0);
+  return { clock, store, logger, table, flush, count, rows, calls };
+}
+
+test('tells the store every 10 s what has changed, and nothing else', async () => {
+  const { clock, store, count, calls } = counting();
+  const written: (readonly UsageRow[])[] = [];
+  jest.spyOn(store, 'write').mockImplementation((rows) => {
+    written.push(rows);
+    return UsageRows.prototype.write.call(store, rows);
+  });
+  count(3);
+  count(2, 'other-key');
+  await clock.pass(9_999);
+  expect(written).toEqual([]);
+  await clock.pass(1);
+  expect(await calls()).toBe(5);
+  count(1);
+  await clock.pass(10_000);
+  expect(written[1]).toMatchObject([{ apiKey: 'first-key', calls: 4 }]);
+  await clock.pass(60_000);
+  expect(written).toHaveLength(2);
+});
+
+test('counts once what the store had when its answer was lost', async () => {
+  const { clock, store, count, calls } = counting();
+  const write = jest.spyOn(store, 'write').mockImplementationOnce(async (rows) => {
+    await UsageRows.prototype.write.call(store, rows);
+    throw new Error('the connection was lost');
+  });
+  count(3);
+  await clock.pass(10_000);
+  expect(await calls()).toBe(3);
+  count(1);
+  await clock.pass(10_000);
+  expect(write).toHaveBeenCalledTimes(2);
+  expect(await calls()).toBe(4);
+});
+
+test('a call that comes while the store is told is told next time', async () => {
+  const { clock, store, flush, count, calls } = counting();
+  let finish = (): void => undefined;
+  jest.spyOn(store, 'write').mockImplementationOnce(async (rows) => {
+    await new Promise<void>((resolve) => (finish = resolve));
+    await UsageRows.prototype.write.call(store, rows);
+  });
+  count(3);
+  await clock.pass(10_000);
+  count(4);
+  finish();
+  await flush.flush();
+  expect(await calls()).toBe(7);
+});
+
+test.each([
+  ['over an hour', '2027-01-31T11:59:50Z'],
+  ['over midnight', '2027-01-31T23:59:50Z'],
+])('loses and repeats nothing when the clock goes forth and back %s', async (_, at) => {
+  const { clock, count, calls, rows } = counting(Date.parse(at));
+  count(1);
+  await clock.pass(10_000);
+  count(2);
+  await clock.pass(10_000);
+  clock.jump(-60_000);
+  count(4);
+  await clock.pass(10_000);
+  count(8);
+  clock.jump(60_000);
+  count(16);
+  await clock.pass(10_000);
+  expect(await calls()).toBe(31);
+  expect((await rows()).map((row) => row.calls)).toEqual([1, 30]);
+});
+
+test('replaces nothing when the clock goes back by days, and comes again', async () => {
+  const { clock, count, calls } = counting();
+  for (const [times, days] of [
+    [1, 0],
+    [2, -3],
+    [4, 3],
+    [8, 1000],
+    [16, -1000],
+  ] as const) {
+    clock.jump(days * DAY_MS);
+    count(times);
+    await clock.pass(10_000);
+  }
+  expect(await calls()).toBe(31);
+});
+
+test('keeps an hour while the store is away, then drops the oldest and says so', async () => {
+  const { clock, store, logger, flush, count, rows } = counting(Date.parse('2027-01-31T10:00:00Z'));
+  const write = jest.spyOn(store, 'write').mockRejectedValue(new Error('down'));
+  for (const times of [1, 2, 4]) {
+    count(times);
+    await clock.pass(60 * 60_000);
+  }
+  write.mockRestore();
+  await clock.pass(10_000);
+  expect((await rows()).map(({ hour, calls }) => [hour, calls])).toEqual([
+    ['2027-01-31T11:00:00Z', 2],
+    ['2027-01-31T12:00:00Z', 4],
+  ]);
+  expect(flush.dropped).toBe(1);
+  expect(logger.lines.map(({ level }) => level)).toEqual(['error', 'error', 'info']);
+});
+
+test('makes days of hours once a day', async () => {
+  const { clock, store, count, calls } = counting();
+  const roll = jest.spyOn(store, 'roll');
+  count(3);
+  await clock.pass(60_000);
+  expect(roll.mock.calls).toEqual([['2027-01-24T00:00:00Z']]);
+  for (let day = 0; day < 9; day++) {
+    clock.jump(DAY_MS - 2 * 60 * 60_000);
+    await clock.pass(2 * 60 * 60_000);
+  }
+  expect(roll.mock.calls.length).toBe(10);
+  expect(await store.read(ALL)).toMatchObject([{ instance: '(day)', hour: '2027-01-31T00:00:00Z', calls: 3 }]);
+  expect(await calls()).toBe(3);
+});
+
+test('tells the rest when it closes', async () => {
+  const { flush, count, calls } = counting();
+  count(3);
+  await flush.close();
+  expect(await calls()).toBe(3);
+});

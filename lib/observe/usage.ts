@@ -1,0 +1,224 @@
+import { isKnownMethod, queriedAddresses } from '../allowlists/address-table';
+import type { AddressTable } from '../allowlists/address-table';
+import type { RpcCall } from '../json-rpc/call';
+import { systemClock } from '../limits/clock';
+import type { Clock } from '../limits/clock';
+import type { Prices } from '../limits/credits';
+import type { Logger } from '../logger';
+import type { UsageKinds } from '../options/usage-option';
+import type { JudgedCalls } from '../policy/evaluate-body';
+import { isRefusal } from '../policy/refusals';
+import type { Reason, Refusal } from '../policy/refusals';
+import { usageOf } from '../stores/usage-rows';
+import type { SettingsStore } from '../stores/settings-store';
+import { ALLOWED, NO_KEY, WOULD_REFUSE } from '../stores/usage-store';
+import type { KeyHour } from '../usage/key-hour';
+import { originOf, productOf } from '../usage/names';
+import { UsageFlush } from '../usage/usage-flush';
+import { UsageTable } from '../usage/usage-table';
+import type { Observe, Occurrence } from './request-event';
+import { upstreamCodeIn } from './upstream-code';
+
+export interface UsageParts {
+  readonly store: SettingsStore;
+  readonly logger: Logger;
+  readonly addressTable: AddressTable;
+  readonly prices: Prices;
+  /** Names this process; called again where the clock goes back by days. */
+  readonly instance: () => string;
+  readonly clock?: Clock;
+}
+
+type JudgedCall = JudgedCalls['calls'][number];
+
+/** What was counted of one outcome of a request. */
+interface Tally {
+  readonly outcome: string;
+  calls: number;
+  credits: number;
+}
+
+const UNKNOWN_METHOD = '(unknown)';
+const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+/** Reasons that are found before it is known whether there is such a key. */
+const WITHOUT_KEY: ReadonlySet<Reason> = new Set([
+  'KEY_REQUIRED',
+  'KEY_UNKNOWN',
+  'DUPLICATE_HEADER',
+  'METHOD_NOT_POST',
+  'SETTINGS_UNAVAILABLE',
+]);
+
+/** Counts what keys do, and tells the store every 10 s. */
+export class Usage {
+  readonly #parts: UsageParts;
+  readonly #kinds: UsageKinds;
+  readonly #clock: Clock;
+  readonly #table: UsageTable;
+  readonly #flush: UsageFlush;
+
+  constructor(parts: UsageParts, kinds: UsageKinds) {
+    const { store, logger, instance, clock = systemClock } = parts;
+    if (store.usage === undefined) {
+      logger.warn({}, 'the store keeps no usage: it is counted in the memory of this process');
+    }
+    this.#parts = parts;
+    this.#kinds = kinds;
+    this.#clock = clock;
+    this.#table = new UsageTable({ clock, instance });
+    this.#flush = new UsageFlush({ table: this.#table, store: usageOf(store), logger, clock });
+  }
+
+  /** Rows that were given up because the store was away. */
+  get dropped(): number {
+    return this.#flush.dropped;
+  }
+
+  /** Tells the store now. */
+  flush(): Promise<void> {
+    return this.#flush.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#flush.close();
+  }
+
+  readonly observe: Observe = (occurrence) => {
+    const now = this.#clock.wall();
+    const counted = this.#table.at(keyOf(occurrence), now);
+    const { judged } = occurrence;
+    if (judged === undefined || isRefusal(judged)) {
+      const outcome = judged?.refused ?? occurrence.failure?.refused ?? 'INTERNAL_ERROR';
+      if (judged !== undefined) this.#note(counted, occurrence, judged, now);
+      this.#countRequest(counted, occurrence, [{ outcome, calls: 1, credits: 0 }], now);
+      return;
+    }
+    const { calls } = judged;
+    const [first] = calls;
+    if (calls.length === 1 && first?.refusal === undefined && first?.wouldRefuse === undefined) {
+      this.#countSingle(counted, occurrence, first!.call as RpcCall, now);
+      return;
+    }
+    const tallies: Tally[] = [];
+    for (const call of calls) {
+      const tally = tallyOf(call, tallies);
+      tally.calls++;
+      tally.credits += this.#countCall(counted, call, tally.outcome, now);
+      const note = call.refusal ?? call.wouldRefuse;
+      if (note !== undefined) this.#note(counted, occurrence, note, now, call);
+    }
+    this.#countRequest(counted, occurrence, tallies, now);
+  };
+
+  #countSingle(counted: KeyHour, occurrence: Occurrence, call: RpcCall, now: number): void {
+    const { credits, bytesIn, bytesOut, failure, arrivedAt } = occurrence;
+    const row = counted.of('method').of(this.#methodOf(counted, call.method), ALLOWED);
+    row.add(1, credits, now);
+    row.bytesIn += bytesIn;
+    row.bytesOut += bytesOut;
+    if (failure !== undefined) row.upstreamErrors++;
+    if (isTimed(occurrence)) row.addTime(performance.now() - arrivedAt);
+    if (this.#kinds.addresses) this.#countAddresses(counted, call, ALLOWED, credits, now);
+    this.#countRequest(counted, occurrence, [{ outcome: ALLOWED, calls: 1, credits }], now);
+  }
+
+  /** @returns what it cost. */
+  #countCall(counted: KeyHour, { call, refusal }: JudgedCall, outcome: string, now: number): number {
+    if ('invalid' in call) return 0;
+    const credits = refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
+    counted.of('method').of(this.#methodOf(counted, call.method), outcome).add(1, credits, now);
+    if (this.#kinds.addresses) this.#countAddresses(counted, call, outcome, credits, now);
+    return credits;
+  }
+
+  #countAddresses(counted: KeyHour, call: RpcCall, outcome: string, credits: number, now: number): void {
+    if (call.params === undefined || call.params.length === 0) return;
+    const addresses = queriedAddresses(call, this.#parts.addressTable);
+    if (addresses === undefined || addresses.length === 0) return;
+    const names = counted.of('address');
+    for (const address of addresses) {
+      if (typeof address !== 'string' || !ADDRESS.test(address)) continue;
+      names.of(address.toLowerCase(), outcome).add(1, credits, now);
+    }
+  }
+
+  /** What is of the request as a whole: bytes and time stand with what was allowed of it. */
+  #countRequest(counted: KeyHour, occurrence: Occurrence, tallies: readonly Tally[], now: number): void {
+    const { facts, admission, wire, credits, bytesIn, bytesOut, failure, answered } = occurrence;
+    const main = tallies.find(({ outcome }) => outcome === ALLOWED) ?? tallies[0]!;
+    if (credits > 0) counted.spend(credits, now);
+    for (const tally of tallies) {
+      const { outcome, calls } = tally;
+      const rows = [counted.total(outcome), counted.of('wire').of(wire, outcome)];
+      if (this.#kinds.origins) rows.push(counted.of('origin').of(originOf(facts.origin), outcome));
+      if (this.#kinds.userAgents) rows.push(counted.of('userAgent').of(productOf(facts.userAgent), outcome));
+      if (admission?.credential !== undefined) rows.push(counted.of('secret').of(admission.credential.id, outcome));
+      for (const row of rows) {
+        row.add(calls, tally.credits, now);
+        if (tally !== main) continue;
+        row.bytesIn += bytesIn;
+        row.bytesOut += bytesOut;
+        if (failure !== undefined) row.upstreamErrors += calls;
+      }
+    }
+    const total = counted.total(main.outcome);
+    total.requests++;
+    if (isTimed(occurrence)) total.addTime(performance.now() - occurrence.arrivedAt);
+    const code = answered && upstreamCodeIn(answered);
+    if (code !== undefined) counted.of('code').of(String(code), ALLOWED).add(1, 0, now);
+  }
+
+  #methodOf(counted: KeyHour, method: string): string {
+    if (counted.of('method').has(method)) return method;
+    return isKnownMethod(method, this.#parts.addressTable) ? method : UNKNOWN_METHOD;
+  }
+
+  /** Puts a refusal, or one that a list only reports, into its group. */
+  #note(
+    counted: KeyHour,
+    { facts, wire, admission }: Occurrence,
+    { refused, why }: Refusal,
+    at: number,
+    judged?: JudgedCall,
+  ): void {
+    const call = judged !== undefined && 'method' in judged.call ? judged.call : undefined;
+    const isReported = judged !== undefined && judged.refusal === undefined;
+    const isOfAddress = refused === 'CONTRACT_ADDRESS_NOT_ALLOWED' && this.#kinds.addresses;
+    const group = {
+      outcome: isReported ? WOULD_REFUSE + refused : refused,
+      method: call === undefined ? '' : this.#methodOf(counted, call.method),
+      origin: this.#kinds.origins ? originOf(facts.origin) : '',
+      userAgent: this.#kinds.userAgents ? productOf(facts.userAgent) : '',
+      address: isOfAddress && call !== undefined ? this.#unlisted(call, admission) : '',
+      wire,
+      secretId: admission?.credential?.id ?? '',
+    };
+    counted.refusals.add(group, { why, requestId: facts.requestId, at });
+  }
+
+  /** The first address that a call queries and that is not on the list. */
+  #unlisted(call: RpcCall, admission: Occurrence['admission']): string {
+    const matches = admission?.allowlists.contractAddresses?.matches;
+    const addresses = queriedAddresses(call, this.#parts.addressTable) ?? [];
+    const unlisted = addresses.find((it) => typeof it === 'string' && ADDRESS.test(it) && matches?.(it) !== true);
+    return typeof unlisted === 'string' ? unlisted.toLowerCase() : '';
+  }
+}
+
+/** `(none)` where nobody knows the key: names that callers make up are not stored. */
+function keyOf({ facts, admission, judged }: Occurrence): string {
+  if (admission !== undefined) return facts.apiKey;
+  return isRefusal(judged) && !WITHOUT_KEY.has(judged.refused) ? facts.apiKey : NO_KEY;
+}
+
+function tallyOf({ refusal, wouldRefuse }: JudgedCall, tallies: Tally[]): Tally {
+  const outcome = refusal?.refused ?? (wouldRefuse === undefined ? ALLOWED : WOULD_REFUSE + wouldRefuse.refused);
+  let tally = tallies.find((it) => it.outcome === outcome);
+  if (tally === undefined) tallies.push((tally = { outcome, calls: 0, credits: 0 }));
+  return tally;
+}
+
+/** How long the upstream takes for a single call on a WebSocket is not known. */
+function isTimed({ wire, upstreamMs }: Occurrence): boolean {
+  return wire === 'http' || upstreamMs !== undefined;
+}

@@ -1,0 +1,120 @@
+import { ALLOWED, NAMES_KEPT, NO_KEY } from '../stores/usage-store';
+import type { UsageKind, UsageRow } from '../stores/usage-store';
+import { Counts } from './counts';
+import { RefusalGroups } from './refusal-groups';
+import type { RefusalGroup } from './refusal-groups';
+import { TopNames } from './top-names';
+import type { RowBudget } from './top-names';
+
+export type NamedKind = Exclude<UsageKind, 'total' | 'refusal'>;
+
+const GROUPS_OF_KEY = 100;
+const GROUPS_WITHOUT_KEY = 1000;
+
+/** A row to write, and what to do once it is known whether the store has it. */
+export interface Telling {
+  readonly row: UsageRow;
+  readonly settle: (isTold: boolean) => void;
+}
+
+/** What has been counted of one key in one hour. */
+export class KeyHour {
+  /** Whether something was counted that the store has not been told. */
+  isChanged = false;
+  peak = 0;
+  readonly #names = new Map<NamedKind, TopNames>();
+  readonly #totals = new Map<string, Counts>();
+  readonly #allowed: Counts;
+  #groups: RefusalGroups | undefined;
+  #second = -1;
+  #creditsInSecond = 0;
+
+  constructor(
+    readonly apiKey: string,
+    readonly hour: string,
+    readonly instance: string,
+    private readonly budget: RowBudget,
+  ) {
+    this.#allowed = new Counts('', ALLOWED);
+    this.#totals.set(ALLOWED, this.#allowed);
+  }
+
+  total(outcome: string): Counts {
+    if (outcome === ALLOWED) return this.#allowed;
+    let counts = this.#totals.get(outcome);
+    if (counts === undefined) this.#totals.set(outcome, (counts = new Counts('', outcome)));
+    return counts;
+  }
+
+  of(kind: NamedKind): TopNames {
+    let names = this.#names.get(kind);
+    if (names === undefined) {
+      names = new TopNames(NAMES_KEPT[kind] ?? Infinity, this.budget);
+      this.#names.set(kind, names);
+    }
+    return names;
+  }
+
+  get refusals(): RefusalGroups {
+    return (this.#groups ??= new RefusalGroups(this.apiKey === NO_KEY ? GROUPS_WITHOUT_KEY : GROUPS_OF_KEY));
+  }
+
+  /** Takes note of the second in which most was spent. */
+  spend(credits: number, at: number): void {
+    const second = Math.floor(at / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#creditsInSecond = 0;
+    }
+    this.#creditsInSecond += credits;
+    if (this.#creditsInSecond > this.peak) this.peak = this.#creditsInSecond;
+  }
+
+  get size(): number {
+    let size = this.#totals.size + (this.#groups?.size ?? 0);
+    for (const names of this.#names.values()) size += names.size;
+    return size;
+  }
+
+  /** Each row that has changed since the store was told. They count as told, unless `settle(false)` is called. */
+  *changed(): Generator<Telling, void> {
+    for (const counts of this.#totals.values()) {
+      if (counts.told === counts.calls) continue;
+      const { requests } = counts;
+      const peak = counts === this.#allowed ? this.peak : 0;
+      yield this.#tell('total', counts, { ...counts.toRow(), requests, peak });
+    }
+    for (const [kind, names] of this.#names) {
+      for (const counts of names.changed()) yield this.#tell(kind, counts, counts.toRow(), names);
+    }
+    for (const group of this.#groups?.changed() ?? []) yield this.#tellGroup(group, this.#groups!);
+  }
+
+  #tell(kind: UsageKind, counts: Counts, counted: ReturnType<Counts['toRow']>, names?: TopNames): Telling {
+    counts.told = counts.calls;
+    return {
+      row: this.#row(kind, counted),
+      settle: (isTold) => {
+        if (!isTold) counts.told = -1;
+        else if (counted.calls === 0) names?.forget(counts);
+      },
+    };
+  }
+
+  #tellGroup(group: RefusalGroup, groups: RefusalGroups): Telling {
+    group.told = group.count;
+    const counted = group.toRow();
+    return {
+      row: this.#row('refusal', counted),
+      settle: (isTold) => {
+        if (!isTold) group.told = -1;
+        else if (counted.calls === 0) groups.forget(group);
+      },
+    };
+  }
+
+  #row(kind: UsageKind, counted: ReturnType<Counts['toRow']>): UsageRow {
+    const { apiKey, hour, instance } = this;
+    return { apiKey, hour, instance, kind, ...counted };
+  }
+}

@@ -1,0 +1,99 @@
+import { ALLOWED, OTHER } from '../stores/usage-store';
+import { Counts } from './counts';
+
+/** Bounds the rows of a process. */
+export interface RowBudget {
+  left: number;
+}
+
+/**
+ * The most frequent names of one kind, of what was allowed and of what was refused apart (Space-Saving): when there is no
+ * room the rarest one makes some, and what was counted of it goes to `(other)`. A newcomer takes over the rank of the name
+ * that it replaces, so that one name after the other cannot push out what is frequent; what is shown of it is only what
+ * was counted since. A name with more than one part in `limit` of the calls is never pushed out.
+ */
+export class TopNames {
+  readonly #limit: number;
+  readonly #budget: RowBudget;
+  readonly #allowed = new Map<string, Counts>();
+  /** By outcome and name. */
+  #refused: Map<string, Counts> | undefined;
+  /** By outcome: what made room. */
+  #others: Map<string, Counts> | undefined;
+  /** Those that the store knows and that have made room since. */
+  #gone: Map<string, Counts> | undefined;
+
+  constructor(limit: number, budget: RowBudget) {
+    this.#limit = limit;
+    this.#budget = budget;
+  }
+
+  of(name: string, outcome: string): Counts {
+    if (outcome === ALLOWED) return this.#allowed.get(name) ?? this.#take(this.#allowed, name, name, outcome);
+    const id = `${outcome} ${name}`;
+    return this.#refused?.get(id) ?? this.#take((this.#refused ??= new Map<string, Counts>()), id, name, outcome);
+  }
+
+  has(name: string): boolean {
+    return this.#allowed.has(name);
+  }
+
+  /** How many rows there are. */
+  get size(): number {
+    return this.#allowed.size + (this.#refused?.size ?? 0) + (this.#others?.size ?? 0);
+  }
+
+  *changed(): Generator<Counts, void> {
+    for (const names of [this.#allowed, this.#refused, this.#others]) {
+      if (names === undefined) continue;
+      for (const counts of names.values()) if (counts.told !== counts.calls) yield counts;
+    }
+    // Its row goes: what was in it stands with the others now.
+    for (const counts of this.#gone?.values() ?? []) yield counts;
+  }
+
+  /** The store has been told of those that are gone. */
+  forget(told: Counts): void {
+    const id = `${told.outcome} ${told.name}`;
+    if (this.#gone?.get(id) === told) this.#gone.delete(id);
+  }
+
+  #take(names: Map<string, Counts>, id: string, name: string, outcome: string): Counts {
+    const isFull = names.size >= this.#limit;
+    if (this.#budget.left <= 0 && !isFull) return this.#other(outcome);
+    // Else it would hold the whole header that it is a part of.
+    const counts = new Counts(Buffer.from(name).toString(), outcome);
+    if (isFull) counts.guess = this.#makeRoom(names);
+    else this.#budget.left--;
+    names.set(Buffer.from(id).toString(), counts);
+    // It may come back before the store has been told that it went.
+    if (this.#gone?.delete(`${outcome} ${name}`) === true) counts.told = -1;
+    return counts;
+  }
+
+  /** @returns the rank of what has gone. */
+  #makeRoom(names: Map<string, Counts>): number {
+    let rarest = '';
+    let fewest = Infinity;
+    for (const [id, { calls, guess }] of names) {
+      if (calls + guess >= fewest) continue;
+      fewest = calls + guess;
+      rarest = id;
+    }
+    const gone = names.get(rarest)!;
+    names.delete(rarest);
+    this.#other(gone.outcome).absorb(gone);
+    if (gone.told !== 0) {
+      const empty = new Counts(gone.name, gone.outcome);
+      (this.#gone ??= new Map()).set(`${gone.outcome} ${gone.name}`, empty);
+    }
+    return fewest;
+  }
+
+  #other(outcome: string): Counts {
+    this.#others ??= new Map();
+    let counts = this.#others.get(outcome);
+    if (counts === undefined) this.#others.set(outcome, (counts = new Counts(OTHER, outcome)));
+    return counts;
+  }
+}
