@@ -9,11 +9,16 @@ import type { Guard } from './http/incoming-call';
 import { createMountHint } from './http/mount-hint';
 import { respondRefusal } from './http/respond';
 import { createSayWhere } from './http/say-where';
+import { RequestsUnderWay } from './http/under-way';
 import { CallLimits } from './limits/limit-calls';
 import { composeObservers } from './observe/compose-observers';
 import { createDecisionLog } from './observe/decision-log';
+import { healthOf } from './observe/health';
+import type { Health } from './observe/health';
 import { createEventTeller } from './observe/tell-event';
 import { Usage } from './observe/usage';
+import { MAX_TIMER_MS, checkArgument, isWhole } from './option-rules';
+import type { OptionRules } from './option-rules';
 import { parseOptions } from './options/options';
 import type { ParsedOptions, RpcGuardOptions } from './options/options';
 import type { UsageKinds } from './options/usage-option';
@@ -35,9 +40,25 @@ export interface RpcGuard {
   (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): void;
   /** Guards WebSocket too: `server.on('upgrade', guard.upgrade)`. */
   readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Closes WebSockets with 1001, the connections to the upstream, and the store. */
-  close(): Promise<void>;
+  /** What is known of store and upstream, for a readiness route of your own. No request is made to find out. */
+  health(): Health;
+  /**
+   * Takes no more: new requests and handshakes get 503 with `Retry-After`, WebSockets are closed with 1001. Resolves when
+   * the requests under way are answered, counts are written, and the store is closed. Call `server.close()` after it.
+   * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` for a wrong option.
+   */
+  close(options?: CloseOptions): Promise<void>;
 }
+
+export interface CloseOptions {
+  /** Milliseconds after which the requests that are still under way are cut. Default 10 s. */
+  readonly graceMs?: number | undefined;
+}
+
+const CLOSE_RULES: OptionRules<CloseOptions> = {
+  graceMs: { accepts: isWhole(0, MAX_TIMER_MS), takes: 'whole milliseconds, such as 10_000' },
+};
+const GRACE_MS = 10_000;
 
 /**
  * Guards an Ethereum JSON-RPC upstream: what an API key's settings allow is handed to it, the rest is refused with a
@@ -65,6 +86,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     queue: new UpstreamQueue(parsed.maxConcurrent),
     inflated: new ByteBudget(Math.max(INFLATED_BYTES, 2 * parsed.maxBodyBytes)),
     answers: new ByteBudget(Math.max(ANSWER_BYTES, 2 * parsed.maxMergedBytes)),
+    underWay: new RequestsUnderWay(),
     applyCors: corsFor(parsed.cors),
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false, instance }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
@@ -86,15 +108,17 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     sayWhere(req);
     handleRequest(guard, req, res, next);
   }
+  let closed: Promise<void> | undefined;
   return Object.assign(rpcGuardMiddleware, {
     upgrade: webSockets.upgrade,
-    async close() {
-      await webSockets.close();
-      guard.upstreams.close();
-      await guard.limits.close();
-      await usage?.close();
-      await guard.store.close();
-      decisions.close();
+    health() {
+      const upstreams = [guard.upstreams.states(), webSockets.states()];
+      return healthOf({ ...guard, upstreams, sockets: webSockets.size });
+    },
+    close(options?: CloseOptions) {
+      checkArgument('close', CLOSE_RULES, options);
+      closed ??= closeAll({ guard, webSockets, usage, decisions }, options?.graceMs ?? GRACE_MS);
+      return closed;
     },
   });
 }
@@ -112,4 +136,21 @@ function createUsage(parsed: ParsedOptions, kinds: UsageKinds, instance: string)
     return given;
   };
   return new Usage({ ...parsed, instance: name }, kinds);
+}
+
+interface Closing {
+  readonly guard: Guard;
+  readonly webSockets: WebSocketGuard;
+  readonly usage: Usage | undefined;
+  readonly decisions: { close(): void };
+}
+
+/** In the order in which nothing needs them any more. */
+async function closeAll({ guard, webSockets, usage, decisions }: Closing, graceMs: number): Promise<void> {
+  await Promise.all([webSockets.close(), guard.underWay.close(graceMs)]);
+  guard.upstreams.close();
+  await guard.limits.close();
+  await usage?.close();
+  await guard.store.close();
+  decisions.close();
 }

@@ -40,6 +40,7 @@ function storeWith(settings: Partial<KeySettingsInput>, lookup?: Lookup): AskedS
       asked.push(apiKey);
       return lookup ?? (apiKey === KEY ? key : 'unknown');
     },
+    isDown: false,
     close: () => Promise.resolve(),
   };
 }
@@ -158,7 +159,7 @@ describe('the store', () => {
 
   test('may answer now or later', async () => {
     const key = compileKeySettings(parseKeySettings({ apiKey: KEY }));
-    const later: CachedStore = { get: () => Promise.resolve(key), close: () => Promise.resolve() };
+    const later: CachedStore = { get: () => Promise.resolve(key), isDown: false, close: () => Promise.resolve() };
     expect(await verdict({}, later)).toBe('admitted');
   });
 });

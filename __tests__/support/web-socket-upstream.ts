@@ -85,6 +85,8 @@ export interface WebSocketUpstreamOptions {
   readonly held?: boolean;
   /** Whether pings are answered; default true. */
   readonly autoPong?: boolean;
+  /** Given what answers a request over HTTP; default: it is answered at once. */
+  readonly hold?: (answer: () => void) => void;
   /** Whether messages are kept; default true. */
   readonly recording?: boolean;
 }
@@ -94,6 +96,9 @@ export async function webSocketUpstream({
   answer = answerWithMethod,
   held = false,
   autoPong = true,
+  hold = (send) => {
+    send();
+  },
   recording = true,
 }: WebSocketUpstreamOptions = {}): Promise<WebSocketUpstream> {
   const handshakes = new WebSocketServer({ noServer: true, clientTracking: false, autoPong });
@@ -111,7 +116,7 @@ export async function webSocketUpstream({
       const body = Buffer.concat(chunks).toString();
       upstream.seen.push({ method, url, headers, rawHeaders, body });
       res.setHeader('Content-Type', 'application/json');
-      res.end(answerTo(body));
+      hold(() => res.end(answerTo(body)));
     });
   });
   server.on('connection', (connection) => {

@@ -57,13 +57,16 @@ export function endInSlices(res: ServerResponse, body: Buffer, idleMs: number): 
   next();
 }
 
-/** Cuts a caller off that does not take what is left of an ended response. */
-export function cutWhenIdle(res: ServerResponse, idleMs: number): void {
+/** Cuts a caller off that does not take what is left of an ended response. @returns whether anything is left. */
+export function cutWhenIdle(res: ServerResponse, idleMs: number): boolean {
   if (res.socket === null) {
-    if (!res.writableFinished && !res.destroyed) res.once('socket', () => setImmediate(cutWhenIdle, res, idleMs));
-    return;
+    const isWaiting = !res.writableFinished && !res.destroyed;
+    if (isWaiting) res.once('socket', () => setImmediate(cutWhenIdle, res, idleMs));
+    return isWaiting;
   }
-  if (res.socket.writableLength > 0) cutAfter(res, idleMs);
+  const isLeft = res.socket.writableLength > 0;
+  if (isLeft) cutAfter(res, idleMs);
+  return isLeft;
 }
 
 /** Cuts the caller off `idleMs` after its turn came. Call the returned function whenever it takes something. */

@@ -5,7 +5,7 @@ import { newOccurrence } from '../observe/request-event';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { judgeAgain, judgeBody } from '../policy/evaluate-body';
-import { isRefusal, refuse, refuseForNow } from '../policy/refusals';
+import { CLOSING, isRefusal, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
@@ -43,6 +43,7 @@ export function handleRequest(
       return;
     }
     const noted = newOccurrence(facts, 'http', performance.now());
+    guard.underWay.begin(res);
     void route(guard, { req, res, inflated: undefined, answer: undefined, ...noted });
   });
 }
@@ -59,9 +60,18 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
     fail(guard, call, error);
   }
   call.inflated?.shrinkTo(0);
-  cutWhenIdle(call.res, guard.options.callerIdleMs);
+  endUnderWay(guard, call.res);
   noteAnswer(call);
   guard.observe(call);
+}
+
+/** A long answer is over when its caller has taken it, or was cut off for taking nothing. */
+function endUnderWay({ underWay, options }: Guard, res: ServerResponse): void {
+  const end = (): void => {
+    underWay.end(res);
+  };
+  if (cutWhenIdle(res, options.callerIdleMs)) res.once('close', end);
+  else end();
 }
 
 function noteAnswer(call: IncomingCall): void {
@@ -74,8 +84,9 @@ function noteAnswer(call: IncomingCall): void {
 
 /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
 async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | AdmittedCalls> {
-  const { options, store, limits } = guard;
+  const { options, store, limits, underWay } = guard;
   const { req, facts, arrivedAt } = call;
+  if (underWay.isClosing) return CLOSING;
   if (req.method !== 'POST') return refuse('METHOD_NOT_POST');
   let admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;

@@ -13,6 +13,7 @@ import type { ByteBudget, Holding } from './byte-budget';
 import { hasGone } from './client-connection';
 import type { CorsHandler } from './cors';
 import type { Answerable } from './respond';
+import type { RequestsUnderWay } from './under-way';
 
 /** The parts that the route uses. */
 export interface Guard {
@@ -24,6 +25,7 @@ export interface Guard {
   readonly inflated: ByteBudget;
   /** Answers that their callers have not taken yet. */
   readonly answers: ByteBudget;
+  readonly underWay: RequestsUnderWay;
   readonly applyCors: CorsHandler;
   readonly limits: CallLimits;
   /** Called with every request that goes to `next()`. */

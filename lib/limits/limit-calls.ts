@@ -102,6 +102,11 @@ export class CallLimits {
     this.#limiter.beginAt(this.#payerOf(facts, admission), spendingOf);
   }
 
+  /** Whether the store that processes share their counts through can be reached; `undefined` where nothing is shared. */
+  get isShared(): boolean | undefined {
+    return this.#limiter.isShared;
+  }
+
   close(): Promise<void> {
     return this.#limiter.close();
   }

@@ -164,6 +164,12 @@ export class Limiter {
     await this.#options.exchange?.close();
   }
 
+  /** Whether the other processes can be heard; `undefined` where nothing is shared. */
+  get isShared(): boolean | undefined {
+    const { exchange } = this.#options;
+    return exchange && !exchange.isAway;
+  }
+
   get #isCutOff(): boolean {
     return this.#options.exchange?.isAway === true;
   }

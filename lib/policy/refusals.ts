@@ -99,6 +99,12 @@ export function refuseForNow(message: string, why: string): Refusal {
   return refuse('UPSTREAM_UNAVAILABLE', { status: 503, headers: { 'Retry-After': '01' }, message, why });
 }
 
+/** The guard takes no more: clients find another instance, or the next one. */
+export const CLOSING = refuse('SETTINGS_UNAVAILABLE', {
+  message: 'the service is shutting down, try again',
+  why: 'the guard is closing',
+});
+
 /** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
   const row = REFUSALS[refusal.refused];

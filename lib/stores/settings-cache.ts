@@ -16,6 +16,8 @@ export type Lookup = CompiledKey | 'unknown' | 'unavailable';
 export interface CachedStore {
   /** Never rejects. Synchronous if a fresh answer is cached. */
   get(apiKey: string): Lookup | Promise<Lookup>;
+  /** Whether the store failed when it was last asked. */
+  readonly isDown: boolean;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,10 @@ export class SettingsCache implements CachedStore {
 
   get(apiKey: string): Lookup | Promise<Lookup> {
     return this.#get(apiKey, 0);
+  }
+
+  get isDown(): boolean {
+    return this.#health.isDown;
   }
 
   async close(): Promise<void> {

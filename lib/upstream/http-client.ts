@@ -35,6 +35,7 @@ export interface UpstreamClient {
    * once more when it met a kept connection that the upstream had just closed.
    */
   send(body: string, client: IncomingHttpHeaders, requestId: string, isRepeatable?: boolean): Exchange;
+  readonly health: Pick<UpstreamHealth, 'state'>;
   close(): void;
 }
 
@@ -67,6 +68,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
       const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
       return exchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
     },
+    health: wire.health,
     close() {
       agent.destroy();
     },

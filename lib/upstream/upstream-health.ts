@@ -1,7 +1,11 @@
 import type { Logger } from '../logger';
 
+/** As far as requests have shown: no request is made to find out. */
+export type UpstreamState = 'up' | 'down' | 'unknown';
+
 /** Says once when the upstream goes away and once when it is back. */
 export interface UpstreamHealth {
+  readonly state: UpstreamState;
   /** It could not be reached, or something other than a JSON-RPC server answered. */
   failed(why: string): void;
   answered(): void;
@@ -24,20 +28,23 @@ const HINTS: readonly (readonly [code: RegExp, hint: string])[] = [
 ];
 
 export function createUpstreamHealth(host: string, logger: Logger): UpstreamHealth {
-  let isAway = false;
+  let state: UpstreamState = 'unknown';
   let isTold = false;
   let toldAt = -Infinity;
   return {
+    get state() {
+      return state;
+    },
     failed(why) {
-      isAway = true;
+      state = 'down';
       if (isTold || performance.now() - toldAt < SILENT_MS) return;
       isTold = true;
       toldAt = performance.now();
       logger.error({ upstream: host, why: explain(why) }, 'the upstream is away');
     },
     answered() {
-      if (!isAway) return;
-      isAway = false;
+      if (state === 'up') return;
+      state = 'up';
       if (!isTold) return;
       isTold = false;
       // Logged as an error, so that whoever read that it is down reads this too.

@@ -15,6 +15,10 @@ export class OpenSessions {
   private closing: Promise<void> | undefined;
   private onLastClosed = (): void => undefined;
 
+  get size(): number {
+    return this.sessions.size;
+  }
+
   get isClosing(): boolean {
     return this.closing !== undefined;
   }

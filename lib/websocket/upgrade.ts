@@ -6,13 +6,13 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { newOccurrence } from '../observe/request-event';
 import { admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { REFUSALS, isRefusal, refuse } from '../policy/refusals';
+import { CLOSING, REFUSALS, isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyInPath } from '../request/key-path';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { createUpstreamHealth } from '../upstream/upstream-health';
-import type { UpstreamHealth } from '../upstream/upstream-health';
+import type { UpstreamHealth, UpstreamState } from '../upstream/upstream-health';
 import { IncompleteMessages, messageBounds } from './incomplete-messages';
 import { OpenSessions } from './open-sessions';
 import { SOCKET_OPTIONS, openUpstream } from './open-upstream';
@@ -43,6 +43,7 @@ export class WebSocketGuard {
   private readonly handshakes: WebSocketServer;
   private readonly sessions = new OpenSessions();
   private readonly incomplete: IncompleteMessages;
+  private readonly upstreamHost: string;
   private readonly upstreamHealth: UpstreamHealth;
   /** Continues a handshake that `ws` accepts; `answer` answers it with 101. */
   private readonly whenSound = new WeakMap<IncomingMessage, (answer: () => void) => void>();
@@ -53,7 +54,8 @@ export class WebSocketGuard {
   ) {
     const { maxBodyBytes, bodyTimeoutMs, wsPath, upstream, logger } = parts.options;
     this.incomplete = new IncompleteMessages(bodyTimeoutMs);
-    this.upstreamHealth = createUpstreamHealth(new URL(upstream.wsUrl).host, logger);
+    this.upstreamHost = new URL(upstream.wsUrl).host;
+    this.upstreamHealth = createUpstreamHealth(this.upstreamHost, logger);
     this.handshakes = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -73,6 +75,16 @@ export class WebSocketGuard {
       this.observe(refusal, facts, performance.now());
       this.refuseOver({ socket, req, facts }, refusal);
     });
+  }
+
+  /** Sockets that are open. */
+  get size(): number {
+    return this.sessions.size;
+  }
+
+  /** The upstream's host for WebSockets, and its state. */
+  states(): Readonly<Record<string, UpstreamState>> {
+    return { [this.upstreamHost]: this.upstreamHealth.state };
   }
 
   /** For `server.on('upgrade', …)`. */
@@ -137,7 +149,7 @@ export class WebSocketGuard {
     };
     const stopWatching = watchForEnd(socket, onGone);
     const release = this.sessions.reserve(facts.apiKey, () => {
-      opening.abort(refuse('SETTINGS_UNAVAILABLE', { why: 'the guard is closing' }));
+      opening.abort(CLOSING);
     });
     const opened = await opening.outcome;
     this.tellHealth(opened);
@@ -167,7 +179,7 @@ export class WebSocketGuard {
 
   /** Why a handshake is refused although its upstream is open: things change while a key is looked up. */
   private lost(connection: Duplex, upstream: SocketEnd): Refusal | undefined {
-    if (this.sessions.isClosing) return refuse('SETTINGS_UNAVAILABLE', { why: 'the guard is closing' });
+    if (this.sessions.isClosing) return CLOSING;
     if (connection.destroyed || !connection.readable) return CALLER_GONE;
     const isOpen = upstream.socket.readyState === WebSocket.OPEN;
     return isOpen ? undefined : refuse('UPSTREAM_UNAVAILABLE', { why: 'it closed as soon as it had opened' });
@@ -175,8 +187,7 @@ export class WebSocketGuard {
 
   private tellHealth(opened: SocketEnd | Refusal): void {
     if (!isRefusal(opened)) this.upstreamHealth.answered();
-    else if (opened.refused !== 'SETTINGS_UNAVAILABLE' && opened !== CALLER_GONE)
-      this.upstreamHealth.failed(opened.why ?? opened.refused);
+    else if (opened !== CLOSING && opened !== CALLER_GONE) this.upstreamHealth.failed(opened.why ?? opened.refused);
   }
 
   private observe(refusal: Refusal, facts: RequestFacts, arrivedAt: number): void {
@@ -200,7 +211,7 @@ export class WebSocketGuard {
   }
 
   private noRoom({ apiKey }: RequestFacts): Refusal | undefined {
-    if (this.sessions.isClosing) return refuse('SETTINGS_UNAVAILABLE');
+    if (this.sessions.isClosing) return CLOSING;
     const hasRoom = this.sessions.countOf(apiKey) < this.parts.options.maxSocketsPerKey;
     return hasRoom ? undefined : refuse('TOO_MANY_SOCKETS');
   }
