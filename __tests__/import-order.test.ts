@@ -209,7 +209,17 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   [
     'settings',
-    ['compile', 'key-view', 'settings-changes', 'key-settings', 'limits', 'exact-object', 'api-key', 'secret'],
+    [
+      'compile',
+      'key-view',
+      'settings-changes',
+      'key-settings',
+      'limits-schema',
+      'limits',
+      'exact-object',
+      'api-key',
+      'secret',
+    ],
   ],
   [
     'allowlists',
@@ -255,7 +265,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'websocket/message-queue',
     'websocket/open-sessions',
   ],
-  zod: ['settings/key-settings', 'settings/limits', 'settings/exact-object'],
+  zod: ['settings/key-settings', 'settings/limits-schema', 'settings/exact-object'],
 };
 
 const PLACES = ORDER.flatMap(([folder, files]) => files.map((file) => (folder === '' ? file : `${folder}/${file}`)));
