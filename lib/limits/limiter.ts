@@ -234,9 +234,14 @@ export class Limiter {
 
   /** @returns the rate in force: a process' part of it while the others cannot be heard. */
   #refill({ bucket, rate, meter }: Share, now: number): Rate {
-    const inForce = meter !== undefined && this.#isCutOff ? partOf(rate, meter.processes) : rate;
-    bucket.refill(inForce, now);
-    return inForce;
+    const { exchange } = this.#options;
+    const part = meter !== undefined && exchange?.isAway === true ? partOf(rate, meter.processes) : rate;
+    if (part !== rate && meter?.partOfAbsence !== exchange?.absences) {
+      bucket.refill(rate, now);
+      meter?.keepPart(exchange!.absences);
+    }
+    bucket.refill(part, now);
+    return part;
   }
 
   #count(meters: readonly Meter[], cost: number): void {
