@@ -109,6 +109,14 @@ export class Limiter {
     return PASSED;
   }
 
+  /** Undoes a charge that has passed. */
+  giveBack(payer: Payer, cost: number): void {
+    const meters = this.#metersOf(payer);
+    for (const { bucket } of this.#sharesOf(payer, meters)) bucket.spend(-cost);
+    // Another day may have begun since.
+    for (const meter of meters) this.#count([meter], -Math.min(cost, meter.spent));
+  }
+
   /** Whether there is no room at all, so that a body that costs anything need not be read. */
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
