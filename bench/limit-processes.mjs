@@ -221,7 +221,7 @@ async function run(store, server, scenario, wait) {
   const excess = worstExcess(crowd.passed.sort((a, b) => a.at - b.at));
   const part = afterwards === undefined ? '' : `${Math.round(afterwards)} a second`;
   const cells = [store, scenario, wait, sum, (sum / bound).toFixed(2), Math.round(excess), part];
-  cells.push(quantile(crowd.roundTrips, 0.5), quantile(crowd.decisions, 0.5), quantile(crowd.decisions, 0.99));
+  cells.push(`${quantile(crowd.roundTrips, 0.5)}–${quantile(crowd.roundTrips, 0.95)}`, quantile(crowd.decisions, 0.5), quantile(crowd.decisions, 0.99));
   console.log(`| ${cells.join(' | ')} |`);
 }
 
