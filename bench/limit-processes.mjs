@@ -149,7 +149,7 @@ class Crowd {
 function away(milliseconds, stop, goOn) {
   return async (crowd, server) => {
     const all = await crowd.join(PROCESSES);
-    const offered = crowd.offer(all, OFFERED, 6000 + milliseconds);
+    const offered = crowd.offer(all, OFFERED, 10_000 + milliseconds);
     await after(2000);
     await server[stop]();
     await after(milliseconds);
@@ -158,7 +158,7 @@ function away(milliseconds, stop, goOn) {
     const back = Date.now();
     await offered;
     return {
-      seconds: 6 + milliseconds / 1000,
+      seconds: 10 + milliseconds / 1000,
       afterwards: crowd.between(back, Date.now()) / ((Date.now() - back) / 1000),
     };
   };
@@ -221,7 +221,11 @@ async function run(store, server, scenario, wait) {
   const excess = worstExcess(crowd.passed.sort((a, b) => a.at - b.at));
   const part = afterwards === undefined ? '' : `${Math.round(afterwards)} a second`;
   const cells = [store, scenario, wait, sum, (sum / bound).toFixed(2), Math.round(excess), part];
-  cells.push(`${quantile(crowd.roundTrips, 0.5)}–${quantile(crowd.roundTrips, 0.95)}`, quantile(crowd.decisions, 0.5), quantile(crowd.decisions, 0.99));
+  cells.push(
+    `${quantile(crowd.roundTrips, 0.5)}–${quantile(crowd.roundTrips, 0.95)}`,
+    quantile(crowd.decisions, 0.5),
+    quantile(crowd.decisions, 0.99),
+  );
   console.log(`| ${cells.join(' | ')} |`);
 }
 

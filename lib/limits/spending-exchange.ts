@@ -18,8 +18,8 @@ export interface SpendingExchangeOptions {
 const DEFAULT_INTERVAL_MS = 500;
 const MAX_ROWS = 500;
 const ANSWER_MS = 300;
-/** How often a store that is away is tried. */
-const RETRY_MS = 500;
+/** How often a store that is away is tried. Who hears again first has the whole rate until the others do. */
+const RETRY_MS = 250;
 /** What is learnt after an outage that was longer is too old to be taken off a bucket. */
 const SHORT_OUTAGE_MS = 1000;
 /** A row from the future is of a clock that cannot tell how old it is. */
@@ -94,7 +94,7 @@ export class SpendingExchange {
 
   #schedule(wait?: number): void {
     if (this.#isClosed) return;
-    const interval = this.isAway ? Math.max(this.#intervalMs, RETRY_MS) : this.#intervalMs;
+    const interval = this.isAway ? RETRY_MS : this.#intervalMs;
     const rest = wait ?? this.#lastEndedAt + interval - this.#clock.now();
     this.#stopTimer?.();
     this.#stopTimer = this.#clock.after(Math.max(0, rest), () => {
@@ -227,7 +227,7 @@ export class SpendingExchange {
   }
 }
 
-/** What the process that knows of the least in the bucket lacks by now, up to a burst. */
+/** What the process that knows of the least in the bucket lacks by now, up to two bursts: the second is debt. */
 function missingFrom(rows: readonly SpentRow[], { perSecond, burst }: Rate, wall: number): number {
   let missing = 0;
   for (const { level, at } of rows) {
@@ -235,7 +235,7 @@ function missingFrom(rows: readonly SpentRow[], { perSecond, burst }: Rate, wall
     if (level === undefined || !Number.isFinite(level) || !(age > -CLOCKS_DIFFER_MS)) continue;
     missing = Math.max(missing, burst - level - (Math.max(0, age) * perSecond) / 1000);
   }
-  return Math.min(missing, burst);
+  return Math.min(missing, 2 * burst);
 }
 
 function nameOf({ apiKey, secretId }: Pick<SpentRow, 'apiKey' | 'secretId'>): string {

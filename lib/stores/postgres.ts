@@ -349,11 +349,15 @@ export class PostgresStore implements WritableSettingsStore {
   }
 }
 
-/** Upserts the rows of `$1`, and finds those of the others; what `n` counts is the place among the rows. */
+/**
+ * Upserts the rows of `$1`, and finds those of the others; what `n` counts is the place among the rows. It does not wait
+ * for the disk: what a crash of the server takes is written again with the next row.
+ */
 function exchangeIn(table: string): string {
   return `
     WITH given AS (
-      SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
+      SELECT t.* FROM set_config('synchronous_commit', 'off', true),
+        unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
         WITH ORDINALITY AS t (api_key, secret_id, day, credits, level, at, n)
     ), written AS (
       INSERT INTO ${table} (api_key, secret_id, day, instance, credits, level, at)
