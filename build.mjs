@@ -17,7 +17,14 @@ const tsc = spawnSync(process.execPath, [require.resolve('typescript/bin/tsc'), 
 });
 if (tsc.status !== 0) process.exit(1);
 
-const entries = ['index', 'admin/index', 'stores/redis', 'stores/postgres', 'stores/store-contract'];
+const entries = [
+  'index',
+  'admin/index',
+  'stores/redis',
+  'stores/postgres',
+  'stores/store-contract',
+  'telemetry/prometheus',
+];
 for (const entry of entries) {
   const names = Object.keys(require(`./dist/${entry}.js`)).join(', ');
   const file = `./${entry.split('/').at(-1)}.js`;

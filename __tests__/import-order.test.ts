@@ -25,7 +25,6 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'secrets',
       'allow',
       'check',
-      'usage',
       'parse-curl',
       'shell-words',
       'show-secret',
@@ -47,9 +46,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'index',
       'rpc-guard-admin',
       'api',
-      'usage-api',
       'requests',
-      'csv-answer',
       'request-tester',
       'admin-options',
       'own-host',
@@ -64,6 +61,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'actor',
     ],
   ],
+  ['telemetry', ['prometheus', 'text-format', 'guard-metrics', 'known-methods', 'metric']],
   ['', ['rpc-guard']],
   ['explain', ['dry-run', 'dry-limits']],
   [
@@ -157,7 +155,6 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'settings-document',
       'warnings',
       'key-manager',
-      'usage-csv',
       'usage-report',
       'refusal-report',
       'limits-in-use',
@@ -176,8 +173,6 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'memory',
       'file',
       'usage-files',
-      'audit-files',
-      'hand-edits',
       'settings-file',
       'json-items',
       'in-turns',
@@ -192,16 +187,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'sign-of-life',
       'store-contract',
       'usage-contract',
-      'audit-contract',
       'limit-contract',
       'usage-rows',
-      'redis-audit',
-      'postgres-audit',
-      'memory-audit',
-      'audit-event',
       'key-query',
       'settings-store',
-      'audit-store',
       'spent-files',
       'spent-rows',
       'limit-store',
@@ -213,17 +202,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   [
     'settings',
-    [
-      'compile',
-      'key-view',
-      'settings-changes',
-      'key-settings',
-      'limits-schema',
-      'limits',
-      'exact-object',
-      'api-key',
-      'secret',
-    ],
+    ['compile', 'key-view', 'settings-changes', 'key-settings', 'limits', 'exact-object', 'api-key', 'secret'],
   ],
   [
     'allowlists',
@@ -242,7 +221,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['parse-turn', 'call', 'strict-json']],
-  ['', ['option-rules', 'csv', 'logger', 'errors', 'spelling', 'version']],
+  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'spelling', 'version']],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */
@@ -269,7 +248,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'websocket/message-queue',
     'websocket/open-sessions',
   ],
-  zod: ['settings/key-settings', 'settings/limits-schema', 'settings/exact-object'],
+  zod: ['settings/key-settings', 'settings/limits', 'settings/exact-object'],
 };
 
 const PLACES = ORDER.flatMap(([folder, files]) => files.map((file) => (folder === '' ? file : `${folder}/${file}`)));

@@ -15,6 +15,7 @@ import { composeObservers } from './observe/compose-observers';
 import { createDecisionLog } from './observe/decision-log';
 import { healthOf } from './observe/health';
 import type { Health } from './observe/health';
+import type { Observe } from './observe/request-event';
 import { createEventTeller } from './observe/tell-event';
 import { Usage } from './observe/usage';
 import { MAX_TIMER_MS, checkArgument, isWhole } from './option-rules';
@@ -73,12 +74,28 @@ export function rpcGuard(options: RpcGuardOptions, ...mountedUncalled: never[]):
   return guardOf(parseOptions(options));
 }
 
+const insides = new WeakMap<object, Guard>();
+
+/**
+ * The parts of a guard, for entries of their own that work with one.
+ * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` when it is no guard.
+ */
+export function insideOf(guard: RpcGuard): Guard {
+  const inside = insides.get(guard);
+  if (inside !== undefined) return inside;
+  throw new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', 'takes the guard: const guard = rpcGuard({ … })');
+}
+
 /** The guard that parsed options make. */
 export function guardOf(parsed: ParsedOptions): RpcGuard {
   const instance = nameInstance();
   const usage = parsed.usage && createUsage(parsed, parsed.usage, instance);
   const decisions = createDecisionLog(parsed);
-  const observers = [decisions.observe, createEventTeller(parsed.onRequest), ...(usage ? [usage.observe] : [])];
+  const observers: Observe[] = [
+    decisions.observe,
+    createEventTeller(parsed.onRequest),
+    ...(usage ? [usage.observe] : []),
+  ];
   const guard: Guard = {
     options: parsed,
     store: new SettingsCache(parsed.store, parsed),
@@ -91,6 +108,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false, instance }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
     observe: composeObservers(observers, parsed.logger),
+    observers,
   };
   const webSockets = new WebSocketGuard(guard, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
@@ -109,6 +127,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     handleRequest(guard, req, res, next);
   }
   let closed: Promise<void> | undefined;
+  insides.set(rpcGuardMiddleware, guard);
   return Object.assign(rpcGuardMiddleware, {
     upgrade: webSockets.upgrade,
     health() {

@@ -34,7 +34,6 @@ test('there are the commands', () => {
     'allow add',
     'allow remove',
     'check',
-    'usage',
     'admin hash-password',
     'help',
   ]);

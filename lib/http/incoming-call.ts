@@ -31,6 +31,8 @@ export interface Guard {
   /** Called with every request that goes to `next()`. */
   readonly hintAtMount: (req: IncomingMessage) => void;
   readonly observe: Observe;
+  /** Those that `observe` calls. Entries of their own add theirs. */
+  readonly observers: Observe[];
 }
 
 export interface AdmittedCalls {

@@ -95,7 +95,7 @@ export function requestEvent(occurrence: Occurrence): RequestEvent {
     network: undefined,
     wire: occurrence.wire,
     methods: Object.freeze(methodsIn(judged)),
-    outcome: failure === undefined ? outcomeOf(judged, refusal) : 'failed',
+    outcome: outcomeOf(occurrence, refusal),
     reason: told?.refused,
     wouldRefuse: judged === undefined || isRefusal(judged) ? undefined : judged.wouldRefuse?.refused,
     why: told?.why,
@@ -113,13 +113,14 @@ export function requestEvent(occurrence: Occurrence): RequestEvent {
 }
 
 /** Why all of it, or its first refused call, is refused. */
-function refusalIn(judged: Occurrence['judged']): Refusal | undefined {
+export function refusalIn(judged: Occurrence['judged']): Refusal | undefined {
   if (judged === undefined || isRefusal(judged)) return judged;
   if (judged.allowed.length === judged.calls.length) return undefined;
   return judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal;
 }
 
-function outcomeOf(judged: Occurrence['judged'], refusal: Refusal | undefined): RequestEvent['outcome'] {
+export function outcomeOf({ failure, judged }: Occurrence, refusal: Refusal | undefined): RequestEvent['outcome'] {
+  if (failure !== undefined) return 'failed';
   if (refusal === undefined) return 'allowed';
   return isRefusal(judged) || judged?.allowed.length === 0 ? 'refused' : 'mixed';
 }

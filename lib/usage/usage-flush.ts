@@ -1,3 +1,4 @@
+import { counters } from '../counters';
 import type { Clock } from '../limits/clock';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
@@ -128,6 +129,7 @@ export class UsageFlush {
     const rows = table.dropOld();
     if (rows === 0) return;
     this.dropped += rows;
+    counters.usageDropped += rows;
     logger.error({ rows }, 'the store has been away for too long: an hour of usage is lost');
   }
 
