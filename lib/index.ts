@@ -14,6 +14,8 @@ export type {
 export { KeyManager } from './keys/key-manager';
 export type { KeyManagerOptions, KeyPage, MadeKey, MadeSecret } from './keys/key-manager';
 export type { LimitsInUse } from './keys/limits-in-use';
+export type { RefusalGroup, RefusalsOptions } from './keys/refusal-report';
+export type { UsageBy, UsageName, UsageOptions, UsagePoint, UsageReport } from './keys/usage-report';
 export type { KeyView, SecretView } from './settings/key-view';
 export type { Credits } from './limits/credits';
 export type { Logger } from './logger';
@@ -34,6 +36,7 @@ export { generateSecret, hashSecret } from './settings/secret';
 export { FileStore } from './stores/file';
 export type { FileStoreOptions } from './stores/file';
 export type { LimitStore, SpentRow } from './stores/limit-store';
+export type { UsageKind, UsageQuery, UsageRow, UsageStore } from './stores/usage-store';
 export { MemoryStore } from './stores/memory';
 export type { SettingsStore, WritableSettingsStore } from './stores/settings-store';
 export type { UpstreamOption } from './upstream/upstream-url';

@@ -34,6 +34,7 @@ test('there are the commands', () => {
     'allow add',
     'allow remove',
     'check',
+    'usage',
     'admin hash-password',
     'help',
   ]);

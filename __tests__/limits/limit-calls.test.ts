@@ -1,7 +1,8 @@
-import { hashSecret } from '../../lib';
+import { MemoryStore, hashSecret } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
 import { basic, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
+import { UpstreamQueue } from '../../lib/upstream/upstream-queue';
 import { stopLimitsClock } from '../support/fake-clock';
 import { KEY, recordingLogger } from '../support/pieces';
 import { post } from '../support/reply';
@@ -35,6 +36,37 @@ function calls(count: number, method = 'eth_blockNumber'): object[] {
 
 beforeEach(() => {
   stopLimitsClock();
+});
+
+describe('what is charged and then not sent costs nothing:', () => {
+  const LIMITS = { perSecond: 5, burst: 2, perDay: 2 };
+
+  test('calls that find no room in front of the upstream', async () => {
+    const { rpcUrl, upstream } = await limited(LIMITS);
+    const enter = jest.spyOn(UpstreamQueue.prototype, 'enter').mockReturnValue(false);
+    for (let turn = 0; turn < 3; turn++) {
+      const { status, headers } = await post(rpcUrl, calls(2));
+      expect([status, headers.get('ratelimit')]).toEqual([503, '"second";r=2;t=0, "day";r=2;t=43200']);
+    }
+    enter.mockRestore();
+    expect(upstream.seen).toHaveLength(0);
+    expect((await post(rpcUrl, calls(2))).status).toBe(200);
+    expect((await post(rpcUrl, CALL)).status).toBe(402);
+  });
+
+  test('those whose method has gone from the list while they waited there', async () => {
+    const store = new MemoryStore([{ apiKey: KEY, limits: LIMITS }]);
+    const { rpcUrl, upstream } = await guardedApp({ store });
+    const enter = jest.spyOn(UpstreamQueue.prototype, 'enter').mockImplementationOnce(async () => {
+      await store.set({ apiKey: KEY, limits: LIMITS, allowlists: { methods: ['eth_chainId'] } });
+      return true;
+    });
+    expect((await post(rpcUrl, [CALL, call('eth_chainId', [], 2)])).json).toMatchObject([{ error: {} }, { id: 2 }]);
+    enter.mockRestore();
+    expect(upstream.seen).toHaveLength(1);
+    expect((await post(rpcUrl, call('eth_chainId'))).status).toBe(200);
+    expect((await post(rpcUrl, call('eth_chainId'))).status).toBe(402);
+  });
 });
 
 describe('over the limit by the second', () => {

@@ -16,23 +16,28 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** A store a few milliseconds away, which can be cut off. */
 class FarStore implements LimitStore {
   readonly intervalMs: number;
+  /** It refuses. */
   isAway = false;
+  /** It does not answer. */
+  isStopped = false;
   exchanges = 0;
   readonly rows: SpentRow[] = [];
-  readonly #near = new SpentRows();
+  readonly #near: SpentRows;
 
   constructor(
     private readonly clock: FakeClock,
-    { intervalMs = 100, roundTripMs = 2 } = {},
+    { intervalMs = 100, roundTripMs = 2, near = new SpentRows() } = {},
   ) {
     this.intervalMs = intervalMs;
     this.roundTripMs = roundTripMs;
+    this.#near = near;
   }
   private readonly roundTripMs: number;
 
   exchange(rows: readonly SpentRow[]): Promise<readonly SpentRow[]> {
     this.exchanges++;
     return new Promise((resolve, reject) => {
+      if (this.isStopped) return;
       this.clock.after(this.roundTripMs, () => {
         if (this.isAway) {
           reject(new Error('gone'));
@@ -50,11 +55,17 @@ function payer(limits: Limits): Payer {
 }
 
 /** Processes that share a store. */
-function processesOver(store: LimitStore, clock: FakeClock, count: number) {
+function processesOver(store: LimitStore | readonly LimitStore[], clock: FakeClock, count: number, waitMs = 0) {
+  const stores = [store].flat();
   const logger = recordingLogger();
   const made = Array.from({ length: count }, (_, n) => {
-    const exchange = new SpendingExchange({ store, logger, clock, instance: `process${String(n)}` });
-    return { limiter: new Limiter({ waitMs: 0, clock, exchange }), exchange };
+    const exchange = new SpendingExchange({
+      store: stores[n % stores.length]!,
+      logger,
+      clock,
+      instance: `process${String(n)}`,
+    });
+    return { limiter: new Limiter({ waitMs, clock, exchange }), exchange };
   });
   return { limiters: made.map(({ limiter }) => limiter), exchanges: made.map(({ exchange }) => exchange), logger };
 }
@@ -65,7 +76,13 @@ async function flood(limiters: readonly Limiter[], key: Payer, clock: FakeClock,
   for (let at = 0; at < milliseconds; at += 10) {
     let cost = 0;
     for (let n = 0; n < 10; n++) {
-      if (limiters[(at + n) % limiters.length]!.charge(key, 1, 0) === undefined) cost++;
+      const outcome = limiters[(at + n) % limiters.length]!.charge(key, 1, 0);
+      if (outcome === undefined) cost++;
+      else if ('outcome' in outcome) {
+        void outcome.outcome.then((denial) => {
+          if (denial === undefined) passed.push({ at: clock.now(), cost: 1 });
+        });
+      }
     }
     if (cost > 0) passed.push({ at: clock.now(), cost });
     await clock.pass(10);
@@ -120,6 +137,33 @@ describe('several processes that share a limit', () => {
     expect(sum(after)).toBeGreaterThanOrEqual(500);
   });
 
+  test.each([0, 1000])(
+    'take one in that begins in the middle of a flood without giving it a burst of its own, waiting %i ms',
+    async (waitMs) => {
+      const clock = fakeClock();
+      const { limiters } = processesOver(new FarStore(clock, { intervalMs: 500 }), clock, 4, waitMs);
+      const key = payer(RATE);
+      const before = await flood(limiters.slice(1), key, clock, 6000);
+      const after = await flood(limiters, key, clock, 6000);
+      await clock.pass(2 * waitMs);
+      expect(sum([...before, ...after])).toBeLessThanOrEqual(bound(12_000 + waitMs));
+      expect(sum(after)).toBeGreaterThanOrEqual(500);
+    },
+  );
+
+  test('do not let a clock that is wrong by an hour lock one that begins', async () => {
+    for (const hours of [-1, 1]) {
+      const clock = fakeClock();
+      const { limiters } = processesOver(new FarStore(clock), clock, 2);
+      const key = payer(RATE);
+      await flood(limiters.slice(0, 1), key, clock, 4000);
+      clock.jump((hours * DAY_MS) / 24);
+      expect(limiters[1]!.charge(key, 1, 0)).toBeUndefined();
+      await clock.pass(100);
+      expect(limiters[1]!.roomFor(key).second?.level).toBeGreaterThan(100);
+    }
+  });
+
   test('do not make a debt of the day for one that joins at noon, and count it on its day', async () => {
     const clock = fakeClock();
     const store = new FarStore(clock);
@@ -160,23 +204,62 @@ describe('several processes that share a limit', () => {
 });
 
 describe('while the store is away', () => {
-  test.each([4000, 8000])('for %i ms, each holds itself to its part, and none is locked afterwards', async (outage) => {
+  test.each([
+    ['refuses', 4000, 'isAway'],
+    ['refuses', 8000, 'isAway'],
+    ['is silent', 4000, 'isStopped'],
+    ['is silent', 8000, 'isStopped'],
+  ] as const)(
+    'and %s for %i ms, each holds itself to its part, and none is locked afterwards',
+    async (_how, outage, state) => {
+      const clock = fakeClock();
+      const store = new FarStore(clock);
+      const { limiters, exchanges, logger } = processesOver(store, clock, 4);
+      const key = payer(RATE);
+      const passed = await flood(limiters, key, clock, 2000);
+      store[state] = true;
+      passed.push(...(await flood(limiters, key, clock, outage)));
+      expect(exchanges.every(({ isAway }) => isAway)).toBe(true);
+      store[state] = false;
+      const afterwards = await flood(limiters, key, clock, 4000);
+      passed.push(...afterwards);
+      expect(exchanges.some(({ isAway }) => isAway)).toBe(false);
+      expect(sum(passed)).toBeLessThanOrEqual(bound(6000 + outage));
+      expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 400);
+      expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(4);
+      expect(logger.lines.filter(({ text }) => text.includes('is back'))).toHaveLength(4);
+    },
+  );
+
+  test.each([4000, 8000])('for %i ms, no more passes by waiting', async (outage) => {
     const clock = fakeClock();
     const store = new FarStore(clock);
-    const { limiters, exchanges, logger } = processesOver(store, clock, 4);
-    const key = payer(RATE);
-    const passed = await flood(limiters, key, clock, 2000);
-    store.isAway = true;
-    passed.push(...(await flood(limiters, key, clock, outage)));
-    expect(exchanges.every(({ isAway }) => isAway)).toBe(true);
-    store.isAway = false;
-    const afterwards = await flood(limiters, key, clock, 4000);
-    passed.push(...afterwards);
-    expect(exchanges.some(({ isAway }) => isAway)).toBe(false);
-    expect(sum(passed)).toBeLessThanOrEqual(bound(6000 + outage));
+    const { limiters } = processesOver(store, clock, 4, 1000);
+    const passed = await flood(limiters, payer(RATE), clock, 2000);
+    store.isStopped = true;
+    const meanwhile = await flood(limiters, payer(RATE), clock, outage);
+    store.isStopped = false;
+    const afterwards = await flood(limiters, payer(RATE), clock, 4000);
+    await clock.pass(2000);
+    // What waits at the end passes a second later.
+    expect(sum([...passed, ...meanwhile, ...afterwards])).toBeLessThanOrEqual(bound(7000 + outage));
     expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 400);
-    expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(4);
-    expect(logger.lines.filter(({ text }) => text.includes('is back'))).toHaveLength(4);
+  });
+
+  test('who hears of the others first is not locked by what they spent meanwhile', async () => {
+    const clock = fakeClock();
+    const near = new SpentRows();
+    const stores = Array.from({ length: 4 }, () => new FarStore(clock, { near }));
+    const { limiters } = processesOver(stores, clock, 4);
+    const key = payer(RATE);
+    await flood(limiters, key, clock, 2000);
+    for (const store of stores) store.isStopped = true;
+    await flood(limiters, key, clock, 20_000);
+    for (const store of stores) {
+      store.isStopped = false;
+      await flood(limiters, key, clock, 600);
+    }
+    for (const limiter of limiters) expect(limiter.roomFor(key).second?.level).toBeGreaterThanOrEqual(-100);
   });
 
   test('of the day there is a part of what was left', async () => {

@@ -23,6 +23,7 @@ import { preview } from './preview';
 import type { Preview } from './preview';
 import { TEST_MEMBERS } from './request-tester';
 import type { RequestTester, TestResult } from './request-tester';
+import { getRefusals, getUsage } from './usage-api';
 import { answer, apiKeyOf, body, jsonOnly, param, query, texts, typeOf } from './requests';
 
 export interface ApiContext {
@@ -86,6 +87,10 @@ const ROUTES: readonly Route[] = [
   ['patch', '/keys/:apiKey', 200, updateKey],
   ['delete', '/keys/:apiKey', 204, deleteKey],
   ['get', '/keys/:apiKey/limits', 200, getLimits],
+  ['get', '/usage', 200, getUsage],
+  ['get', '/refusals', 200, getRefusals],
+  ['get', '/keys/:apiKey/usage', 200, getUsage],
+  ['get', '/keys/:apiKey/refusals', 200, getRefusals],
   ['get', '/keys/:apiKey/document', 200, getDocument],
   ['post', '/keys/:apiKey/document', 200, applyDocument],
   ['post', '/keys/:apiKey/secrets', 201, addSecret],

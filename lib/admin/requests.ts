@@ -2,10 +2,11 @@ import type { Request, RequestHandler } from 'express';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType } from '../settings/key-settings';
 import { ApiError, invalidRequest } from './api-error';
+import { CsvAnswer } from './csv-answer';
 
 const MAX_TEXTS = 200;
 
-/** A handler that answers with what `work` returns, as JSON. A rejection goes to the error handler on Express 4 too. */
+/** A handler that answers with what `work` returns, as JSON or CSV. A rejection goes to the error handler on Express 4 too. */
 export function answer(status: number, work: (req: Request) => unknown): RequestHandler {
   return (req, res, next) => {
     Promise.resolve(req)
@@ -13,6 +14,7 @@ export function answer(status: number, work: (req: Request) => unknown): Request
       .then((result) => {
         res.status(status);
         if (status === 204) res.end();
+        else if (result instanceof CsvAnswer) res.attachment(result.fileName).type('csv').send(result.text);
         else res.json(result);
       })
       .catch(next);

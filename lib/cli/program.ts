@@ -7,6 +7,7 @@ import { addKeys } from './keys';
 import { examples } from './arguments';
 import { usage } from './exit';
 import { addSecrets } from './secrets';
+import { addUsage } from './usage';
 
 const HELP_WIDTH = 80;
 
@@ -51,6 +52,7 @@ export function makeProgram(): Command {
   addSecrets(program);
   addAllow(program);
   addCheck(program);
+  addUsage(program);
   addAdmin(program);
   addHelp(program);
   return program;

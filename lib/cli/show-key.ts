@@ -51,6 +51,7 @@ function linesOfKey(key: KeyView, terminal: Terminal, use = ''): string[] {
         ['Version', String(key.version)],
         ['Created', when(key.createdAt)],
         ['Changed', when(key.updatedAt)],
+        ...(key.lastUsedAt === undefined ? [] : [['Last used', when(key.lastUsedAt)]]),
       ],
       terminal,
     ),

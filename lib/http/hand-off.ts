@@ -1,6 +1,8 @@
 import { parseCalls } from '../json-rpc/call';
+import type { RpcCall } from '../json-rpc/call';
 import { hasLimits } from '../limits/limit-calls';
 import { admit } from '../policy/authorize';
+import type { Admission } from '../policy/authorize';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
 import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -8,7 +10,7 @@ import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../poli
 import type { Refusal } from '../policy/refusals';
 import type { Place } from '../upstream/upstream-queue';
 import { UNTAKEN, askUpstream, holdAnswer, waitingBytes } from './ask-upstream';
-import { isNext, whenGone } from './client-connection';
+import { hasGone, isNext, whenGone } from './client-connection';
 import { noteFailure, replyOptions } from './incoming-call';
 import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { answerMixed } from './mixed-answer';
@@ -45,11 +47,18 @@ export async function handOff(guard: Guard, call: IncomingCall, decided: Admitte
   if (hasWaited) call.waitMs = performance.now() - call.decidedAt;
   if (!isIn) {
     call.failure = CROWDED;
+    if (!hasGone(call.req)) giveBack(guard, call, admission, judged.allowed);
+    setLimitHeaders(guard, call, CROWDED);
     refuseCalls(guard, call, judged, CROWDED);
     return;
   }
   try {
     const current = hasWaited ? await admitAgain(guard, call, judged) : { admission, judged };
+    const { allowed = [] } = isRefusal(current) ? {} : current.judged;
+    if (allowed.length < judged.allowed.length) {
+      const refused = judged.allowed.filter((it) => !allowed.includes(it));
+      giveBack(guard, call, admission, refused);
+    }
     if (isRefusal(current)) refuseCalls(guard, call, judged, current);
     else await forward(guard, call, current);
   } finally {
@@ -76,6 +85,17 @@ function charge(
     stopListening = whenGone(req, leave);
   });
   return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
+}
+
+/** Gives back what calls cost that have been charged and are not sent. */
+function giveBack(
+  { options, limits }: Guard,
+  call: IncomingCall,
+  admission: Admission,
+  calls: readonly RpcCall[],
+): void {
+  limits.giveBack(call.facts, admission, calls);
+  call.credits -= options.prices.costOf(calls);
 }
 
 /** Refuses the request as a whole, with the ids found in `body`: clients drop an answer without its id. */

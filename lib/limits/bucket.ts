@@ -42,6 +42,13 @@ export class Bucket {
     this.overflow = 0;
   }
 
+  /** Keeps one of `parts` of what was there before `spent`, less that. The rest counts as flowed over. */
+  keepPart(parts: number, spent: number): void {
+    const kept = (this.level - this.promised + spent) / parts - spent + this.promised;
+    this.overflow += this.level - kept;
+    this.level = kept;
+  }
+
   /** What the charges cost that arrived before this one and still wait. */
   aheadOf(waiter: Waiting): number {
     let ahead = 0;

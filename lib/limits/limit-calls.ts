@@ -1,3 +1,4 @@
+import type { RpcCall } from '../json-rpc/call';
 import type { Logger } from '../logger';
 import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -75,6 +76,12 @@ export class CallLimits {
     return outcome.outcome.then((denial) =>
       denial === undefined ? judged : refuseAll(judged, this.#refusal(denial, payer)),
     );
+  }
+
+  /** Calls that were charged and are refused after all cost nothing. */
+  giveBack(facts: RequestFacts, admission: Admission, calls: readonly RpcCall[]): void {
+    if (!hasLimits(admission)) return;
+    this.#limiter.giveBack(this.#payerOf(facts, admission), this.#options.prices.costOf(calls));
   }
 
   /** Why a long body is refused before it is read; `undefined` to read it. */

@@ -109,6 +109,14 @@ export class Limiter {
     return PASSED;
   }
 
+  /** Undoes a charge that has passed. */
+  giveBack(payer: Payer, cost: number): void {
+    const meters = this.#metersOf(payer);
+    for (const { bucket } of this.#sharesOf(payer, meters)) bucket.spend(-cost);
+    // Another day may have begun since.
+    for (const meter of meters) this.#count([meter], -Math.min(cost, meter.spent));
+  }
+
   /** Whether there is no room at all, so that a body that costs anything need not be read. */
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
@@ -234,9 +242,14 @@ export class Limiter {
 
   /** @returns the rate in force: a process' part of it while the others cannot be heard. */
   #refill({ bucket, rate, meter }: Share, now: number): Rate {
-    const inForce = meter !== undefined && this.#isCutOff ? partOf(rate, meter.processes) : rate;
-    bucket.refill(inForce, now);
-    return inForce;
+    const { exchange } = this.#options;
+    const part = meter !== undefined && exchange?.isAway === true ? partOf(rate, meter.processes) : rate;
+    if (part !== rate && meter?.partOfAbsence !== exchange?.absences) {
+      bucket.refill(rate, now);
+      meter?.keepPart(exchange!.absences);
+    }
+    bucket.refill(part, now);
+    return part;
   }
 
   #count(meters: readonly Meter[], cost: number): void {

@@ -5,8 +5,12 @@ import type { Rate } from './bucket';
 /** What another process was last heard to have spent. */
 export interface Peer {
   credits: number;
+  /** When it was so, by its own clock: milliseconds since 1970. */
+  at: number;
   /** In milliseconds of the monotonic clock. */
   changedAt: number;
+  /** The last outage of the store after which it was heard of. */
+  outage: number;
 }
 
 /** What has been spent of one key's or secret's limits. Day and bucket stay when the limits change. */
@@ -25,6 +29,8 @@ export class Meter {
   hasLooked = false;
   /** How many outages of the store there had been at the last look. */
   outage = 0;
+  /** In which absence of the store the bucket was cut to this process' part. */
+  partOfAbsence = 0;
   peers: Map<string, Peer> | undefined = undefined;
 
   constructor(
@@ -41,6 +47,15 @@ export class Meter {
     this.spentByOthers = 0;
     this.told = 0;
     for (const peer of this.peers?.values() ?? []) peer.credits = 0;
+  }
+
+  /**
+   * The others cannot be heard any more: keeps this process' part of the bucket as it was at the last look. The others may
+   * have spent as much since.
+   */
+  keepPart(absence: number): void {
+    this.partOfAbsence = absence;
+    this.bucket.keepPart(this.processes, this.spent - this.told);
   }
 
   /** What is left of the day's limit; `Infinity` without one. */

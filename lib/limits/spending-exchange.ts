@@ -3,6 +3,7 @@ import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import type { LimitStore, SpentRow } from '../stores/limit-store';
 import { nameOfDay } from '../stores/limit-store';
+import type { Rate } from './bucket';
 import type { Clock } from './clock';
 import type { Meter, Peer } from './meter';
 
@@ -17,10 +18,12 @@ export interface SpendingExchangeOptions {
 const DEFAULT_INTERVAL_MS = 500;
 const MAX_ROWS = 500;
 const ANSWER_MS = 300;
-/** How often a store that is away is tried. */
-const RETRY_MS = 500;
+/** How often a store that is away is tried. Who hears again first has the whole rate until the others do. */
+const RETRY_MS = 250;
 /** What is learnt after an outage that was longer is too old to be taken off a bucket. */
 const SHORT_OUTAGE_MS = 1000;
+/** A row from the future is of a clock that cannot tell how old it is. */
+const CLOCKS_DIFFER_MS = 1000;
 /** A process that has charged a key within this time charges it still. */
 const ACTIVE_MS = 60_000;
 
@@ -42,6 +45,7 @@ export class SpendingExchange {
   #lastEndedAt = -Infinity;
   #stopTimer: (() => void) | undefined;
   #awaySince: number | undefined;
+  #absences = 0;
   #outages = 0;
 
   constructor({ store, logger, clock, instance = randomBytes(6).toString('hex') }: SpendingExchangeOptions) {
@@ -55,6 +59,11 @@ export class SpendingExchange {
   /** Whether the others cannot be heard: each then holds itself to its part. */
   get isAway(): boolean {
     return this.#awaySince !== undefined;
+  }
+
+  /** How often they could not, this time included. */
+  get absences(): number {
+    return this.#absences;
   }
 
   /** Takes note of what a meter has just been charged. */
@@ -85,7 +94,7 @@ export class SpendingExchange {
 
   #schedule(wait?: number): void {
     if (this.#isClosed) return;
-    const interval = this.isAway ? Math.max(this.#intervalMs, RETRY_MS) : this.#intervalMs;
+    const interval = this.isAway ? RETRY_MS : this.#intervalMs;
     const rest = wait ?? this.#lastEndedAt + interval - this.#clock.now();
     this.#stopTimer?.();
     this.#stopTimer = this.#clock.after(Math.max(0, rest), () => {
@@ -147,6 +156,7 @@ export class SpendingExchange {
   #learn(meter: Meter, rows: readonly SpentRow[]): void {
     const now = this.#clock.now();
     const today = nameOfDay(meter.day);
+    const { burst = Infinity } = meter.limits.second ?? {};
     let total = 0;
     let since = 0;
     for (const { instance, credits, day, at } of rows) {
@@ -154,23 +164,37 @@ export class SpendingExchange {
       const peers = (meter.peers ??= new Map<string, Peer>());
       const peer = peers.get(instance);
       total += credits;
-      since += credits - (peer?.credits ?? 0);
+      // What piled up in an outage is no debt, nor the past of a process that was not heard of before.
+      const hasOutage = peer !== undefined && peer.outage !== this.#outages && !(at - peer.at <= SHORT_OUTAGE_MS);
+      if (peer === undefined) since += Math.min(credits, burst);
+      else if (!hasOutage) since += credits - peer.credits;
+      if (peer?.credits === credits) continue;
       // For a row seen for the first time, only its writer's clock says how old it is.
       const isOld = peer === undefined && !meter.hasLooked && Math.abs(this.#clock.wall() - at) > ACTIVE_MS;
-      const changedAt = isOld ? -Infinity : now;
-      if (peer?.credits !== credits) peers.set(instance, { credits, changedAt });
+      const outage = peer === undefined || hasOutage ? this.#outages : peer.outage;
+      peers.set(instance, { credits, at, changedAt: isOld ? -Infinity : now, outage });
     }
-    // A process that joins at noon must not inherit the day as debt, nor what piled up in an outage.
-    const isDebt = meter.hasLooked && meter.outage === this.#outages;
-    const { second } = meter.limits;
-    if (second !== undefined && isDebt) {
-      meter.bucket.refill(second, now);
-      meter.bucket.subtract(since, second.burst);
-    } else meter.bucket.overflow = 0;
+    this.#subtract(meter, rows, since);
     meter.hasLooked = true;
     meter.outage = this.#outages;
     meter.spentByOthers = total;
     meter.processes = 1 + [...(meter.peers?.values() ?? [])].filter((it) => now - it.changedAt < ACTIVE_MS).length;
+  }
+
+  #subtract(meter: Meter, rows: readonly SpentRow[], since: number): void {
+    const { bucket, processes } = meter;
+    const { second } = meter.limits;
+    if (second === undefined) return;
+    bucket.refill(second, this.#clock.now());
+    // A process that joins at noon must not inherit the day as debt, only what is missing from the bucket now.
+    if (!meter.hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
+    else if (meter.outage === this.#outages) bucket.subtract(since, second.burst);
+    else {
+      bucket.overflow = 0;
+      // As much as waits here for its part waits with each of the others.
+      const isCut = meter.partOfAbsence === this.#absences;
+      if (isCut) bucket.spend((processes - 1) * Math.min(bucket.promised, second.burst / processes));
+    }
   }
 
   async #withinTime<T>(work: Promise<T>): Promise<T> {
@@ -190,6 +214,7 @@ export class SpendingExchange {
   #fail(error: unknown): void {
     if (this.#awaySince !== undefined) return;
     this.#awaySince = this.#clock.now();
+    this.#absences++;
     const reason = describeError(error);
     this.#logger.error({ reason }, 'the store of limits is away; each process holds itself to its part');
   }
@@ -200,6 +225,17 @@ export class SpendingExchange {
     this.#awaySince = undefined;
     this.#logger.info({}, 'the store of limits is back');
   }
+}
+
+/** What the process that knows of the least in the bucket lacks by now, up to two bursts: the second is debt. */
+function missingFrom(rows: readonly SpentRow[], { perSecond, burst }: Rate, wall: number): number {
+  let missing = 0;
+  for (const { level, at } of rows) {
+    const age = wall - at;
+    if (level === undefined || !Number.isFinite(level) || !(age > -CLOCKS_DIFFER_MS)) continue;
+    missing = Math.max(missing, burst - level - (Math.max(0, age) * perSecond) / 1000);
+  }
+  return Math.min(missing, 2 * burst);
 }
 
 function nameOf({ apiKey, secretId }: Pick<SpentRow, 'apiKey' | 'secretId'>): string {

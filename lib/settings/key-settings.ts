@@ -5,8 +5,8 @@ import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
 import { API_KEY } from './api-key';
 import { exactly } from './exact-object';
-import { keyLimitsSchema, limitsSchema } from './limits';
 import type { KeyLimits, Limits } from './limits';
+import { keyLimitsSchema, limitsSchema } from './limits-schema';
 
 export type { AllowlistType };
 

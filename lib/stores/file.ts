@@ -9,9 +9,14 @@ import { LOGGER_RULE, checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { keyHint } from '../settings/api-key';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import { AuditFiles } from './audit-files';
+import type { PendingEvent } from './audit-files';
+import type { AuditEvent } from './audit-store';
 import { removeLeftovers, writeDurably } from './durable-file';
 import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
+import { editsBetween, eventsOf } from './hand-edits';
+import type { Edits } from './hand-edits';
 import { atOnce, inTurns } from './in-turns';
 import { cursorAt, pageOf } from './key-query';
 import { SettingsFile } from './settings-file';
@@ -37,13 +42,20 @@ const RULES: OptionRules<FileStoreOptions & { readonly path: string }> = {
   logger: LOGGER_RULE,
 };
 
-/** Computes a key's new settings from the old; `undefined` deletes it. Throw to write nothing. */
-type Change = (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined;
+interface Write {
+  readonly apiKey: string;
+  /** What a write makes of the key's settings; `undefined` for none. It throws to write nothing. */
+  readonly change: (current: KeySettings | undefined, exists: boolean) => KeySettings | undefined;
+  /** Kept with the change. */
+  readonly event: AuditEvent | undefined;
+}
 
 const NO_KEYS = Buffer.from('{\n  "keys": []\n}\n');
 const POLL_MS = 200;
 /** A file younger than this may be written again without its time of change moving on. */
 const UNSETTLED_MS = 2000;
+/** A change that another process made is told in the history that long ago at most. */
+const TOLD_WITHIN_MS = 60_000;
 /** As many as the guard caches. */
 const MAX_PARSED = 10_000;
 const MAX_PROBLEMS = 100;
@@ -64,6 +76,8 @@ export class FileStore implements WritableSettingsStore {
   readonly limits: LimitStore;
   /** Usage is kept in `<file>.usage/`, a file for each process and day. */
   readonly usage: UsageStore;
+  /** The history, also of what people change in the file while a process has it open: JSON lines in `<file>.audit.jsonl`. */
+  readonly audit: AuditFiles;
   readonly #path: string;
   readonly #logger: Logger;
   readonly #listeners = new Set<(apiKey: string) => void>();
@@ -73,6 +87,8 @@ export class FileStore implements WritableSettingsStore {
   /** Inode, size and time of what is in `#document`; `''` while the file is too young to trust them. */
   #stamp = '';
   #isPolling = false;
+  /** Taken over from others, and not yet looked for in the history. */
+  #edits: readonly Edits[] = [];
   #isClosed = false;
   /** Counts the contents that were taken over: a read that began before the last one is outdated. */
   #generation = 0;
@@ -91,6 +107,11 @@ export class FileStore implements WritableSettingsStore {
     this.#path = resolve(path);
     this.limits = new SpentFiles(`${this.#path}.usage`);
     this.usage = new UsageFiles(`${this.#path}.usage`);
+    this.audit = new AuditFiles({
+      path: () => realPath(this.#path),
+      inLock: (work) => this.#inTurn(() => this.#inLock(work)),
+      isMade: (event) => this.#isMade(event),
+    });
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
     this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));
@@ -104,19 +125,20 @@ export class FileStore implements WritableSettingsStore {
     return Promise.resolve(record && this.#settingsOf(record));
   }
 
-  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+  async set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings> {
     const { apiKey } = settings;
-    const written = await this.#write(apiKey, (current) => settingsToWrite(current, settings, expectedVersion));
+    const change = (current: KeySettings | undefined) => settingsToWrite(current, settings, expectedVersion, event?.at);
+    const written = await this.#write({ apiKey, change, event });
     return written!;
   }
 
-  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+  async delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean> {
     let existed = false;
-    await this.#write(apiKey, (current, exists) => {
+    const change = (current: KeySettings | undefined, exists: boolean): undefined => {
       existed = exists;
       assertFresh(current, expectedVersion);
-      return undefined;
-    });
+    };
+    await this.#write({ apiKey, change, event });
     return existed;
   }
 
@@ -186,6 +208,7 @@ export class FileStore implements WritableSettingsStore {
         const document = await inTurns(SettingsFile.read(bytes, this.#path, this.#document));
         if (generation !== this.#generation || this.#isClosed) return;
         this.#adopt(document);
+        void this.#noteEdits();
       }
       this.#stamp = Date.now() - mtimeMs > UNSETTLED_MS ? stamp : '';
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
@@ -210,6 +233,7 @@ export class FileStore implements WritableSettingsStore {
   }
 
   #adopt(document: SettingsFile): void {
+    this.#edits = [...this.#edits, editsBetween(this.#document, document)];
     this.#document = document;
     for (const apiKey of document.changed) this.#parsed.delete(apiKey);
     this.#checked = inTurns(this.#check());
@@ -265,35 +289,87 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  #write(apiKey: string, change: Change): Promise<KeySettings | undefined> {
-    const written = this.#lastWrite.then(() => this.#writeLocked(apiKey, change));
-    this.#lastWrite = written.catch(() => undefined);
-    return written;
+  #write(write: Write): Promise<KeySettings | undefined> {
+    return this.#inTurn(() => this.#inLock((path, lock) => this.#writeUntilUnedited(path, lock, write)));
   }
 
-  /** Starts over if somebody edits the file meanwhile: an editor takes no lock. */
-  async #writeLocked(apiKey: string, change: Change): Promise<KeySettings | undefined> {
+  /** One after the other: this process waits for its own lock in no loop. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#lastWrite.then(work);
+    this.#lastWrite = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Does work under the lock, on the newest content where it can be read. */
+  async #inLock<T>(work: (path: string, lock: FileLock) => Promise<T>): Promise<T> {
     const path = realPath(this.#path);
     const lock = await lockFile(path);
     try {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await this.#writeUnlessEdited(path, lock, apiKey, change);
-        } catch (error) {
-          if (!(error instanceof EditedMeanwhile) || tries === MAX_TRIES) throw error;
-        }
-      }
+      await this.#newest(path).catch(() => undefined); // a write asks again, and says why it cannot be read
+      await this.#noteEditsLocked();
+      return await work(path, lock);
     } finally {
       await lock.release();
     }
+  }
+
+  /** Starts over if somebody edits the file meanwhile: an editor takes no lock. */
+  async #writeUntilUnedited(path: string, lock: FileLock, write: Write): Promise<KeySettings | undefined> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#writeUnlessEdited(path, lock, write);
+      } catch (error) {
+        if (!(error instanceof EditedMeanwhile) || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Puts into the history what people changed in the file, once for all processes that see it. */
+  #noteEdits(): Promise<void> {
+    const noted = this.#inTurn(async () => {
+      if (await this.#areEditsTold()) return;
+      await this.#inLock(() => Promise.resolve());
+    });
+    return noted.catch((error: unknown) => {
+      const problem = 'the settings file was changed by hand, and its history could not be written';
+      this.#logger.warn({ file: this.#path, reason: describeError(error) }, problem);
+    });
+  }
+
+  /** Most changes that a process sees were made by another, which has told of them. That needs no lock. */
+  async #areEditsTold(): Promise<boolean> {
+    if ((await this.#untold(this.#edits)).length > 0) return false;
+    this.#edits = [];
+    return true;
+  }
+
+  async #noteEditsLocked(): Promise<void> {
+    const edits = this.#edits;
+    if (edits.length === 0) return;
+    this.#edits = [];
+    const events = await this.#untold(edits);
+    if (events.length > 0) await this.audit.appendLocked(events);
+  }
+
+  async #untold(all: readonly Edits[]): Promise<readonly AuditEvent[]> {
+    const keys = new Set(all.flatMap(({ edits }) => edits.map(({ apiKey }) => apiKey)));
+    if (keys.size === 0) return [];
+    const newest = await this.audit.newest(keys, new Date(Date.now() - TOLD_WITHIN_MS).toISOString());
+    return all.flatMap((edits) => eventsOf(edits, newest));
+  }
+
+  #isMade({ apiKey, version, at, after }: AuditEvent): boolean {
+    const record = this.#document.byKey.get(apiKey);
+    if (after === undefined) return record === undefined;
+    const settings = record && this.#readable(this.#document, record);
+    return settings !== undefined && settings.version >= version && Date.parse(settings.updatedAt) >= Date.parse(at);
   }
 
   /** Replaces one key in the file's current text, whoever wrote it, and leaves the rest as it is. */
   async #writeUnlessEdited(
     path: string,
     lock: FileLock,
-    apiKey: string,
-    change: Change,
+    { apiKey, change, event }: Write,
   ): Promise<KeySettings | undefined> {
     const stamp = await stampOf(path);
     let document = await this.#newest(path);
@@ -309,6 +385,7 @@ export class FileStore implements WritableSettingsStore {
     await this.#replaceFile(path, document.partsWith(edit), async () => {
       await lock.assertHeld();
       if ((await stampOf(path)) !== stamp) throw new EditedMeanwhile(path);
+      return event && this.audit.begin({ ...event, version: written?.version ?? event.version });
     });
     if (document === this.#document) document.apply(edit);
     else this.#adopt(await this.#readInTurns(Buffer.concat(document.partsWith(edit))));
@@ -346,11 +423,21 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  async #replaceFile(path: string, parts: readonly Uint8Array[], mayReplace: () => Promise<void>): Promise<void> {
+  /** @param begin is asked last, and gives the event that is kept with the change; it throws to keep the old file. */
+  async #replaceFile(
+    path: string,
+    parts: readonly Uint8Array[],
+    begin: () => Promise<PendingEvent | undefined>,
+  ): Promise<void> {
     let keepsReaders: boolean;
+    let pending: PendingEvent | undefined;
     try {
-      keepsReaders = await writeDurably(path, parts, mayReplace);
+      keepsReaders = await writeDurably(path, parts, async () => {
+        pending = await begin();
+      });
+      await pending?.keep();
     } catch (error) {
+      await pending?.leave();
       if (error instanceof RpcGuardError) throw error;
       const reason = (error as NodeJS.ErrnoException).code ?? describeError(error);
       throw storeError(`${path} cannot be written: ${reason}; the file is as it was`, error);

@@ -2,6 +2,8 @@ import { checkOptions } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import type { AuditEvent } from './audit-store';
+import { MemoryAudit } from './memory-audit';
 import { SpentRows } from './spent-rows';
 import { UsageRows } from './usage-rows';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
@@ -20,6 +22,8 @@ export class MemoryStore implements WritableSettingsStore {
   readonly limits = new SpentRows();
   /** Kept as long as the process lives. */
   readonly usage: UsageStore = new UsageRows();
+  /** The last 10,000 events. */
+  readonly audit = new MemoryAudit();
   readonly #keys = new Map<string, ListedKey & { readonly settings: KeySettings }>();
   readonly #listeners = new Set<(apiKey: string) => void>();
 
@@ -33,16 +37,19 @@ export class MemoryStore implements WritableSettingsStore {
     return Promise.resolve(this.#keys.get(apiKey)?.settings);
   }
 
-  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
-    const written = settingsToWrite(this.#keys.get(settings.apiKey)?.settings, settings, expectedVersion);
+  async set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings> {
+    const current = this.#keys.get(settings.apiKey)?.settings;
+    const written = settingsToWrite(current, settings, expectedVersion, event?.at);
     this.#put(written);
+    if (event !== undefined) this.audit.keep({ ...event, version: written.version });
     this.#announce(written.apiKey);
     return Promise.resolve(written);
   }
 
-  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+  async delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean> {
     assertFresh(this.#keys.get(apiKey)?.settings, expectedVersion);
     const deleted = this.#keys.delete(apiKey);
+    if (deleted && event !== undefined) this.audit.keep(event);
     this.#announce(apiKey);
     return Promise.resolve(deleted);
   }

@@ -1,8 +1,10 @@
 import { quiet } from '../logger';
 import type { Logger } from '../logger';
-import { LOGGER_RULE, checkOptions, hasMethods } from '../option-rules';
+import { LOGGER_RULE, checkOptions, hasMethods, isWhole } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import type { AuditEvent } from './audit-store';
+import { PostgresAudit, valuesOf } from './postgres-audit';
 import { MIN_SUFFIX, SORTED_BY, cursorAt, foldName, readCursor } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
@@ -43,6 +45,8 @@ export interface PostgresStoreOptions {
   readonly table?: string;
   /** Default: the first of the connection's `search_path`. */
   readonly schema?: string;
+  /** Days that the history of changes is kept. Default 400. */
+  readonly auditDays?: number;
   /** Logs when the pool lacks an option that detects a dead connection, which else takes minutes. Default: stderr. */
   readonly logger?: Logger;
 }
@@ -66,6 +70,7 @@ const RULES: OptionRules<PostgresStoreOptions> = {
   },
   table: { ...NAME_RULE, default: 'rpc_guard_keys' },
   schema: NAME_RULE,
+  auditDays: { accepts: isWhole(1, 36_500), takes: 'whole days from 1 to 36500, such as 400', default: 400 },
   logger: LOGGER_RULE,
 };
 /** Of the transaction-level advisory lock under which instances that start at once create the table. */
@@ -92,6 +97,8 @@ export class PostgresStore implements WritableSettingsStore {
   readonly limits: LimitStore = { intervalMs: 500, exchange: (rows) => this.#exchange(rows) };
   /** Usage is kept in the table `rpc_guard_usage`: the name of `table` with `_usage` in place of `_keys`. */
   readonly usage: UsageStore;
+  /** The history of changes, in the table `rpc_guard_audit`; of a `table` without `_keys` at its end, `<table>_audit`. */
+  readonly audit: PostgresAudit;
   readonly #pool: PostgresPool;
   readonly #schema: string | undefined;
   readonly #table: string;
@@ -104,7 +111,7 @@ export class PostgresStore implements WritableSettingsStore {
   /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when `pool` is none, or a name is not a plain identifier. */
   constructor(options: PostgresStoreOptions) {
     const checked = checkOptions('PostgresStore(options)', RULES, options) as Required<PostgresStoreOptions>;
-    const { pool, table, logger } = checked;
+    const { pool, table, logger, auditDays } = checked;
     const { schema } = options;
     this.#pool = pool;
     this.#logger = quiet(logger);
@@ -114,6 +121,13 @@ export class PostgresStore implements WritableSettingsStore {
     const usage = `"${table.replace(/_keys$/, '')}_usage"`;
     const usageTable = schema === undefined ? usage : `"${schema}".${usage}`;
     this.usage = new PostgresUsage({ pool, table: usageTable, lockId: LOCK_ID });
+    const auditTable = `${table.replace(/_keys$/, '')}_audit`;
+    this.audit = new PostgresAudit({
+      pool,
+      table: schema === undefined ? `"${auditTable}"` : `"${schema}"."${auditTable}"`,
+      days: auditDays,
+      lockId: LOCK_ID,
+    });
     this.#channel = schema === undefined ? table : `${schema}.${table}`;
     // Without a listener an error of an idle connection would end the process; the queries that fail report it.
     pool.on('error', () => undefined);
@@ -161,11 +175,11 @@ export class PostgresStore implements WritableSettingsStore {
     return parseStored((await this.#read(apiKey))?.settings);
   }
 
-  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+  async set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings> {
     const { apiKey } = settings;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
-      const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion);
+      const written = settingsToWrite(readableRecord(before?.settings), settings, expectedVersion, event?.at);
       const statement =
         before === undefined
           ? `INSERT INTO ${this.#table} (api_key, ${COLUMNS})
@@ -174,21 +188,19 @@ export class PostgresStore implements WritableSettingsStore {
       const { version, name, enabled, createdAt, updatedAt } = written;
       const looked = [foldName(name), enabled, createdAt, updatedAt];
       const values = [apiKey, before?.version ?? 0, version, JSON.stringify(written), ...looked];
-      const done = await this.#change(statement, values);
+      const done = await this.#change(statement, values, event && { ...event, version });
       if (done) return written;
     }
     throw tooBusy();
   }
 
-  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+  async delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       assertFresh(readableRecord(before?.settings), expectedVersion);
       if (before === undefined) return false;
-      const done = await this.#change(`DELETE FROM ${this.#table} WHERE api_key = $1 AND version = $3`, [
-        apiKey,
-        before.version,
-      ]);
+      const statement = `DELETE FROM ${this.#table} WHERE api_key = $1 AND version = $3`;
+      const done = await this.#change(statement, [apiKey, before.version], event);
       if (done) return true;
     }
     throw tooBusy();
@@ -320,21 +332,32 @@ export class PostgresStore implements WritableSettingsStore {
     return rows[0] as Row | undefined;
   }
 
-  /** Runs one change of the row `$1` and announces it, `$2` being the channel, in one statement. */
-  async #change(statement: string, [apiKey, ...values]: readonly unknown[]): Promise<boolean> {
+  /** Runs one change of the row `$1`, announces it, `$2` being the channel, and keeps its event, in one statement. */
+  async #change(
+    statement: string,
+    [apiKey, ...values]: readonly unknown[],
+    event: AuditEvent | undefined,
+  ): Promise<boolean> {
+    const given = [apiKey, this.#channel, ...values];
+    if (event !== undefined) await this.audit.isReady();
+    const kept = event === undefined ? '' : `, kept AS (${this.audit.insertBehind(given.length)})`;
     const { rows } = await this.#pool.query(
-      `WITH changed AS (${statement} RETURNING api_key) SELECT pg_notify($2, api_key) FROM changed`,
-      [apiKey, this.#channel, ...values],
+      `WITH changed AS (${statement} RETURNING api_key)${kept} SELECT pg_notify($2, api_key) FROM changed`,
+      event === undefined ? given : [...given, ...valuesOf(event)],
     );
     return rows.length > 0;
   }
 }
 
-/** Upserts the rows of `$1`, and finds those of the others; what `n` counts is the place among the rows. */
+/**
+ * Upserts the rows of `$1`, and finds those of the others; what `n` counts is the place among the rows. It does not wait
+ * for the disk: what a crash of the server takes is written again with the next row.
+ */
 function exchangeIn(table: string): string {
   return `
     WITH given AS (
-      SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
+      SELECT t.* FROM set_config('synchronous_commit', 'off', true),
+        unnest($2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
         WITH ORDINALITY AS t (api_key, secret_id, day, credits, level, at, n)
     ), written AS (
       INSERT INTO ${table} (api_key, secret_id, day, instance, credits, level, at)

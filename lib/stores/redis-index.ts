@@ -1,3 +1,4 @@
+import { KEEP } from './redis-audit';
 import type { KeySettings } from '../settings/key-settings';
 import { SORTED_BY, foldName, readCursor } from './key-query';
 import type { ListedKey, Sort } from './key-query';
@@ -18,13 +19,15 @@ local function reindex(apiKey, first)
 end`;
 
 /**
- * KEYS: the record, all keys, each order. ARGV: the key, the record that the writer has read, the new one or `''`, the
+ * KEYS: the record, all keys, each order, those of the audit. ARGV: the key, the record that the writer has read, the new one or `''`, the
  * channel, the members of the one and of the other. It announces first, because a user may lack the right to, and a
  * script that fails does not undo what it has done.
  */
-export const REPLACE = `${REINDEX}
+export const REPLACE = `${REINDEX}${KEEP}
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('PUBLISH', ARGV[4], ARGV[1])
+local event, audit = ${String(5 + 2 * SORTS.length)}, ${String(3 + SORTS.length)}
+if ARGV[event] then keep(KEYS[audit], KEYS[audit + 1], unpack(ARGV, event)) end
 if ARGV[3] == '' then
   redis.call('DEL', KEYS[1])
   redis.call('ZREM', KEYS[2], ARGV[1])

@@ -6,6 +6,8 @@ import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { MIN_SUFFIX, foldName } from './key-query';
 import { FIND, REBUILD, REPLACE, SORTS, apiKeyOfMember, beginningOf, isPlain, membersOf } from './redis-index';
+import type { AuditEvent } from './audit-store';
+import { RedisAudit, keptAs } from './redis-audit';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
@@ -116,6 +118,8 @@ export class RedisStore implements WritableSettingsStore {
   readonly limits: LimitStore = { intervalMs: 100, exchange: (rows) => this.#exchange(rows) };
   /** Usage is kept in a hash of each key, hour and process (`<prefix>usage:<apiKey>:<hour>:<instance>`). */
   readonly usage: UsageStore;
+  /** The last 100,000 events: a stream (`<prefix>audit`), and a sorted set that finds them (`<prefix>audit:order`). */
+  readonly audit: RedisAudit;
   readonly #client: NodeRedisClient | IoRedisClient;
   readonly #prefix: string;
   readonly #logger: Logger;
@@ -130,6 +134,7 @@ export class RedisStore implements WritableSettingsStore {
     this.#prefix = prefix;
     this.usage = new RedisUsage((script, keys, args) => this.#eval(script, keys, args), prefix);
     this.#logger = quiet(logger);
+    this.audit = new RedisAudit(prefix, (script, keys, args) => this.#eval(script, keys, args));
     // Without a listener a connection error would end the process; the commands that fail report it.
     client.on('error', () => undefined);
   }
@@ -145,22 +150,23 @@ export class RedisStore implements WritableSettingsStore {
     return parseStored(await this.#read(apiKey));
   }
 
-  async set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings> {
+  async set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings> {
     const { apiKey } = settings;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
-      const written = settingsToWrite(readableRecord(before), settings, expectedVersion);
-      if (await this.#replace(apiKey, before, JSON.stringify(written))) return written;
+      const written = settingsToWrite(readableRecord(before), settings, expectedVersion, event?.at);
+      const kept = event && { ...event, version: written.version };
+      if (await this.#replace(apiKey, before, JSON.stringify(written), kept)) return written;
     }
     throw tooBusy();
   }
 
-  async delete(apiKey: string, expectedVersion?: number): Promise<boolean> {
+  async delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const before = await this.#read(apiKey);
       assertFresh(readableRecord(before), expectedVersion);
       if (before === undefined) return false;
-      if (await this.#replace(apiKey, before, '')) return true;
+      if (await this.#replace(apiKey, before, '', event)) return true;
     }
     throw tooBusy();
   }
@@ -242,10 +248,23 @@ export class RedisStore implements WritableSettingsStore {
     }
   }
 
-  async #replace(apiKey: string, before: string | undefined, after: string): Promise<boolean> {
-    const keys = [this.#name(`key:${apiKey}`), this.#name('keys'), ...this.#orders()];
+  async #replace(
+    apiKey: string,
+    before: string | undefined,
+    after: string,
+    event: AuditEvent | undefined,
+  ): Promise<boolean> {
+    const keys = [this.#name(`key:${apiKey}`), this.#name('keys'), ...this.#orders(), ...this.audit.keys];
     const [gone, come] = [membersOf(apiKey, before), after === '' ? SORTS.map(() => '') : membersOf(apiKey, after)];
-    const args = [apiKey, before ?? '', after, this.#name('changes'), ...gone, ...come];
+    const args = [
+      apiKey,
+      before ?? '',
+      after,
+      this.#name('changes'),
+      ...gone,
+      ...come,
+      ...(event === undefined ? [] : keptAs(event)),
+    ];
     return (await this.#eval(REPLACE, keys, args)) === 1;
   }
 

@@ -1,6 +1,7 @@
 import { hasMethods } from '../option-rules';
 import type { OptionRule } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
+import type { AuditEvent, AuditStore } from './audit-store';
 import type { LimitStore } from './limit-store';
 import type { UsageStore } from './usage-store';
 
@@ -61,17 +62,22 @@ export interface WritableSettingsStore extends SettingsStore {
    * `version` in `settings`, which a new key does not need to match. Without either the write is unconditional.
    * @throws RpcGuardError `ERR_RPC_GUARD_STALE_WRITE` when another write came between, `ERR_RPC_GUARD_SETTINGS` when
    * the settings do not parse. Nothing is written then.
+   * @param event is kept with the change or not at all, where the `audit` of the store says that it does this. The change
+   * is made at its time.
    */
-  set(settings: KeySettingsInput, expectedVersion?: number): Promise<KeySettings>;
+  set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings>;
   /**
    * @returns whether there was such a key.
    * @throws RpcGuardError `ERR_RPC_GUARD_STALE_WRITE` as `set` does.
+   * @param event as with `set`. Where there was no such key, nothing is kept.
    */
-  delete(apiKey: string, expectedVersion?: number): Promise<boolean>;
+  delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean>;
   /** The keys that a query finds. Default: all, in the order of the keys. */
   list(query?: KeyQuery): Promise<readonly KeySettings[]>;
   /** Keys whose settings do not parse, 100 at most. For a store that people write by hand. */
   problems?(): Promise<readonly KeyProblem[]> | readonly KeyProblem[];
+  /** The history of all keys. Without it none is kept. */
+  readonly audit?: AuditStore | undefined;
 }
 
 /** The `store` option of everything that manages keys. */

@@ -4,6 +4,8 @@ import { cursorOf } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { Test } from './limit-contract';
 
+export { auditContract } from './audit-contract';
+export type { AuditedStore } from './audit-contract';
 export { limitContract } from './limit-contract';
 export { usageContract } from './usage-contract';
 export type { Test };

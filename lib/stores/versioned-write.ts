@@ -8,10 +8,10 @@ export function settingsToWrite(
   current: KeySettings | undefined,
   settings: KeySettingsInput,
   expectedVersion: number | undefined,
+  updatedAt: string = new Date().toISOString(),
 ): KeySettings {
   assertFresh(current, expectedVersion ?? (current && settings.version));
   const version = (current?.version ?? 0) + 1;
-  const updatedAt = new Date().toISOString();
   return parseKeySettings({ createdAt: current?.createdAt ?? updatedAt, ...settings, version, updatedAt });
 }
 

@@ -1,0 +1,73 @@
+import { MemoryStore } from '../../lib';
+import { nameOfRefusal } from '../../lib/stores/refused-call';
+import { hourOf } from '../../lib/stores/usage-store';
+import type { UsageRow } from '../../lib/stores/usage-store';
+import { adminApp } from '../support/admin-app';
+import { KEY } from '../support/pieces';
+
+const NONE = { credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0 };
+
+function row(more: Partial<UsageRow>): UsageRow {
+  const of = {
+    apiKey: KEY,
+    hour: hourOf(Date.now()),
+    instance: 'a',
+    kind: 'total',
+    name: '',
+    outcome: 'allowed',
+  } as const;
+  return { ...of, ...NONE, calls: 3, lastAt: Date.now(), ...more };
+}
+
+async function app() {
+  const store = new MemoryStore([{ apiKey: KEY }]);
+  const refused = { outcome: '', method: '', origin: '=cmd', userAgent: '', address: '', wire: 'http', secretId: '' };
+  await store.usage.write([
+    row({ requests: 2, peak: 1 }),
+    row({ kind: 'method', name: 'eth_call' }),
+    row({ kind: 'origin', name: '=HYPERLINK("http://x")' }),
+    row({
+      kind: 'refusal',
+      name: nameOfRefusal(refused),
+      outcome: 'ORIGIN_NOT_ALLOWED',
+      detail: { first: 1, requestIds: ['id-of-support'] },
+    }),
+  ]);
+  return adminApp({ options: { store } });
+}
+
+test('tells what a key did, and all keys', async () => {
+  const it = await app();
+  const ofKey = await it.api('GET', `keys/${KEY}/usage?since=7d&step=day`);
+  expect(ofKey.json).toMatchObject({
+    usage: { step: 'day', by: 'method', rows: [{ name: 'eth_call', allowed: 3, share: 1 }], requests: 2 },
+  });
+  expect((await it.api('GET', 'usage')).json).toMatchObject({
+    usage: { by: 'key', rows: [{ name: KEY, allowed: 3 }] },
+  });
+});
+
+test('finds the refusal of a request id', async () => {
+  const it = await app();
+  for (const path of ['refusals', `keys/${KEY}/refusals`]) {
+    expect((await it.api('GET', `${path}?requestId=id-of-support`)).json).toMatchObject({
+      refusals: [{ apiKey: KEY, reason: 'ORIGIN_NOT_ALLOWED', origin: '=cmd', count: 3 }],
+    });
+    expect((await it.api('GET', `${path}?requestId=another`)).json).toEqual({ refusals: [] });
+  }
+});
+
+test('tells it as CSV that runs nothing in a spreadsheet', async () => {
+  const it = await app();
+  const names = await it.api('GET', `keys/${KEY}/usage?by=origin&format=csv`);
+  expect(names.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+  expect(names.text.split('\r\n')[1]).toMatch(/^"'=HYPERLINK\(""http:\/\/x""\)",3,0,0,0,1,/);
+  expect((await it.api('GET', `keys/${KEY}/usage?step=day&format=csv`)).text).toMatch(/^day,allowed,.*\r\n\d{4}-/);
+  const accepted = await fetch(`${it.adminUrl}api/refusals`, { headers: { Accept: 'text/csv' } });
+  expect(await accepted.text()).toContain("ORIGIN_NOT_ALLOWED,false,,'=cmd,,,http,");
+});
+
+test.each(['since=soon', 'by=colour', 'step=week', 'format=xml', 'until=now'])('refuses ?%s', async (query) => {
+  const it = await app();
+  expect((await it.api('GET', `usage?${query}`)).status).toBe(400);
+});

@@ -1,0 +1,57 @@
+import { FileStore } from '../../lib';
+import { hourOf } from '../../lib/stores/usage-store';
+import type { UsageRow } from '../../lib/stores/usage-store';
+import { cli, cliJson, newFile } from '../support/cli';
+import { KEY } from '../support/pieces';
+
+async function storeWithUsage(): Promise<string> {
+  const file = newFile();
+  const store = new FileStore(file);
+  await store.set({ apiKey: KEY, name: 'my dapp' });
+  const row = (calls: number, more: Partial<UsageRow>): UsageRow => ({
+    ...{ apiKey: KEY, hour: hourOf(Date.now()), instance: 'a', kind: 'total', name: '', outcome: 'allowed', calls },
+    ...{ credits: calls, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: Date.now(), ...more },
+  });
+  await store.usage.write([
+    row(1500, { requests: 900, peak: 7 }),
+    row(500, { outcome: 'METHOD_NOT_ALLOWED', requests: 100, peak: 0 }),
+    row(1500, { kind: 'method', name: 'eth_call' }),
+    row(500, { kind: 'method', name: 'eth_getLogs', outcome: 'METHOD_NOT_ALLOWED' }),
+  ]);
+  await store.close();
+  return file;
+}
+
+test('usage prints what a key did, with bars that are read without colours', async () => {
+  const { stdout, code } = await cli(['usage', 'my dapp'], { store: await storeWithUsage() });
+  expect(code).toBe(0);
+  const lines = stdout.split('\n');
+  expect(lines[0]).toMatch(/^2,000 calls in 1,000 requests, 500 refused; from /);
+  expect(lines.slice(2)).toEqual([
+    'METHOD       CALLS  REFUSED  SHARE',
+    expect.stringMatching(/^eth_call {5}1,500 {11}75\.0 % {2}[█#]{24}$/),
+    expect.stringMatching(/^eth_getLogs {2}500 {4}500 {6}25\.0 % {2}[░-]{8}$/),
+    '',
+  ]);
+});
+
+test('usage prints points, JSON and CSV, of all keys too', async () => {
+  const store = await storeWithUsage();
+  const steps = await cli(['usage', '--step', 'day', '--since', '2d'], { store });
+  expect(steps.stdout.split('\n').slice(2)[0]).toMatch(/^DAY +CALLS +REFUSED +P95$/);
+  expect(await cliJson(['usage', KEY, '--by', 'reason'], { store })).toMatchObject({
+    usage: { rows: [{ name: 'METHOD_NOT_ALLOWED', refused: 500 }] },
+  });
+  const csv = await cli(['usage', '--csv'], { store });
+  expect(csv.stdout.split('\r\n')[1]).toMatch(new RegExp(`^${KEY},1500,500,0,`));
+});
+
+test.each([
+  [['--since', 'soon'], 'since: got "soon"'],
+  [['--by', 'colour'], '--by'],
+  [['--csv', '--json'], 'not both'],
+])('usage %j is wrong usage', async (flags, message) => {
+  const { code, stderr } = await cli(['usage', ...flags], { store: await storeWithUsage() });
+  expect(code).toBe(2);
+  expect(stderr).toContain(message);
+});

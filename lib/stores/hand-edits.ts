@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import type { KeySettings } from '../settings/key-settings';
+import { viewOf } from '../settings/key-view';
+import { changesBetween } from '../settings/settings-changes';
+import type { SettingsChange } from '../settings/settings-changes';
+import { auditEvent } from './audit-event';
+import type { AuditEvent } from './audit-store';
+import type { SettingsFile } from './settings-file';
+
+/** A key that stands otherwise in a settings file than before, by whomever. */
+export interface Edit {
+  readonly apiKey: string;
+  readonly before: KeySettings | undefined;
+  readonly after: KeySettings | undefined;
+  /** Not there for a key that is new or gone. */
+  readonly changes?: readonly SettingsChange[];
+}
+
+/** Keys of one edit that get an event of their own: to compare more would hold the process. */
+const MAX_EDITS = 200;
+
+export interface Edits {
+  readonly edits: readonly Edit[];
+  /** Keys beyond the first 200. */
+  readonly more: number;
+}
+
+/** What differs between two contents of a file. What was only written otherwise is no difference. */
+export function editsBetween(before: SettingsFile, after: SettingsFile): Edits {
+  const changed = [...after.changed];
+  const edits = changed.slice(0, MAX_EDITS).flatMap((apiKey) => {
+    const [old, now] = [readable(before, apiKey), readable(after, apiKey)];
+    const changes = changesOf(old, now, after.byKey.has(apiKey));
+    return changes?.length === 0 ? [] : [{ apiKey, before: old, after: now, ...(changes && { changes }) }];
+  });
+  return { edits, more: Math.max(0, changed.length - MAX_EDITS) };
+}
+
+/** The events of what people did: not of what the newest event of a key tells of already. */
+export function eventsOf({ edits, more }: Edits, newest: ReadonlyMap<string, AuditEvent>): readonly AuditEvent[] {
+  const group = randomBytes(6).toString('hex');
+  const shared = { actor: 'file', via: 'file', action: 'file.change', group } as const;
+  const events = edits
+    .filter((edit) => !isTold(edit, newest.get(edit.apiKey)))
+    .map((edit) => auditEvent({ ...shared, version: (edit.after ?? edit.before)?.version ?? 0, ...edit }));
+  if (more === 0 || events.length === 0) return events;
+  const left = { path: 'keys', to: `${String(more)} more changed` };
+  return [...events, auditEvent({ ...shared, apiKey: '', changes: [left] })];
+}
+
+function isTold({ after, changes = [] }: Edit, event: AuditEvent | undefined): boolean {
+  if (event === undefined || textOf(event.after) !== textOf(after && viewOf(after))) return false;
+  // No program gives an old secret another hash.
+  const isHash = changes.length > 0 && changes.every(({ path }) => path.endsWith('.hash'));
+  return !isHash || event.action === 'file.change';
+}
+
+/** `state` depends on when it is looked at. */
+function textOf(view: object | undefined): string | undefined {
+  return view && JSON.stringify(view, (name, value: unknown) => (name === 'state' ? undefined : value));
+}
+
+/** `undefined` for a key that is all new or gone, which is a change without a list of changes. */
+function changesOf(
+  before: KeySettings | undefined,
+  after: KeySettings | undefined,
+  exists: boolean,
+): readonly SettingsChange[] | undefined {
+  if (after !== undefined) return before && changesBetween(before, after);
+  return exists ? [{ path: 'settings', to: 'do not parse' }] : undefined;
+}
+
+function readable(document: SettingsFile, apiKey: string): KeySettings | undefined {
+  const record = document.byKey.get(apiKey);
+  try {
+    return record && document.settingsOf(record);
+  } catch {
+    return undefined;
+  }
+}
