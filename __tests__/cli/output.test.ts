@@ -1,4 +1,4 @@
-import { printable, terminalOf } from '../../lib/cli/output';
+import { printable, terminalOf, wrap } from '../../lib/cli/output';
 import { ago } from '../../lib/cli/show-key';
 import { table } from '../../lib/cli/table';
 import type { Terminal } from '../../lib/cli/output';
@@ -19,9 +19,24 @@ test('columns are aligned, and no line ends in blanks', () => {
   ).toEqual(['KEY  NAME    STATE', 'abc          on', 'd    a name']);
 });
 
+test('where the longest words do not fit side by side, each row is a block of lines with titles', () => {
+  const rows = [
+    ['k'.repeat(32), 'of the internationalisation', 'enabled'],
+    ['another', '', 'disabled'],
+  ];
+  expect(table(COLUMNS, rows, { ...WIDE, width: 40 })).toEqual([
+    `KEY    ${'k'.repeat(32)}`,
+    'NAME   of the internationalisation',
+    'STATE  enabled',
+    '',
+    'KEY    another',
+    'STATE  disabled',
+  ]);
+});
+
 test('a table fits the terminal: columns that may go over several lines do, and nothing is lost', () => {
   const key = 'k'.repeat(32);
-  const name = 'a rather long name of a key and averyveryverylongword';
+  const name = 'a rather long name of a key and averyverylongword';
   const lines = table(COLUMNS, [[key, name, 'enabled']], { ...WIDE, width: 60 });
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
   expect(lines[1]).toContain(key);
@@ -29,7 +44,7 @@ test('a table fits the terminal: columns that may go over several lines do, and 
   expect(column.join('').replaceAll(' ', '')).toBe(name.replaceAll(' ', ''));
 });
 
-test('words are broken only where a column cannot be as wide as its longest one', () => {
+test('words are never broken: columns are as wide as their longest one', () => {
   const columns = [{ title: '' }, { title: '', wraps: true }, { title: '', wraps: true }];
   const rows = [['k'.repeat(32), 'a backend of the explorer', '1 active, required']];
   const lines = table(columns, rows, { ...WIDE, width: 52 });
@@ -38,11 +53,28 @@ test('words are broken only where a column cannot be as wide as its longest one'
   expect(words).toEqual(['1', 'a', 'active,', 'backend', 'explorer', 'of', 'required', 'the']);
 });
 
+test('a text goes over several lines between its words, and a word that is too long stays whole', () => {
+  expect(wrap('one two three', 7)).toEqual(['one two', 'three']);
+  const url = `https://${'a'.repeat(30)}.example`;
+  expect(wrap(`see ${url} for it`, 10)).toEqual(['see', url, 'for it']);
+  const rows = [
+    ['a', `${url} x`],
+    ['b', 'some more words'],
+  ];
+  const lines = table([{ title: '' }, { title: '', wraps: true }], rows, { ...WIDE, width: 13 });
+  expect(lines).toEqual([`a  ${url}`, '   x', 'b  some more', '   words']);
+});
+
 test.each([
-  [40, '40 seconds ago'],
-  [10, '10 seconds ago'],
+  [40, '40 s ago'],
+  [4, '4 s ago'],
+  [0.9, 'now'],
+  [90, '2 min ago'],
+  [7200, '2 h ago'],
+  [86_400, '1 day ago'],
+  [-33 * 86_400, 'in 1 month'],
   [0, 'now'],
-  [-40, 'in 40 seconds'],
+  [-40, 'in 40 s'],
 ])('%d s ago is written "%s"', (seconds, text) => {
   jest.useFakeTimers({ now: 1_800_000_000_000 });
   try {

@@ -38,7 +38,7 @@ test('secrets rotate replaces the only one, which lives on for 24 hours', async 
   const { store, made } = await oneSecret('--label', 'backend');
   const { stdout, stderr, code } = await cli(['secrets', 'rotate', KEY, '--secret-only'], { store });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^rgs_\w{49}\n$/)]);
-  expect(stderr).toContain(`the old secret ${made.secretId} ends in 24 hours`);
+  expect(stderr).toContain(`the old secret ${made.secretId} ends in 24 h`);
   const [old, fresh] = (await shown(store)).secrets;
   expect(fresh).toMatchObject({ label: 'backend', state: 'active' });
   expect(Math.abs(Date.parse(old!.expiresAt!) - Date.now() - 24 * HOUR_MS)).toBeLessThan(HOUR_MS / 60);

@@ -281,7 +281,7 @@ function linesOfKeys(keys: readonly KeyView[], terminal: Terminal): string[] {
       { title: 'STATE' },
       { title: 'SECRETS', wraps: true },
       { title: 'ALLOWLISTS', wraps: true },
-      { title: 'CHANGED', wraps: true },
+      { title: 'CHANGED' },
     ],
     keys.map((key) => [key.apiKey, key.name, stateOf(key), secretsOf(key), listsOfKey(key), ago(key.updatedAt)]),
     terminal,

@@ -30,7 +30,9 @@ export function openOutput(isJson: boolean): Output {
     },
     raw: write,
     note(line) {
-      if (!isJson) process.stderr.write(`${printable(line)}\n`);
+      if (isJson) return;
+      const { width } = terminalOf(process.stderr, process.env);
+      for (const part of wrap(printable(line), width)) process.stderr.write(`${part}\n`);
     },
   };
 }
@@ -72,4 +74,33 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 function escaped(character: string): string {
   return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * The lines that a text takes. A word that is longer than the width stays whole: the terminal goes on with it, and it can
+ * be copied.
+ */
+export function wrap(text: string, width: number): string[] {
+  if (widthOf(text) <= width) return [text];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && widthOf(longer) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
+}
+
+const COMBINING = /\p{M}/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+
+/** Columns that a terminal shows it in: two for Chinese, Japanese, Korean and emoji. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += COMBINING.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
 }

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import { EXIT, failureOf } from './exit';
-import { jsonOf } from './output';
+import { jsonOf, terminalOf, wrap } from './output';
 import { makeProgram } from './program';
 
 /** Runs one command, such as `['keys', 'list']`, to its end. Its exit code, if it is not 0, is in `process.exitCode`. */
@@ -19,6 +19,10 @@ function end(error: unknown, isJson: boolean): void {
     return;
   }
   const { code, exitCode, message } = failureOf(error);
-  process.stderr.write(isJson ? `${jsonOf({ error: { code, message } })}\n` : `rpc-guard: ${message}\n`);
+  const { width } = terminalOf(process.stderr, process.env);
+  const lines = isJson
+    ? [jsonOf({ error: { code, message } })]
+    : `rpc-guard: ${message}`.split('\n').flatMap((line) => wrap(line, width));
+  process.stderr.write(`${lines.join('\n')}\n`);
   process.exitCode = exitCode;
 }

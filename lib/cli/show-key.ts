@@ -5,7 +5,7 @@ import type { LimitsInUse } from '../keys/limits-in-use';
 import { warningsOf } from '../keys/warnings';
 import { kebab } from './arguments';
 import { limitWords, useWords } from './limit-options';
-import { paint, printable } from './output';
+import { paint, printable, wrap } from './output';
 import { indent, table } from './table';
 import type { Output, Terminal } from './output';
 import type { Cell } from './table';
@@ -19,7 +19,8 @@ export function showKey(output: Output, key: KeyView, use?: LimitsInUse): void {
 export function showChange(output: Output, key: KeyView, change: string): void {
   const { apiKey, name, version } = key;
   const which = name === '' ? apiKey : `${apiKey} (${name})`;
-  showAs(output, key, () => [printable(`${which}, version ${String(version)}: ${change}`)]);
+  const line = printable(`${which}, version ${String(version)}: ${change}`);
+  showAs(output, key, () => wrap(line, output.terminal.width));
 }
 
 function showAs(output: Output, key: KeyView, lines: () => readonly string[], use?: LimitsInUse): void {
@@ -60,7 +61,10 @@ function linesOfKey(key: KeyView, terminal: Terminal, use = ''): string[] {
     ...secrets.flatMap((secret) =>
       secret.limits === undefined
         ? []
-        : [...heading(`Limits of the secret ${secret.id}`), ...indent(wrapped(limitWords(secret), narrower(terminal)))],
+        : [
+            ...heading(`Limits of the secret ${secret.id}`),
+            ...indent(wrap(limitWords(secret), narrower(terminal).width)),
+          ],
     ),
     ...heading('Allowlists'),
     ...indent(linesOfLists(key.allowlists, narrower(terminal))),
@@ -100,7 +104,7 @@ function linesOfSecrets(secrets: readonly SecretView[], terminal: Terminal): str
       { title: 'BEGINS' },
       { title: 'LABEL', wraps: true },
       { title: 'STATE' },
-      { title: 'CREATED', wraps: true },
+      { title: 'CREATED' },
       { title: 'EXPIRES', wraps: true },
     ],
     secrets.map(({ id, hint, label, state, createdAt, expiresAt }) => [
@@ -108,7 +112,7 @@ function linesOfSecrets(secrets: readonly SecretView[], terminal: Terminal): str
       hint,
       label,
       state === 'active' ? { text: state, colour: 'green' } : { text: state, colour: 'red' },
-      when(createdAt),
+      ago(createdAt),
       expiresAt === undefined ? 'never' : when(expiresAt),
     ]),
     terminal,
@@ -128,31 +132,31 @@ function linesOfLists(lists: Allowlists, terminal: Terminal): string[] {
   );
 }
 
-function wrapped(text: string, terminal: Terminal): string[] {
-  return table([{ title: '', wraps: true }], [[text]], terminal);
-}
-
 function narrower(terminal: Terminal): Terminal {
   return { ...terminal, width: terminal.width - 2 };
 }
 
-const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
-const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
-  ['year', 31_536_000_000],
-  ['month', 2_592_000_000],
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-  ['second', 1000],
+const UNITS: readonly (readonly [one: string, many: string, milliseconds: number])[] = [
+  ['year', 'years', 31_536_000_000],
+  ['month', 'months', 2_592_000_000],
+  ['day', 'days', 86_400_000],
+  ['h', 'h', 3_600_000],
+  ['min', 'min', 60_000],
+  ['s', 's', 1000],
 ];
 
-/** How long ago or ahead, and the instant itself. */
+/** How long ago or ahead, and the instant itself, to the second. */
 export function when(time: string): string {
-  return `${ago(time)} (${time})`;
+  return `${ago(time)} (${time.replace(/\.\d+Z$/, 'Z')})`;
 }
 
+/** `4 s ago`, `12 min ago`, `in 3 days`, or `now`. */
 export function ago(time: string): string {
-  const milliseconds = Date.parse(time) - Date.now();
-  const [unit, size] = STEPS.find(([, step]) => Math.abs(milliseconds) >= step) ?? ['second', 1000];
-  return RELATIVE.format(Math.round(milliseconds / size), unit).replace(/^(?:in 0 seconds|0 seconds ago)$/, 'now');
+  const ahead = Date.parse(time) - Date.now();
+  const found = UNITS.find(([, , milliseconds]) => Math.abs(ahead) >= milliseconds);
+  if (found === undefined) return 'now';
+  const [one, many, milliseconds] = found;
+  const number = Math.round(Math.abs(ahead) / milliseconds);
+  const length = `${String(number)} ${number === 1 ? one : many}`;
+  return ahead < 0 ? `${length} ago` : `in ${length}`;
 }
