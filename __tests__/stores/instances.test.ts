@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
 import { hashSecret } from '../../lib';
@@ -12,6 +13,8 @@ import type { LocalServer } from '../support/local-server';
 import { until } from '../support/until';
 
 const HASH = hashSecret('rgs_a-secret');
+/** Ten callers with this pause are hundreds of requests a second, and leave a core to the others. */
+const LOAD_PAUSE_MS = 25;
 
 /** A server that instances of the guard share, and what only the server's owner can do. */
 interface Shared {
@@ -119,8 +122,8 @@ for (const [kind, share, describeShared] of KINDS) {
     const freshKey = () => `${kind}-key-${String(++last)}`;
 
     /** Asks until the answer is this one. */
-    const inForce = (at: GuardProcess, apiKey: string, answer: string) =>
-      until(async () => (await at.ask(apiKey)) === answer);
+    const inForce = (at: GuardProcess, apiKey: string, answer: string, everyMs?: number) =>
+      until(async () => (await at.ask(apiKey)) === answer, everyMs);
 
     test('a key that is created, changed, disabled or deleted through one is so on the other within 1 s', async () => {
       const key = freshKey();
@@ -151,7 +154,7 @@ for (const [kind, share, describeShared] of KINDS) {
       expect(await deaf.ask(newKey)).toBe('KEY_UNKNOWN');
       await a.set({ apiKey: key, enabled: false });
       await a.set({ apiKey: newKey });
-      const times = await Promise.all([inForce(deaf, key, 'KEY_DISABLED'), inForce(deaf, newKey, 'passed')]);
+      const times = await Promise.all([inForce(deaf, key, 'KEY_DISABLED', 100), inForce(deaf, newKey, 'passed', 100)]);
       expect(Math.max(...times)).toBeLessThan(5000);
     });
 
@@ -207,7 +210,10 @@ for (const [kind, share, describeShared] of KINDS) {
       const load = async (it: GuardProcess, who: string, key: () => string, what: string): Promise<void> => {
         const seen = new Set<string>();
         answers.set(`${who} ${what}`, seen);
-        while (!ended) seen.add(await it.ask(key()));
+        while (!ended) {
+          seen.add(await it.ask(key()));
+          await sleep(LOAD_PAUSE_MS);
+        }
       };
       const loads = [impatient, b].flatMap((it) => {
         const who = it === b ? 'patient' : 'impatient';

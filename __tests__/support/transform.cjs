@@ -1,6 +1,7 @@
 const { createHash } = require('node:crypto');
 const { readFileSync } = require('node:fs');
-const esbuild = require('esbuild');
+// Loaded when something is compiled: what is kept needs only the version.
+const esbuildVersion = require('esbuild/package.json').version;
 
 const OPTIONS = {
   loader: 'ts',
@@ -12,10 +13,10 @@ const OPTIONS = {
   supported: { 'dynamic-import': false }, // jest has none without a flag of Node's
 };
 /** What `process` makes depends on these too; jest keeps it. */
-const MAKER = [esbuild.version, readFileSync(__filename, 'utf8')].join();
+const MAKER = [esbuildVersion, readFileSync(__filename, 'utf8')].join();
 
 function compile(text, path) {
-  return esbuild.transformSync(text, { ...OPTIONS, sourcefile: path }).code;
+  return require('esbuild').transformSync(text, { ...OPTIONS, sourcefile: path }).code;
 }
 
 /** Compiles the TypeScript of lib/ and __tests__/ for jest, without a look at its types: `npm run types` checks them. */
