@@ -1,8 +1,10 @@
 export { RpcGuardError } from './errors';
 export type { RpcGuardErrorCode } from './errors';
 export type { AllowlistType, Allowlists, KeySettings, KeySettingsInput, SecretRecord } from './settings/key-settings';
-export type { AuditAction, AuditEvent } from './keys/audit';
+export type { AuditAction, AuditEvent, AuditQuery, AuditStore, AuditVia } from './stores/audit-store';
+export type { SettingsChange } from './settings/settings-changes';
 export type {
+  AuditOptions,
   ChangeOptions,
   KeyChanges,
   ListOptions,

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuditEvent } from '../keys/audit';
+import type { AuditEvent } from '../stores/audit-store';
 import { quiet } from '../logger';
 import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, isFunction } from '../option-rules';

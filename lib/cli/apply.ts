@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { RpcGuardError } from '../errors';
 import type { KeyChanges } from '../keys/changes';
@@ -154,7 +155,8 @@ async function carryOut(
 ): Promise<void> {
   const done: Applied[] = [];
   try {
-    for (const plan of plans) done.push(await carryOutOne(manager, plan));
+    const group = randomBytes(6).toString('hex');
+    for (const plan of plans) done.push(await carryOutOne(manager, plan, group));
   } finally {
     // A new secret is printed, whatever happened to the keys after it.
     if (done.length > 0) {
@@ -165,9 +167,12 @@ async function carryOut(
   }
 }
 
-async function carryOutOne(manager: KeyManager, { apiKey, before, changes, differences }: Plan): Promise<Applied> {
-  if (before === undefined) return { ...(await manager.create({ ...changes, apiKey })), isCreated: true, differences };
-  const key = await manager.update(before.apiKey, changes, { expectedVersion: before.version });
+async function carryOutOne(manager: KeyManager, plan: Plan, group: string): Promise<Applied> {
+  const { apiKey, before, changes, differences } = plan;
+  const part = { group, isImport: true };
+  if (before === undefined)
+    return { ...(await manager.create({ ...changes, apiKey }, part)), isCreated: true, differences };
+  const key = await manager.update(before.apiKey, changes, { ...part, expectedVersion: before.version });
   return { key, isCreated: false, differences };
 }
 

@@ -247,11 +247,17 @@ function reasonOf(error: unknown, password: string | undefined): string {
 }
 
 function answering(store: WritableSettingsStore, answer: Answer): WritableSettingsStore {
+  const { audit } = store;
   return {
     init: () => answer(async () => store.init?.()),
     get: (apiKey) => answer(() => store.get(apiKey)),
-    set: (settings, expectedVersion) => answer(() => store.set(settings, expectedVersion)),
-    delete: (apiKey, expectedVersion) => answer(() => store.delete(apiKey, expectedVersion)),
+    set: (...write) => answer(() => store.set(...write)),
+    delete: (...write) => answer(() => store.delete(...write)),
     list: (page) => answer(() => store.list(page)),
+    audit: audit && {
+      ...(audit.isKeptWithChange !== undefined && { isKeptWithChange: audit.isKeptWithChange }),
+      append: (events) => answer(() => audit.append(events)),
+      list: (query) => answer(() => audit.list(query)),
+    },
   };
 }

@@ -39,7 +39,7 @@ export async function withStore(
   const output = openOutput(json);
   const { store, ...opened } = await openStore(named, { note: (line) => output.note(line), makesFile });
   try {
-    await work({ store, manager: new KeyManager(store, { actor: `cli:${userName()}` }), output });
+    await work({ store, manager: new KeyManager(store, { actor: `cli:${userName()}`, via: 'cli' }), output });
   } finally {
     await opened.close().catch(() => undefined);
   }

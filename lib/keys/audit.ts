@@ -1,69 +1,90 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
-import { keyHint } from '../settings/api-key';
 import type { KeySettings } from '../settings/key-settings';
-import { viewOf } from '../settings/key-view';
-import type { KeyView } from '../settings/key-view';
+import { isExpired } from '../settings/key-view';
+import { auditEvent } from '../stores/audit-event';
+import type { Happening } from '../stores/audit-event';
+import type { AuditEvent, AuditStore } from '../stores/audit-store';
+import type { WritableSettingsStore } from '../stores/settings-store';
 
-export type AuditAction =
-  | 'key.create'
-  | 'key.update'
-  | 'key.enable'
-  | 'key.disable'
-  | 'key.delete'
-  | 'secret.add'
-  | 'secret.update'
-  | 'secret.rotate'
-  | 'secret.revoke'
-  | 'allowlist.add'
-  | 'allowlist.remove';
+const TRIES = 3;
+const RETRY_MS = 100;
+/** Secrets whose expiry this process has told. */
+const MAX_TOLD = 100_000;
 
-/** One change. It holds no secret and no hash; `apiKey` and the views hold the whole key: log `keyHint`. */
-export interface AuditEvent {
-  /** ISO 8601, UTC. */
-  readonly at: string;
-  readonly actor: string;
-  readonly action: AuditAction;
-  readonly apiKey: string;
-  /** The key's first characters. */
-  readonly keyHint: string;
-  /** The secret that was added, changed, rotated or revoked. */
-  readonly secretId: string | undefined;
-  /** `undefined` for a key that is new, or was not readable. */
-  readonly before: KeyView | undefined;
-  /** `undefined` for a key that is deleted. */
-  readonly after: KeyView | undefined;
-}
+/** What happens to keys, as a store keeps it and `onAudit` hears of it. */
+export class AuditTrail {
+  readonly #store: AuditStore | undefined;
+  readonly #onAudit: ((event: AuditEvent) => unknown) | undefined;
+  readonly #logger: Logger;
+  readonly #expired = new Set<string>();
 
-/** A change that was made, as the key's settings before and after it. */
-export interface Change {
-  readonly action: AuditAction;
-  readonly apiKey: string;
-  readonly actor: string;
-  readonly secretId?: string | undefined;
-  readonly before?: KeySettings | undefined;
-  readonly after?: KeySettings | undefined;
-}
+  constructor(store: WritableSettingsStore, onAudit: ((event: AuditEvent) => unknown) | undefined, logger: Logger) {
+    this.#store = store.audit;
+    this.#onAudit = onAudit;
+    this.#logger = logger;
+  }
 
-export type Audit = (change: Change) => Promise<void>;
-
-/** Calls `onAudit` for each change and awaits it. Its failure is logged: the change stands. */
-export function createAudit(onAudit: ((event: AuditEvent) => unknown) | undefined, logger: Logger): Audit {
-  return async ({ action, apiKey, actor, secretId, before, after }) => {
-    const event: AuditEvent = {
-      at: new Date().toISOString(),
-      actor,
-      action,
-      apiKey,
-      keyHint: keyHint(apiKey),
-      secretId,
-      before: before && viewOf(before),
-      after: after && viewOf(after),
-    };
+  /** Tells of a change that is stored. Where the store has not kept the event with it, it is appended now. */
+  async changed(event: AuditEvent): Promise<void> {
+    if (this.#store?.isKeptWithChange !== true) await this.#append([event]);
     try {
-      await onAudit?.(event);
+      await this.#onAudit?.(event);
     } catch (error) {
-      logger.error({ key: event.keyHint, action, reason: describeError(error, apiKey) }, 'onAudit failed');
+      const { keyHint: key, action, id, apiKey } = event;
+      this.#logger.error({ key, action, id, reason: describeError(error, apiKey) }, 'onAudit failed');
     }
-  };
+  }
+
+  /** Keeps what is no change of a key. */
+  note(happening: Happening): Promise<void> {
+    return this.#append([auditEvent(happening)]);
+  }
+
+  /** Keeps that secrets have expired: once, by the process that sees it first. */
+  async noteExpired(keys: readonly KeySettings[]): Promise<void> {
+    if (this.#store === undefined) return;
+    const now = Date.now();
+    const events = keys.flatMap((key) => expiriesOf(key, now)).filter(({ id }) => !this.#expired.has(id));
+    if (events.length === 0) return;
+    if (this.#expired.size > MAX_TOLD) this.#expired.clear();
+    for (const { id } of events) this.#expired.add(id);
+    await this.#append(events);
+  }
+
+  async #append(events: readonly AuditEvent[]): Promise<void> {
+    if (this.#store === undefined) return;
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#store.append(events);
+        return;
+      } catch (error) {
+        if (tries === TRIES) {
+          for (const event of events) this.#lost(event, error);
+          return;
+        }
+        await sleep(RETRY_MS * tries);
+      }
+    }
+  }
+
+  #lost({ id, keyHint: key, action, actor, apiKey }: AuditEvent, error: unknown): void {
+    const reason = describeError(error, apiKey);
+    this.#logger.error({ id, key, action, actor, reason }, 'an audit event could not be kept');
+  }
+}
+
+function expiriesOf({ apiKey, secrets }: KeySettings, nowMs: number): readonly AuditEvent[] {
+  return secrets
+    .filter((secret) => isExpired(secret, nowMs))
+    .map(({ id, expiresAt }) => {
+      // The same in every process, so that a store keeps it once.
+      const unique = createHash('sha256').update(`${apiKey} ${id}`).digest('hex').slice(0, 8);
+      const at = new Date(expiresAt!).toISOString();
+      const changes = [{ path: `secrets.${id}.state`, from: 'active', to: 'expired' }];
+      const what = { actor: 'rpc-guard', via: 'code', action: 'secret.expire' } as const;
+      return auditEvent({ ...what, apiKey, secretId: id, at, changes, unique });
+    });
 }

@@ -1,9 +1,19 @@
-import { checkArgument, problemsOf, assertNoProblems, isPlainObject, isText, isWhole } from '../option-rules';
+import {
+  BOOLEAN_RULE,
+  checkArgument,
+  problemsOf,
+  assertNoProblems,
+  isPlainObject,
+  isText,
+  isWhole,
+} from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import { RpcGuardError } from '../errors';
 import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
+import { AUDIT_ACTIONS, AUDIT_VIAS } from '../stores/audit-store';
+import type { AuditAction, AuditVia } from '../stores/audit-store';
 import type { KeyQuery } from '../stores/settings-store';
 import { settled } from '../settings/key-view';
 
@@ -63,6 +73,27 @@ export interface ChangeOptions {
   readonly expectedVersion?: number | undefined;
   /** Who makes the change, for `onAudit`. Default: the manager's `actor`. */
   readonly actor?: string | undefined;
+  /** The way by which the change came. Default: the manager's `via`. */
+  readonly via?: AuditVia | undefined;
+  /** Of the request that asked for the change. */
+  readonly requestId?: string | undefined;
+  /** The same for all changes of one act. */
+  readonly group?: string | undefined;
+  /** Whether the change is a part of an import. */
+  readonly isImport?: boolean | undefined;
+}
+
+/** Which events `audit` finds. */
+export interface AuditOptions {
+  readonly apiKey?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly action?: AuditAction | undefined;
+  /** The id of an event: those that happened before it. */
+  readonly before?: string | undefined;
+  /** ISO 8601: those from this time on. */
+  readonly since?: string | undefined;
+  /** Events at most, 1 to 500. Default 100. */
+  readonly limit?: number | undefined;
 }
 
 export interface ListOptions extends KeyQuery {
@@ -117,9 +148,35 @@ const ROTATE_RULES: OptionRules<RotateOptions> = {
   expiresAt: OF_SETTINGS,
 };
 
+export const VIA_RULE: OptionRule = {
+  accepts: (value) => (AUDIT_VIAS as readonly unknown[]).includes(value),
+  takes: AUDIT_VIAS.map((via) => `"${via}"`).join(', '),
+};
+
 const CHANGE_OPTIONS_RULES: OptionRules<ChangeOptions> = {
   expectedVersion: { accepts: (value) => typeof value === 'number', takes: 'the version that was read, such as 1' },
   actor: { accepts: isText, takes: 'a name, such as "ann"' },
+  via: VIA_RULE,
+  requestId: { accepts: isText, takes: 'the id of a request' },
+  group: { accepts: isText, takes: 'what is the same for all changes of one act' },
+  isImport: BOOLEAN_RULE,
+};
+
+const MAX_EVENTS = 500;
+
+const AUDIT_RULES: OptionRules<AuditOptions> = {
+  apiKey: { accepts: isText, takes: 'a key' },
+  actor: { accepts: isText, takes: 'a name, such as "ann"' },
+  action: {
+    accepts: (value) => AUDIT_ACTIONS.includes(value as AuditAction),
+    takes: `one of ${AUDIT_ACTIONS.join(', ')}`,
+  },
+  before: { accepts: isText, takes: 'the id of an event' },
+  since: {
+    accepts: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
+    takes: 'a time, such as "2027-01-31T00:00:00Z"',
+  },
+  limit: { accepts: isWhole(1, MAX_EVENTS), takes: `a whole number from 1 to ${String(MAX_EVENTS)}` },
 };
 
 const LIST_RULES: OptionRules<ListOptions> = {
@@ -144,6 +201,10 @@ export function checkRotate(options: RotateOptions): void {
 
 export function checkSecretChanges(changes: SecretChanges): void {
   checkArgument('updateSecret', SECRET_CHANGES_RULES, changes);
+}
+
+export function checkAudit(options: AuditOptions): void {
+  checkArgument('audit', AUDIT_RULES, options);
 }
 
 export function checkChangeOptions(options: ChangeOptions): void {

@@ -12,9 +12,13 @@ import { usageOf } from '../stores/usage-rows';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
-import { createAudit } from './audit';
-import type { Audit, AuditAction, AuditEvent } from './audit';
+import { auditEvent, idAt, timeOfChange } from '../stores/audit-event';
+import type { Happening } from '../stores/audit-event';
+import type { AuditAction, AuditEvent, AuditVia } from '../stores/audit-store';
+import { AuditTrail } from './audit';
 import {
+  VIA_RULE,
+  checkAudit,
   checkChangeOptions,
   checkChanges,
   checkList,
@@ -26,6 +30,7 @@ import {
   wrong,
 } from './changes';
 import type {
+  AuditOptions,
   ChangeOptions,
   KeyChanges,
   ListOptions,
@@ -65,6 +70,8 @@ export interface KeyManagerOptions {
   readonly onAudit?: ((event: AuditEvent) => unknown) | undefined;
   /** The actor of changes that name none. Default `unknown`. */
   readonly actor?: string | undefined;
+  /** The way by which changes come that say none. Default `code`. */
+  readonly via?: AuditVia | undefined;
   /** Default: errors to stderr. */
   readonly logger?: Logger | undefined;
 }
@@ -79,6 +86,7 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
   store: WRITABLE_STORE_RULE,
   onAudit: { accepts: isFunction, takes: 'a function, such as (event) => {}' },
   actor: { accepts: isText, takes: 'a name, such as "ann"' },
+  via: VIA_RULE,
   logger: LOGGER_RULE,
 };
 
@@ -93,15 +101,17 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
 export class KeyManager {
   readonly #store: WritableSettingsStore;
   readonly #actor: string;
-  readonly #audit: Audit;
+  readonly #via: AuditVia;
+  readonly #trail: AuditTrail;
   #started: Promise<void> | undefined;
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` when `store` cannot be written, or for any wrong option. */
   constructor(store: WritableSettingsStore, options: KeyManagerOptions = {}) {
-    const { onAudit, actor, logger } = checkOptions('KeyManager(store, options)', RULES, { ...options, store });
+    const { onAudit, actor, via, logger } = checkOptions('KeyManager(store, options)', RULES, { ...options, store });
     this.#store = store;
     this.#actor = actor ?? 'unknown';
-    this.#audit = createAudit(onAudit, quiet(logger ?? stderrLogger));
+    this.#via = via ?? 'code';
+    this.#trail = new AuditTrail(store, onAudit, quiet(logger ?? stderrLogger));
   }
 
   /** Creates a key, with a secret if it requires one or `secret` is given. */
@@ -114,23 +124,19 @@ export class KeyManager {
     const isAsked = secret !== undefined || settings.requireSecret === true;
     const made = isAsked ? makeSecret(secret) : undefined;
     const secrets = made === undefined ? [] : [made.record];
-    const input = withReportOnlySince({ ...settled(settings), apiKey, secrets }, {});
-    parseKeySettings(input);
+    const at = timeOfChange(undefined);
+    const input = withReportOnlySince({ ...settled(settings), apiKey, secrets, createdAt: at, updatedAt: at }, {});
+    const action = options.isImport === true ? 'key.import' : 'key.create';
+    const event = this.#eventOf(action, options, { apiKey, after: parseKeySettings(input), secretId: made?.record.id });
     await this.#read(apiKey); // a record that does not parse is not written over
     let after: KeySettings;
     try {
-      after = await stored(() => this.#store.set(input, 0));
+      after = await stored(() => this.#store.set(input, 0, event));
     } catch (error) {
       if (!isStale(error)) throw error;
       throw new RpcGuardError('ERR_RPC_GUARD_KEY_EXISTS', `the key ${keyHint(apiKey)} exists already`);
     }
-    await this.#audit({
-      action: 'key.create',
-      apiKey,
-      actor: this.#actorOf(options),
-      after,
-      secretId: made?.record.id,
-    });
+    await this.#trail.changed(event);
     const key = viewOf(after);
     return made === undefined ? { key } : { key, secret: made.secret, secretId: made.record.id };
   }
@@ -148,6 +154,7 @@ export class KeyManager {
     await this.#start();
     const query = { after, limit: limit + 1, search, state, sort, descending };
     const found = await stored(() => this.#store.list(query));
+    await this.#trail.noteExpired(found);
     const keys = found.slice(0, limit);
     const last = keys.at(-1);
     const next = found.length > limit && last !== undefined ? cursorOf(last, sort) : undefined;
@@ -183,7 +190,8 @@ export class KeyManager {
 
   async update(apiKey: string, changes: KeyChanges, options: ChangeOptions = {}): Promise<KeyView> {
     checkChanges(changes);
-    return this.#change('key.update', apiKey, options, undefined, (key) => ({
+    const action = options.isImport === true ? 'key.import' : actionOf(changes);
+    return this.#change(action, apiKey, options, undefined, (key) => ({
       ...settled({ ...key, ...present(changes) }),
       allowlists: { ...key.allowlists, ...present(changes.allowlists ?? {}) },
     }));
@@ -297,16 +305,36 @@ export class KeyManager {
     });
   }
 
-  /** Deletes a key with its secrets, even if its stored settings do not parse. */
+  /**
+   * What happened, the newest first: changes, by whom, and what else `AuditAction` names.
+   * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` also where the store keeps no history.
+   */
+  async audit(options: AuditOptions = {}): Promise<readonly AuditEvent[]> {
+    checkAudit(options);
+    const { since, limit = 100, ...query } = options;
+    await this.#start();
+    const { audit } = this.#store;
+    if (audit === undefined) throw wrong('audit: the store keeps no history; give it an `audit`, see docs/audit.md');
+    const events = await stored(() => audit.list({ ...query, limit }));
+    const oldest = since === undefined ? '' : idAt(Date.parse(since));
+    const end = events.findIndex(({ id }) => id < oldest);
+    return end === -1 ? events : events.slice(0, end);
+  }
+
+  /** Deletes a key with its secrets, also one whose stored settings do not parse. Its history stays. */
   async delete(apiKey: string, options: ChangeOptions = {}): Promise<void> {
-    let before: KeySettings | undefined;
+    let event: AuditEvent | undefined;
+    const eventOf = (before?: KeySettings) =>
+      this.#eventOf('key.delete', options, { apiKey, before, version: before === undefined ? 0 : before.version + 1 });
     try {
-      ({ before } = await this.#write(apiKey, options, (key) => this.#store.delete(apiKey, key.version)));
+      await this.#write(apiKey, options, (key) => this.#store.delete(apiKey, key.version, (event = eventOf(key))));
     } catch (error) {
       const isBroken = error instanceof RpcGuardError && error.code === 'ERR_RPC_GUARD_SETTINGS';
-      if (!isBroken || !(await stored(() => this.#store.delete(apiKey, options.expectedVersion)))) throw error;
+      if (!isBroken) throw error;
+      const broken = (event = eventOf());
+      if (!(await stored(() => this.#store.delete(apiKey, options.expectedVersion, broken)))) throw error;
     }
-    await this.#audit({ action: 'key.delete', apiKey, actor: this.#actorOf(options), before });
+    await this.#trail.changed(event!);
   }
 
   async #change(
@@ -316,13 +344,24 @@ export class KeyManager {
     secretId: string | undefined,
     edit: (key: KeySettings) => KeySettingsInput,
   ): Promise<KeyView> {
+    let event: AuditEvent | undefined;
     const { before, written } = await this.#write(apiKey, options, async (key) => {
       const edited = edit(key);
-      return edited === key ? key : this.#store.set(withReportOnlySince(edited, key), key.version);
+      if (edited === key) return key;
+      const next = { version: key.version + 1, updatedAt: timeOfChange(key) };
+      const after = parseKeySettings({ ...withReportOnlySince(edited, key), ...next });
+      event = this.#eventOf(action, options, { apiKey, before: key, after, secretId });
+      return this.#store.set(after, key.version, event);
     });
     if (written === before) return viewOf(before);
-    await this.#audit({ action, apiKey, actor: this.#actorOf(options), before, after: written, secretId });
+    await this.#trail.changed(event!);
     return viewOf(written);
+  }
+
+  #eventOf(action: AuditAction, options: ChangeOptions, happened: Happened): AuditEvent {
+    const { actor = this.#actor, via = this.#via, requestId, group } = options;
+    const at = happened.after?.updatedAt ?? timeOfChange(happened.before);
+    return auditEvent({ ...happened, action, actor, via, requestId, group, at });
   }
 
   /** Applies a change to the stored settings, and again if another write comes between. */
@@ -351,7 +390,10 @@ export class KeyManager {
   /** A malformed key is in no store. */
   async #read(apiKey: unknown): Promise<KeySettings | undefined> {
     await this.#start();
-    return typeof apiKey === 'string' && API_KEY.test(apiKey) ? stored(() => this.#store.get(apiKey)) : undefined;
+    if (typeof apiKey !== 'string' || !API_KEY.test(apiKey)) return undefined;
+    const settings = await stored(() => this.#store.get(apiKey));
+    if (settings !== undefined) await this.#trail.noteExpired([settings]);
+    return settings;
   }
 
   /** Settings can be shown where usage cannot be read. */
@@ -372,8 +414,12 @@ export class KeyManager {
     });
     return this.#started;
   }
+}
 
-  #actorOf({ actor = this.#actor }: ChangeOptions): string {
-    return actor;
-  }
+type Happened = Omit<Happening, 'action' | 'actor' | 'via'>;
+
+function actionOf(changes: KeyChanges): AuditAction {
+  const names = Object.keys(present(changes));
+  if (names.length !== 1) return 'key.update';
+  return names[0] === 'limits' ? 'limits.update' : names[0] === 'reportOnly' ? 'report-only.update' : 'key.update';
 }

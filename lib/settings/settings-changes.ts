@@ -13,7 +13,7 @@ export interface SettingsChange {
 }
 
 /** What the store keeps itself. */
-const OWN = ['apiKey', 'version', 'createdAt', 'updatedAt', 'secrets', 'allowlists'];
+const OWN = ['apiKey', 'version', 'createdAt', 'updatedAt', 'reportOnlySince', 'secrets', 'allowlists'];
 
 /** Whether two entries of a list are the same one. */
 export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {

@@ -1,29 +1,32 @@
 import type { KeyView } from '../settings/key-view';
 import type { SettingsChange } from '../settings/settings-changes';
 
-export type AuditAction =
-  | 'key.create'
-  | 'key.import'
-  | 'key.update'
-  | 'key.enable'
-  | 'key.disable'
-  | 'key.delete'
-  | 'secret.add'
-  | 'secret.update'
-  | 'secret.rotate'
-  | 'secret.revoke'
-  | 'secret.expire'
-  | 'allowlist.add'
-  | 'allowlist.remove'
-  | 'allowlist.propose'
-  | 'limits.update'
-  | 'report-only.update'
-  | 'file.change'
-  | 'admin.denied'
-  | 'admin.login-failed';
+export const AUDIT_ACTIONS = [
+  'key.create',
+  'key.import',
+  'key.update',
+  'key.enable',
+  'key.disable',
+  'key.delete',
+  'secret.add',
+  'secret.update',
+  'secret.rotate',
+  'secret.revoke',
+  'secret.expire',
+  'allowlist.add',
+  'allowlist.remove',
+  'allowlist.propose',
+  'limits.update',
+  'report-only.update',
+  'file.change',
+  'admin.denied',
+  'admin.login-failed',
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 
+export const AUDIT_VIAS = ['dashboard', 'api', 'cli', 'code', 'file'] as const;
 /** By which way a change came. */
-export type AuditVia = 'dashboard' | 'api' | 'cli' | 'code' | 'file';
+export type AuditVia = (typeof AUDIT_VIAS)[number];
 
 /** One thing that happened. No secret and no hash is in it; `apiKey` and the views hold the whole key: log `keyHint`. */
 export interface AuditEvent {

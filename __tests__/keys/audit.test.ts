@@ -1,0 +1,132 @@
+import { KeyManager, MemoryStore } from '../../lib';
+import type { AuditEvent, AuditStore } from '../../lib';
+import { KEY, recordingLogger } from '../support/pieces';
+
+const HASH = 'a'.repeat(64);
+
+test('each change is an event with its version, its way, and what changed', async () => {
+  const heard: AuditEvent[] = [];
+  const store = new MemoryStore();
+  const manager = new KeyManager(store, { actor: 'ann', onAudit: (event) => heard.push(event) });
+  await manager.create({ apiKey: KEY, name: 'dapp' });
+  await manager.addToAllowlist(KEY, 'origins', 'https://app.example.com', { via: 'dashboard', requestId: 'r1' });
+  await manager.update(KEY, { limits: { perDay: 5 } }, { actor: 'bob' });
+  await manager.update(KEY, { name: 'shop', limits: null });
+  await manager.delete(KEY);
+  const events = await manager.audit({ apiKey: KEY });
+  expect(events.map(({ action, version, actor, via }) => [action, version, actor, via])).toEqual([
+    ['key.delete', 5, 'ann', 'code'],
+    ['key.update', 4, 'ann', 'code'],
+    ['limits.update', 3, 'bob', 'code'],
+    ['allowlist.add', 2, 'ann', 'dashboard'],
+    ['key.create', 1, 'ann', 'code'],
+  ]);
+  expect(events.map(({ changes }) => changes)).toEqual([
+    [],
+    [
+      { path: 'name', from: 'dapp', to: 'shop' },
+      { path: 'limits.perDay', from: 5 },
+    ],
+    [{ path: 'limits.perDay', to: 5 }],
+    [{ path: 'allowlists.origins', to: 'https://app.example.com' }],
+    [{ path: 'name', from: '', to: 'dapp' }],
+  ]);
+  expect(heard).toEqual([...events].reverse());
+  expect(events[3]).toMatchObject({ requestId: 'r1', before: { version: 1 }, after: { version: 2 } });
+});
+
+test('what is kept is what was stored', async () => {
+  const store = new MemoryStore();
+  const manager = new KeyManager(store);
+  await manager.create({ apiKey: KEY, requireSecret: true });
+  await manager.disable(KEY);
+  const [newest] = await manager.audit();
+  expect(newest?.after).toEqual(await manager.get(KEY));
+  expect(newest?.at).toBe((await store.get(KEY))?.updatedAt);
+  expect(JSON.stringify(await manager.audit())).not.toMatch(/hash|[0-9a-f]{64}/);
+});
+
+test('finds by actor, action and time, a page at a time, and refuses what does not exist', async () => {
+  const manager = new KeyManager(new MemoryStore(), { actor: 'ann' });
+  await manager.create({ apiKey: KEY });
+  await manager.disable(KEY, { actor: 'bob' });
+  await manager.enable(KEY);
+  expect(await manager.audit({ actor: 'bob' })).toHaveLength(1);
+  expect(await manager.audit({ action: 'key.create' })).toHaveLength(1);
+  const [newest] = await manager.audit({ limit: 1 });
+  expect(await manager.audit({ before: newest!.id })).toHaveLength(2);
+  expect(await manager.audit({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
+  expect(await manager.audit({ since: newest!.at })).not.toHaveLength(0);
+  for (const wrong of [{ limit: 501 }, { action: 'key.made' }, { since: 'yesterday' }, { by: 'ann' }]) {
+    await expect(manager.audit(wrong as object)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_ARGUMENT' });
+  }
+});
+
+test('a change follows the one before it, though the clock of its writer is behind', async () => {
+  const ahead = new Date(Date.now() + 30_000).toISOString();
+  const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, updatedAt: ahead }]));
+  await manager.disable(KEY);
+  await manager.enable(KEY);
+  const [enabled, disabled] = await manager.audit();
+  expect([enabled?.at, disabled?.at]).toEqual([ahead, ahead]);
+  expect(enabled!.id > disabled!.id).toBe(true);
+});
+
+test('the expiry of a secret is an event, once, whoever looks', async () => {
+  const expiresAt = '2026-01-01T00:00:00.000Z';
+  const store = new MemoryStore([{ apiKey: KEY, secrets: [{ id: 's1', hash: HASH, expiresAt }] }]);
+  for (const manager of [new KeyManager(store), new KeyManager(store)]) {
+    await Promise.all([manager.get(KEY), manager.list()]);
+    expect(await manager.audit()).toMatchObject([{ action: 'secret.expire', secretId: 's1', at: expiresAt }]);
+  }
+});
+
+describe('a store that keeps no event with a change', () => {
+  class Plain extends MemoryStore {
+    failures = 0;
+    kept: AuditEvent[] = [];
+    override readonly audit: never = {
+      append: (events: readonly AuditEvent[]) => {
+        if (this.failures-- > 0) return Promise.reject(new Error('no history today'));
+        this.kept.push(...events);
+        return Promise.resolve();
+      },
+      list: () => Promise.resolve(this.kept),
+    } satisfies AuditStore as never;
+    override set(...[settings, version]: Parameters<MemoryStore['set']>): ReturnType<MemoryStore['set']> {
+      return super.set(settings, version);
+    }
+  }
+
+  test('gets it after the change, at the third try too', async () => {
+    const store = new Plain();
+    store.failures = 2;
+    await new KeyManager(store).create({ apiKey: KEY });
+    expect(store.kept).toMatchObject([{ action: 'key.create', apiKey: KEY }]);
+  });
+
+  test('has it in the log after three, by its id and without the key', async () => {
+    const store = new Plain();
+    store.failures = 3;
+    const logger = recordingLogger();
+    const heard: AuditEvent[] = [];
+    await new KeyManager(store, { logger, onAudit: (event) => heard.push(event) }).create({ apiKey: KEY });
+    expect(store.kept).toEqual([]);
+    const text = JSON.stringify(logger.lines);
+    expect(text).toContain('an audit event could not be kept');
+    expect(text).toContain(heard[0]!.id);
+    expect(text).not.toContain(KEY);
+  });
+});
+
+test('a store without a history says so, and changes are made all the same', async () => {
+  class Bare extends MemoryStore {
+    override readonly audit = undefined as never;
+    override set(...[settings, version]: Parameters<MemoryStore['set']>): ReturnType<MemoryStore['set']> {
+      return super.set(settings, version);
+    }
+  }
+  const manager = new KeyManager(new Bare());
+  await manager.create({ apiKey: KEY });
+  await expect(manager.audit()).rejects.toThrow('the store keeps no history');
+});

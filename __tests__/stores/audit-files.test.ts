@@ -1,0 +1,138 @@
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileStore, KeyManager } from '../../lib';
+import { AuditFiles } from '../../lib/stores/audit-files';
+import { auditEvent } from '../../lib/stores/audit-event';
+import { endAfterTest } from '../support/cleanup';
+import { KEY, OTHER_KEY } from '../support/pieces';
+import { until } from '../support/until';
+
+function place(): { readonly file: string; readonly trail: string; readonly folder: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+  endAfterTest(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'keys.json');
+  return { file, trail: `${file}.audit.jsonl`, folder };
+}
+
+function open(file: string): FileStore {
+  const store = new FileStore(file);
+  endAfterTest(() => store.close());
+  return store;
+}
+
+const eventOf = (more: object = {}) =>
+  auditEvent({ actor: 'ann', via: 'code', action: 'key.update', apiKey: KEY, ...more });
+
+test('only its owner reads the history, and no hash is in it', async () => {
+  const { file, trail } = place();
+  await new KeyManager(open(file)).create({ apiKey: KEY, requireSecret: true });
+  expect(statSync(trail).mode & 0o777).toBe(0o600);
+  expect(readFileSync(trail, 'utf8')).toMatch(/^\{"id":.*\}\n$/);
+  expect(readFileSync(trail, 'utf8')).not.toMatch(/"hash"|[0-9a-f]{64}/);
+});
+
+test('an event without its newline counts if its change is in the file', async () => {
+  const { file, trail } = place();
+  await new KeyManager(open(file)).create({ apiKey: KEY });
+  writeFileSync(trail, readFileSync(trail, 'utf8').trimEnd()); // as a crash after the renaming leaves it
+  const manager = new KeyManager(open(file));
+  expect(await manager.audit()).toHaveLength(1);
+  await manager.disable(KEY);
+  expect((await manager.audit()).map(({ version }) => version)).toEqual([2, 1]);
+});
+
+test.each([
+  ['whole', (line: string) => line],
+  ['in part', (line: string) => line.slice(0, line.length / 2)],
+])('an event that is there %s does not count where its change is not made, and is cut off', async (_how, cut) => {
+  const { file, trail } = place();
+  const manager = new KeyManager(open(file));
+  await manager.create({ apiKey: KEY });
+  const after = (await open(file).get(KEY))!;
+  const lost = eventOf({ version: 2, after: { ...after, version: 2, updatedAt: '2099-01-01T00:00:00.000Z' } });
+  appendFileSync(trail, cut(JSON.stringify(lost)));
+  expect(await new KeyManager(open(file)).audit()).toHaveLength(1);
+  await manager.disable(KEY);
+  expect((await manager.audit()).map(({ id }) => id)).not.toContain(lost.id);
+  expect(
+    readFileSync(trail, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { readonly version: number }).version),
+  ).toEqual([1, 2]);
+});
+
+test('a change by hand is an event, once, however many processes see it', async () => {
+  const { file } = place();
+  const stores = [open(file), open(file), open(file)];
+  const manager = new KeyManager(stores[0]!);
+  await manager.create({ apiKey: KEY, name: 'before' });
+  await manager.create({ apiKey: OTHER_KEY });
+  await until(async () => (await stores[2]!.get(OTHER_KEY)) !== undefined);
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"before"', '"by hand"'));
+  await until(async () => (await manager.audit({ action: 'file.change' })).length > 0);
+  await until(
+    async () => (await stores[1]!.get(KEY))?.name === 'by hand' && (await stores[2]!.get(KEY))?.name === 'by hand',
+  );
+  await stores[1]!.audit.append([]); // behind what it was about to write
+  await stores[2]!.audit.append([]);
+  const events = await manager.audit();
+  expect(events.map(({ action }) => action)).toEqual(['file.change', 'key.create', 'key.create']);
+  const changes = [{ path: 'name', from: 'before', to: 'by hand' }];
+  expect(events[0]).toMatchObject({ actor: 'file', via: 'file', apiKey: KEY, changes });
+});
+
+test('a hash that somebody replaces by hand is told, and not shown', async () => {
+  const { file } = place();
+  const manager = new KeyManager(open(file));
+  await manager.create({ apiKey: KEY, requireSecret: true });
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace(/"hash": "[0-9a-f]{64}"/, `"hash": "${'b'.repeat(64)}"`));
+  await until(async () => (await manager.audit({ action: 'file.change' })).length > 0);
+  const [event] = await manager.audit();
+  expect(event?.changes).toEqual([
+    { path: expect.stringMatching(/^secrets\..*\.hash$/) as string, from: 'a hash', to: 'another hash' },
+  ]);
+});
+
+test('a change by hand stands before the write that finds it', async () => {
+  const { file } = place();
+  const manager = new KeyManager(open(file));
+  await manager.create({ apiKey: KEY });
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"enabled": true', '"enabled": false'));
+  await manager.update(KEY, { name: 'later' });
+  expect((await manager.audit()).map(({ action }) => action)).toEqual(['key.update', 'file.change', 'key.create']);
+});
+
+test('begins a new file at its bound, keeps ten, and pages through all of them', async () => {
+  const { file, folder } = place();
+  const files = new AuditFiles({ path: () => file, inLock: (work) => work(), isMade: () => true }, 2000);
+  const events = Array.from({ length: 100 }, () => eventOf());
+  for (const event of events) await files.append([event]);
+  const names = readdirSync(folder).sort();
+  expect(names).toHaveLength(10);
+  for (const name of names) expect(statSync(join(folder, name)).size).toBeLessThan(2400);
+  const ids: string[] = [];
+  for (let page = await files.list({ limit: 7 }); page.length > 0;) {
+    ids.push(...page.map(({ id }) => id));
+    page = await files.list({ limit: 7, before: ids.at(-1) });
+  }
+  expect(ids.length).toBeGreaterThan(50);
+  expect(ids).toEqual(
+    events
+      .map(({ id }) => id)
+      .reverse()
+      .slice(0, ids.length),
+  );
+});
+
+test('a line longer than what is read at once is read whole', async () => {
+  const { file } = place();
+  const files = new AuditFiles({ path: () => file, inLock: (work) => work(), isMade: () => true });
+  const long = eventOf({ changes: [{ path: 'name', to: 'x'.repeat(700_000) }] });
+  const [first, last] = [eventOf(), eventOf()];
+  for (const event of [first, long, last]) await files.append([event]);
+  expect((await files.list({ limit: 9 })).map(({ id }) => id)).toEqual([last.id, long.id, first.id]);
+  expect(await files.list({ limit: 9, before: long.id })).toEqual([first]);
+});
