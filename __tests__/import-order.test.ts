@@ -17,6 +17,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'index',
       'run',
       'program',
+      'serve',
+      'standalone',
+      'server-store',
+      'serve-options',
       'admin',
       'keys',
       'export',
@@ -248,7 +252,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
-  express: ['admin/'],
+  express: ['admin/', 'cli/standalone'],
   helmet: ['admin/rpc-guard-admin'],
   'basic-auth': ['policy/authenticators/basic-secret'],
   commander: ['cli/'],

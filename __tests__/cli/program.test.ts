@@ -36,6 +36,7 @@ test('there are the commands', () => {
     'check',
     'usage',
     'admin hash-password',
+    'serve',
     'help',
   ]);
 });

@@ -46,6 +46,11 @@ export function parseWhole(text: string): number {
   throw new InvalidArgumentError('Write a whole number from 1 on.');
 }
 
+export function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('Write a port from 0 to 65535; 0 takes any free one.');
+}
+
 /** A list as people write it: `origins`, `origin`, `user-agent`, `contractAddresses`, `contracts`, `method`. */
 export function parseListType(text: string): AllowlistType {
   const plain = (name: string) => name.toLowerCase().replace(/[-_]/g, '');

@@ -25,7 +25,7 @@ export interface OpenStoreOptions {
   readonly makesFile: boolean;
 }
 
-const DEFAULT_FILE = './rpc-guard.json';
+export const DEFAULT_FILE = './rpc-guard.json';
 const CONNECT_MS = 3000;
 /** A server that takes longer to answer is down. */
 const ANSWER_MS = 5000;
@@ -39,11 +39,18 @@ export async function openStore(named: string | undefined, options: OpenStoreOpt
     options.note(`store: ${DEFAULT_FILE}`);
     return openFile(DEFAULT_FILE, options);
   }
+  const kind = kindOfStore(named);
+  if (kind === 'redis') return openRedis(named);
+  if (kind === 'postgres') return openPostgres(named);
+  return openFile(pathOf(named), options);
+}
+
+/** By its scheme, or as a path that ends in `.json`. */
+export function kindOfStore(named: string): 'file' | 'redis' | 'postgres' {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(named)?.[1]?.toLowerCase();
-  if (scheme === 'file') return openFile(pathOf(named), options);
-  if (scheme === 'redis' || scheme === 'rediss') return openRedis(named);
-  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(named);
-  if (named.endsWith('.json')) return openFile(named, options);
+  if (scheme === 'redis' || scheme === 'rediss') return 'redis';
+  if (scheme === 'postgres' || scheme === 'postgresql') return 'postgres';
+  if (scheme === 'file' || named.endsWith('.json')) return 'file';
   throw usage(
     `--store: ${scheme === undefined ? 'this is no store' : `there is no store for ${scheme}:`}; ${WRITE_ONE}`,
   );
@@ -62,8 +69,9 @@ function openFile(path: string, { note, makesFile }: OpenStoreOptions): OpenStor
   return { store, close: () => store.close() };
 }
 
-/** `file:./here.json`, `file:/there.json` and `file:///there.json`. */
-function pathOf(named: string): string {
+/** `./here.json`, `file:./here.json`, `file:/there.json` and `file:///there.json`. */
+export function pathOf(named: string): string {
+  if (!/^file:/i.test(named)) return named;
   if (!/^file:\/\//i.test(named)) return named.slice('file:'.length);
   try {
     return fileURLToPath(named);
@@ -78,11 +86,11 @@ interface RedisConnection {
   close(): void;
 }
 
-interface NodeRedis {
+export interface NodeRedis {
   createClient(options: object): NodeRedisClient & { connect(): Promise<unknown>; destroy(): void };
 }
 
-interface IoRedis {
+export interface IoRedis {
   Redis: new (url: string, options: object) => IoRedisClient & { connect(): Promise<unknown>; disconnect(): void };
 }
 
@@ -114,7 +122,7 @@ async function openRedis(named: string): Promise<OpenStore> {
 }
 
 function nodeRedis(url: string): RedisConnection | undefined {
-  const redis = load('redis') as NodeRedis | undefined;
+  const redis = loadPackage('redis') as NodeRedis | undefined;
   const socket = { connectTimeout: CONNECT_MS, socketTimeout: ANSWER_MS, reconnectStrategy: false };
   const client = redis?.createClient({ url, disableOfflineQueue: true, pingInterval: 1000, socket });
   if (client === undefined) return undefined;
@@ -126,7 +134,7 @@ function nodeRedis(url: string): RedisConnection | undefined {
 }
 
 function ioRedis(url: string): RedisConnection | undefined {
-  const ioredis = load('ioredis') as IoRedis | undefined;
+  const ioredis = loadPackage('ioredis') as IoRedis | undefined;
   if (ioredis === undefined) return undefined;
   const client = new ioredis.Redis(url, {
     lazyConnect: true,
@@ -139,13 +147,13 @@ function ioRedis(url: string): RedisConnection | undefined {
   return { client, connect: () => client.connect(), close: () => client.disconnect() };
 }
 
-interface Pg {
+export interface Pg {
   Pool: new (options: object) => PostgresPool & { end(): Promise<void> };
 }
 
 function openPostgres(named: string): OpenStore {
   const { url, name, password, taken } = serverOf(named, ['table', 'schema']);
-  const pg = load('pg') as Pg | undefined;
+  const pg = loadPackage('pg') as Pg | undefined;
   if (pg === undefined) throw storeFailed(`${name} needs a client: npm install pg`);
   const pool = new pg.Pool({
     connectionString: url,
@@ -176,7 +184,7 @@ interface Server<Name extends string> {
   readonly taken: Partial<Readonly<Record<Name, string>>>;
 }
 
-function serverOf<Name extends string>(named: string, ours: readonly Name[]): Server<Name> {
+export function serverOf<Name extends string>(named: string, ours: readonly Name[]): Server<Name> {
   const [base = '', ...rest] = named.split('?');
   const query = new URLSearchParams(rest.join('?'));
   const taken: Partial<Record<Name, string>> = {};
@@ -206,7 +214,7 @@ function isDecodable(text: string): boolean {
 }
 
 /** A package that is installed beside rpc-guard or in the project that it is run in. */
-function load(name: string): unknown {
+export function loadPackage(name: string): unknown {
   for (const from of [__filename, join(process.cwd(), 'package.json')]) {
     const require = createRequire(from);
     let path: string;

@@ -8,6 +8,7 @@ import { examples } from './arguments';
 import { usage } from './exit';
 import { addSecrets } from './secrets';
 import { addUsage } from './usage';
+import { addServe } from './serve';
 
 const HELP_WIDTH = 80;
 
@@ -54,6 +55,7 @@ export function makeProgram(): Command {
   addCheck(program);
   addUsage(program);
   addAdmin(program);
+  addServe(program);
   addHelp(program);
   return program;
 }

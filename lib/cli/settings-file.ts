@@ -21,7 +21,7 @@ interface Yaml {
  * @throws CliError that names the file, the key and the member, for every problem at once.
  */
 export function readSettingsFile(path: string): readonly ReadDocument[] {
-  const content = parseFile(readInputFile(path, MAX_BYTES).toString(), path);
+  const content = readDataFile(path, EXAMPLE);
   const many = (content as { readonly keys?: unknown } | null | undefined)?.keys;
   if (many === undefined ? Array.isArray(content) : !Array.isArray(many)) {
     throw wrongFile(`${path}: is not the settings of a key, nor of several under "keys"; write ${EXAMPLE}`);
@@ -51,8 +51,11 @@ export function settingsText(content: SettingsDocument | { readonly keys: readon
   return path !== undefined && isYaml(path) ? loadYaml().stringify(content) : `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function parseFile(text: string, path: string): unknown {
-  return isYaml(path) || (path === '-' && !/^\s*[{[]/.test(text)) ? parseYaml(text, path) : parseJsonFile(text, path);
+/** What a YAML or JSON file holds. `example` shows how to write it. */
+export function readDataFile(path: string, example: string): unknown {
+  const text = readInputFile(path, MAX_BYTES).toString();
+  const isYamlText = isYaml(path) || (path === '-' && !/^\s*[{[]/.test(text));
+  return isYamlText ? parseYaml(text, path) : parseJsonFile(text, path, example);
 }
 
 function isYaml(path: string): boolean {
@@ -60,13 +63,13 @@ function isYaml(path: string): boolean {
 }
 
 /** Quotes nothing of the file, which may hold hashes. */
-function parseJsonFile(text: string, path: string): unknown {
+function parseJsonFile(text: string, path: string, example: string): unknown {
   const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
   if (json.ok) return JSON.parse(text);
   if (json.broken !== 'syntax') throw wrongFile(`${path}: has ${json.rule}`);
   const lines = text.slice(0, json.at).split('\n');
   const place = `line ${String(lines.length)}, column ${String((lines.at(-1) ?? '').length + 1)}`;
-  throw wrongFile(`${path}: is not JSON from ${place} on; write ${EXAMPLE}`);
+  throw wrongFile(`${path}: is not JSON from ${place} on; write ${example}`);
 }
 
 /** An address without quotes stays text: as YAML goes, `0x` and 40 digits would be a number. */

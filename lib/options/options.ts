@@ -105,7 +105,8 @@ export const WS_PATH_RULE: OptionRule = {
 /** Each is held in memory several times over while it is put together. */
 const MAX_MERGED_BYTES = 256 * 1024 * 1024;
 
-const GUARD_RULES: OptionRules<RpcGuardOptions> = {
+/** Of everything that starts a guard. */
+export const GUARD_RULES: OptionRules<RpcGuardOptions> = {
   ...UPSTREAM_RULES,
   store: {
     accepts: (value) => hasMethods(value, 'get'),
