@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, Page, Route } from 'playwright-core';
 import { KeyManager } from '../../lib';
 import type { KeyView, NewKey } from '../../lib';
+import { hourOf } from '../../lib/stores/usage-store';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
 import { endAfterTest } from '../support/cleanup';
@@ -573,6 +574,21 @@ describe('Limits', () => {
     for (const label of ['Per day', 'Per second and address']) await page.getByLabel(label).fill('');
     expect(await saved()).toBeUndefined();
     await page.getByRole('meter').first().waitFor({ state: 'detached' });
+  });
+
+  inBrowser('are proposed by what the key needed at most', async () => {
+    const app = await startApp([{ name: 'Checkout', apiKey: 'checkouts-key', limits: { perSecond: 1, burst: 500 } }]);
+    const counted = { calls: 9, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: Date.now(), requests: 9 };
+    const total = { apiKey: 'checkouts-key', instance: 'a1', kind: 'total', name: '', outcome: 'allowed' } as const;
+    await app.store.usage!.write([{ ...total, ...counted, hour: hourOf(Date.now()), credits: 118_000, peak: 43 }]);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByText('Busiest second in 7 days: 43 credits; busiest day: 118,000.').waitFor();
+    await page.getByRole('button', { name: 'Use 86 and 240,000' }).click();
+    await page.getByRole('button', { name: 'Save limits' }).click();
+    await page.getByText('Settings saved').waitFor();
+    const { limits } = (await app.manager.get('checkouts-key'))!;
+    expect(limits).toEqual({ perSecond: 86, burst: 500, perDay: 240_000 });
+    await expectSound(page);
   });
 
   inBrowser('of a secret are changed with it, and shown beside it', async () => {

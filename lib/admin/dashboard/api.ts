@@ -1,5 +1,6 @@
 import type { DocumentAnswer, KeysAnswer, Meta, ShownKey } from '../api';
 import type { Preview } from '../preview';
+import type { UsageAnswer } from '../usage-api';
 import type { TestRequest, TestResult } from '../request-tester';
 import type { KeyChanges, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/changes';
 import type { LimitsInUse } from '../../keys/limits-in-use';
@@ -92,6 +93,8 @@ export const api = {
   getKey: (apiKey: string) => send('GET', keyPath(apiKey)) as Promise<KeyAnswer>,
   limits: (apiKey: string, signal: AbortSignal) =>
     send('GET', `${keyPath(apiKey)}/limits`, undefined, signal) as Promise<{ readonly limits: LimitsInUse }>,
+  usage: (apiKey: string, wanted: { readonly since: string; readonly step: 'hour' | 'day' }, signal: AbortSignal) =>
+    send('GET', `${keyPath(apiKey)}/usage${query(wanted)}`, undefined, signal) as Promise<UsageAnswer>,
   updateKey: (apiKey: string, changes: KeyChanges & { readonly version: number }) =>
     send('PATCH', keyPath(apiKey), changes) as Promise<KeyAnswer>,
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),

@@ -1,6 +1,7 @@
 import { EditForm } from './edit-form';
 import type { Field } from './fields';
 import { LimitFields } from './limit-fields';
+import { LimitPeak } from './limit-peak';
 import { LimitUse } from './limit-use';
 import { Warnings } from './notice';
 import type { PanelProps } from './panel-props';
@@ -22,6 +23,7 @@ export function Limits({ settings, setSettings }: PanelProps) {
       </p>
       <Warnings settings={settings} at="limits" />
       {settings.limits && <LimitUse settings={settings} />}
+      <LimitPeak apiKey={settings.apiKey} onUse={(wanted) => edit.change('limits', { ...limits, ...wanted })} />
       <EditForm edit={edit} save="Save limits">
         <LimitFields
           prefix="limit"
