@@ -24,6 +24,7 @@ const entries = [
   'stores/postgres',
   'stores/store-contract',
   'telemetry/prometheus',
+  'telemetry/opentelemetry',
 ];
 for (const entry of entries) {
   const names = Object.keys(require(`./dist/${entry}.js`)).join(', ');

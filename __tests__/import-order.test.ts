@@ -68,7 +68,19 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'actor',
     ],
   ],
-  ['telemetry', ['prometheus', 'text-format', 'guard-metrics', 'known-methods', 'metric']],
+  [
+    'telemetry',
+    [
+      'opentelemetry',
+      'request-span',
+      'trace-context',
+      'prometheus',
+      'text-format',
+      'guard-metrics',
+      'known-methods',
+      'metric',
+    ],
+  ],
   ['', ['rpc-guard']],
   ['explain', ['dry-run', 'dry-limits']],
   [
@@ -116,6 +128,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'decision-log',
       'refusal-log',
       'tell-event',
+      'tracing',
       'request-event',
       'upstream-code',
     ],
@@ -257,6 +270,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'basic-auth': ['policy/authenticators/basic-secret'],
   commander: ['cli/'],
   cors: ['http/cors'],
+  '@opentelemetry/api': ['telemetry/opentelemetry', 'telemetry/request-span', 'telemetry/trace-context'],
   'http-proxy-middleware': ['upstream/proxy-middleware'],
   'lru-cache': [
     'stores/settings-cache',

@@ -109,6 +109,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     hintAtMount: createMountHint(parsed.path, parsed.logger),
     observe: composeObservers(observers, parsed.logger),
     observers,
+    tracing: undefined,
   };
   const webSockets = new WebSocketGuard(guard, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);

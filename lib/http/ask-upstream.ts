@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isReadOnly } from '../allowlists/address-table';
+import type { TraceHeaders } from '../observe/tracing';
 import type { Admission } from '../policy/authorize';
 import { isRefusal, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
@@ -17,7 +18,7 @@ export const UNTAKEN = refuseForNow(
 
 /** Sends checked calls to the upstream. A caller that goes away ends it. */
 export async function askUpstream(
-  { upstreams }: Guard,
+  { upstreams, tracing }: Guard,
   call: IncomingCall,
   admission: Admission,
   body: string,
@@ -28,7 +29,8 @@ export async function askUpstream(
   const sentAt = performance.now();
   const client = upstreams.resolveUpstream(facts, admission);
   call.upstream = client.name;
-  const exchange = client.send(body, headers, facts.requestId, onlyReads(call));
+  const send = (trace?: TraceHeaders) => client.send(body, headers, facts.requestId, onlyReads(call), trace);
+  const exchange = tracing === undefined ? send() : tracing.exchange(call, send);
   const stopListening = whenGone(req, exchange.abort);
   const answer = await exchange.answer;
   call.inflated?.shrinkTo(0);

@@ -36,6 +36,7 @@ export function handleRequest(
     next();
     return;
   }
+  guard.tracing?.arrived(facts);
   res.setHeader('X-Request-Id', facts.requestId);
   guard.applyCors(req, res, (error?: unknown) => {
     if (error !== undefined || req.method === 'OPTIONS') {

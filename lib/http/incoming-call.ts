@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { CallLimits } from '../limits/limit-calls';
 import type { Observe, Occurrence } from '../observe/request-event';
+import type { Tracing } from '../observe/tracing';
 import type { ParsedOptions } from '../options/options';
 import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -33,6 +34,8 @@ export interface Guard {
   readonly observe: Observe;
   /** Those that `observe` calls. Entries of their own add theirs. */
   readonly observers: Observe[];
+  /** Set by an entry of its own, where requests are traced. */
+  tracing: Tracing | undefined;
 }
 
 export interface AdmittedCalls {

@@ -32,17 +32,31 @@ export interface UpstreamClient {
   readonly name: string;
   /**
    * Sends `body` to the upstream. `client` are the caller's headers, of which a few pass. What `isRepeatable` is sent
-   * once more when it met a kept connection that the upstream had just closed.
+   * once more when it met a kept connection that the upstream had just closed. `trace` goes in place of the caller's
+   * trace context.
    */
-  send(body: string, client: IncomingHttpHeaders, requestId: string, isRepeatable?: boolean): Exchange;
+  send(
+    body: string,
+    client: IncomingHttpHeaders,
+    requestId: string,
+    isRepeatable?: boolean,
+    trace?: Readonly<Record<string, string>>,
+  ): Exchange;
   readonly health: Pick<UpstreamHealth, 'state'>;
   close(): void;
 }
 
-type HeadersFor = (client: IncomingHttpHeaders, requestId: string, length: number) => Record<string, string | number>;
+/** Headers that come from elsewhere. */
+interface GivenHeaders {
+  readonly client: IncomingHttpHeaders;
+  readonly trace: Readonly<Record<string, string>> | undefined;
+}
 
+type HeadersFor = (given: GivenHeaders, requestId: string, length: number) => Record<string, string | number>;
+
+const TRACE_HEADERS = ['traceparent', 'tracestate'];
 /** Of the caller's headers only these reach the upstream. */
-const PASSING_HEADERS = ['accept', 'accept-encoding', 'traceparent', 'tracestate'];
+const PASSING_HEADERS = ['accept', 'accept-encoding', ...TRACE_HEADERS];
 /** Idle connections are given up before common servers and balancers do, so that none is used as it closes. */
 const IDLE_SOCKET_MS = 15_000;
 /** Longer text is encoded once, here: Node would measure and encode it in steps, with copies. */
@@ -63,9 +77,9 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   const headersFor = requestHeaders(upstream);
   return {
     name: upstream.host,
-    send(body, client, requestId, isRepeatable = false) {
+    send(body, client, requestId, isRepeatable = false, trace?) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
-      const headers = headersFor(client, requestId, Buffer.byteLength(bytes));
+      const headers = headersFor({ client, trace }, requestId, Buffer.byteLength(bytes));
       return exchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
     },
     health: wire.health,
@@ -193,12 +207,15 @@ function requestHeaders(upstream: Upstream): HeadersFor {
   const fixed = { host: upstream.host, ...upstream.headers, 'content-type': 'application/json' };
   const passing = PASSING_HEADERS.filter((name) => !Object.hasOwn(upstream.headers, name));
   const namesRequest = !Object.hasOwn(upstream.headers, 'x-request-id');
-  return (client, requestId, length) => {
+  return ({ client, trace }, requestId, length) => {
     const headers: Record<string, string | number> = { ...fixed, 'content-length': length };
     if (namesRequest) headers['x-request-id'] = requestId;
     for (const name of passing) {
-      const value = client[name];
+      const value = trace !== undefined && TRACE_HEADERS.includes(name) ? undefined : client[name];
       if (typeof value === 'string') headers[name] = value;
+    }
+    for (const [name, value] of Object.entries(trace ?? {})) {
+      if (!Object.hasOwn(upstream.headers, name)) headers[name] = value;
     }
     return headers;
   };
