@@ -17,6 +17,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'index',
       'run',
       'program',
+      'completion',
       'serve',
       'standalone',
       'server-store',

@@ -37,6 +37,8 @@ test('there are the commands', () => {
     'usage',
     'admin hash-password',
     'serve',
+    'completion',
+    'complete',
     'help',
   ]);
 });

@@ -3,6 +3,7 @@ import { packageVersion } from '../version';
 import { addAdmin } from './admin';
 import { addAllow } from './allow';
 import { addCheck } from './check';
+import { addCompletion } from './completion';
 import { addKeys } from './keys';
 import { examples } from './arguments';
 import { usage } from './exit';
@@ -56,6 +57,7 @@ export function makeProgram(): Command {
   addUsage(program);
   addAdmin(program);
   addServe(program);
+  addCompletion(program);
   addHelp(program);
   return program;
 }
