@@ -76,6 +76,8 @@ const NAMES = [
   'FileStore',
   'MemoryStore',
   'RpcGuardError',
+  'checkKeyQuery',
+  'cursorOf',
   'generateApiKey',
   'generateSecret',
   'hashSecret',

@@ -40,5 +40,6 @@ export type { FileStoreOptions } from './stores/file';
 export type { LimitStore, SpentRow } from './stores/limit-store';
 export type { UsageKind, UsageQuery, UsageRow, UsageStore } from './stores/usage-store';
 export { MemoryStore } from './stores/memory';
-export type { SettingsStore, WritableSettingsStore } from './stores/settings-store';
+export { checkKeyQuery, cursorOf } from './stores/key-query';
+export type { KeyQuery, SettingsStore, WritableSettingsStore } from './stores/settings-store';
 export type { UpstreamOption } from './upstream/upstream-url';

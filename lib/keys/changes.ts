@@ -14,6 +14,7 @@ import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
 import { AUDIT_ACTIONS, AUDIT_VIAS } from '../stores/audit-store';
 import type { AuditAction, AuditVia } from '../stores/audit-store';
+import { KEY_QUERY_RULES } from '../stores/key-query';
 import type { KeyQuery } from '../stores/settings-store';
 import { settled } from '../settings/key-view';
 
@@ -180,15 +181,8 @@ const AUDIT_RULES: OptionRules<AuditOptions> = {
 };
 
 const LIST_RULES: OptionRules<ListOptions> = {
-  after: { accepts: isText, takes: 'the `next` of the page before' },
+  ...KEY_QUERY_RULES,
   limit: { accepts: isWhole(1, MAX_LIMIT), takes: `a whole number from 1 to ${String(MAX_LIMIT)}` },
-  search: { accepts: isText, takes: 'a part of a name, the beginning of a key, or its last 4 characters' },
-  state: { accepts: (value) => value === 'enabled' || value === 'disabled', takes: '"enabled" or "disabled"' },
-  sort: {
-    accepts: (value) => ['key', 'name', 'created', 'updated'].includes(String(value)),
-    takes: '"key", "name", "created" or "updated"',
-  },
-  descending: { accepts: (value) => typeof value === 'boolean', takes: 'true or false' },
 };
 
 export function checkList(options: ListOptions): void {

@@ -18,7 +18,7 @@ import type { FileLock } from './file-lock';
 import { editsBetween, eventsOf } from './hand-edits';
 import type { Edits } from './hand-edits';
 import { atOnce, inTurns } from './in-turns';
-import { cursorAt, pageOf } from './key-query';
+import { checkKeyQuery, cursorAt, pageOf } from './key-query';
 import { SettingsFile } from './settings-file';
 import type { KeyRecord } from './settings-file';
 import { SpentFiles } from './spent-files';
@@ -142,7 +142,8 @@ export class FileStore implements WritableSettingsStore {
     return existed;
   }
 
-  list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+  async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    checkKeyQuery(query);
     const { limit = Infinity, sort } = query;
     const found: KeySettings[] = [];
     for (let { after } = query; found.length < limit;) {

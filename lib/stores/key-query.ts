@@ -1,3 +1,5 @@
+import { BOOLEAN_RULE, checkArgument, isText, isWhole } from '../option-rules';
+import type { OptionRules } from '../option-rules';
 import type { KeySettings } from '../settings/key-settings';
 import type { KeyQuery } from './settings-store';
 
@@ -22,6 +24,28 @@ export const SORTED_BY = {
   created: ['createdAt', 'apiKey'],
   updated: ['updatedAt', 'apiKey'],
 } as const satisfies Record<Sort, readonly (keyof ListedKey)[]>;
+
+const isSome = isWhole(1, Number.MAX_SAFE_INTEGER);
+
+export const KEY_QUERY_RULES: OptionRules<KeyQuery> = {
+  after: { accepts: isText, takes: 'the `next` of the page before' },
+  limit: { accepts: (value) => value === Infinity || isSome(value), takes: 'a whole number from 1 on' },
+  search: { accepts: isText, takes: 'a part of a name, the beginning of a key, or its last 4 characters' },
+  state: { accepts: (value) => value === 'enabled' || value === 'disabled', takes: '"enabled" or "disabled"' },
+  sort: {
+    accepts: (value) => typeof value === 'string' && Object.hasOwn(SORTED_BY, value),
+    takes: '"key", "name", "created" or "updated"',
+  },
+  descending: BOOLEAN_RULE,
+};
+
+/**
+ * What every store's `list` does first: a misspelt `state` would otherwise list all keys.
+ * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` with every problem.
+ */
+export function checkKeyQuery(query: KeyQuery | undefined): void {
+  checkArgument('list', KEY_QUERY_RULES, query);
+}
 
 type Member = (typeof SORTED_BY)[Sort][number];
 /** Where a list continues: the last key's values in that order. */

@@ -8,7 +8,7 @@ import { SpentRows } from './spent-rows';
 import { UsageRows } from './usage-rows';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { UsageStore } from './usage-store';
-import { listed, pageOf } from './key-query';
+import { checkKeyQuery, listed, pageOf } from './key-query';
 import type { ListedKey } from './key-query';
 import { assertFresh, settingsToWrite } from './versioned-write';
 
@@ -54,7 +54,8 @@ export class MemoryStore implements WritableSettingsStore {
     return Promise.resolve(deleted);
   }
 
-  list(query?: KeyQuery): Promise<readonly KeySettings[]> {
+  async list(query?: KeyQuery): Promise<readonly KeySettings[]> {
+    checkKeyQuery(query);
     return Promise.resolve(pageOf(this.#keys.values(), query).map(({ settings }) => settings));
   }
 

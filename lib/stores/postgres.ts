@@ -5,7 +5,7 @@ import type { OptionRule, OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import type { AuditEvent } from './audit-store';
 import { PostgresAudit, valuesOf } from './postgres-audit';
-import { MIN_SUFFIX, SORTED_BY, cursorAt, foldName, readCursor } from './key-query';
+import { MIN_SUFFIX, SORTED_BY, checkKeyQuery, cursorAt, foldName, readCursor } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
 import type { LimitStore, SpentRow } from './limit-store';
 import { whatOf } from './spent-rows';
@@ -207,6 +207,7 @@ export class PostgresStore implements WritableSettingsStore {
   }
 
   async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    checkKeyQuery(query);
     const { limit = Infinity } = query;
     const found: KeySettings[] = [];
     for (let { after } = query; found.length < limit;) {

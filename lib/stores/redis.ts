@@ -4,7 +4,7 @@ import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { MIN_SUFFIX, foldName } from './key-query';
+import { MIN_SUFFIX, checkKeyQuery, foldName } from './key-query';
 import { FIND, REBUILD, REPLACE, SORTS, apiKeyOfMember, beginningOf, isPlain, membersOf } from './redis-index';
 import type { AuditEvent } from './audit-store';
 import { RedisAudit, keptAs } from './redis-audit';
@@ -172,6 +172,7 @@ export class RedisStore implements WritableSettingsStore {
   }
 
   async list(query: KeyQuery = {}): Promise<readonly KeySettings[]> {
+    checkKeyQuery(query);
     const { limit = Infinity } = query;
     const found: KeySettings[] = [];
     for (let from = beginningOf(query); from !== '' && found.length < limit;) {

@@ -72,7 +72,10 @@ export interface WritableSettingsStore extends SettingsStore {
    * @param event as with `set`. Where there was no such key, nothing is kept.
    */
   delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean>;
-  /** The keys that a query finds. Default: all, in the order of the keys. */
+  /**
+   * The keys that a query finds. Default: all, in the order of the keys.
+   * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` for a misspelt member or a wrong value.
+   */
   list(query?: KeyQuery): Promise<readonly KeySettings[]>;
   /** Keys whose settings do not parse, 100 at most. For a store that people write by hand. */
   problems?(): Promise<readonly KeyProblem[]> | readonly KeyProblem[];

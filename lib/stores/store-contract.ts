@@ -214,6 +214,20 @@ const RULES: readonly (readonly [rule: string, check: (store: WritableSettingsSt
   ],
 
   [
+    'refuses a query with a misspelt member or a wrong value, and names the right one',
+    async (store) => {
+      const code = 'ERR_RPC_GUARD_ARGUMENT';
+      const list = (query: object) => store.list(query);
+      await assert.rejects(list({ stat: 'enabled' }), { code, message: /stat: does not exist; did you mean state\?/ });
+      await assert.rejects(list({ state: 'on' }), {
+        code,
+        message: /state: got "on"; it takes "enabled" or "disabled"/,
+      });
+      await assert.rejects(list({ limit: 0 }), { code, message: /limit: got 0; it takes a whole number/ });
+    },
+  ],
+
+  [
     'sorts equal names by their creation, and by creation and change',
     async (store) => {
       const days = ['2026-01-03T00:00:00Z', '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'];
