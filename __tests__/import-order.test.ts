@@ -182,6 +182,10 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'limits-in-use',
       'new-secret',
       'report-only-since',
+      'domain-of',
+      'propose',
+      'propose-origins',
+      'proposal',
       'changes',
       'audit',
     ],
@@ -281,6 +285,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'limits/limiter',
   ],
   'proxy-addr': ['request/client-address'],
+  tldts: ['keys/domain-of'],
   ws: [
     'websocket/upgrade',
     'websocket/session',

@@ -9,6 +9,11 @@ export function fitsChecksum(address: string): boolean {
   return digits === checksummed(lower);
 }
 
+/** The address with the case that is its checksum, for people to compare. */
+export function withChecksum(address: string): string {
+  return `0x${checksummed(address.slice(2).toLowerCase())}`;
+}
+
 /** Recent results: a hash takes 0.3 ms, and a page of keys may hold thousands of addresses. */
 const known = new Map<string, string>();
 const MAX_KNOWN = 10_000;
