@@ -13,13 +13,15 @@ import type { KeyPath } from '../request/key-path';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { WritableSettingsStore } from '../stores/settings-store';
 import type { UpstreamClientOptions } from '../upstream/http-client';
-import { actorOf } from './actor';
+import { actorOf, roleOf } from './actor';
+import type { Role } from './actor';
 import { isHost } from './own-host';
 
 /** Written as a method, so that a `RequestHandler` of Express is one too. */
 interface Handlers {
   authorize(req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void): unknown;
   actor(req: IncomingMessage): string;
+  role(req: IncomingMessage): Role | undefined;
 }
 
 /** With the guard's `path`, `blockedMethods`, `addressParams`, `credits` and bounds, a tested request is decided on as the guard does. */
@@ -33,6 +35,11 @@ export interface RpcGuardAdminOptions extends RequestOptions, Partial<UpstreamOp
   readonly authorize: Handlers['authorize'];
   /** Who makes a change, for `onAudit`. Default: the user of `basicAuthAdmin`, else `admin`. */
   readonly actor?: Handlers['actor'];
+  /**
+   * What a caller may do: an `editor` everything, a `viewer` reads. Whoever it gives neither for is a viewer. Default: the
+   * role of the user of `basicAuthAdmin`; with an `authorize` of your own, everybody is an editor.
+   */
+  readonly role?: Handlers['role'];
   /** Called after every change. */
   readonly onAudit?: (event: AuditEvent) => unknown;
   /** Where callers reach the guard: its path is added to it in the lines to paste. Default: the dashboard's own host. */
@@ -52,6 +59,7 @@ export interface ParsedAdminOptions extends ParsedRequestOptions {
   readonly store: WritableSettingsStore;
   readonly authorize: Handlers['authorize'];
   readonly actorOf: (req: IncomingMessage) => string;
+  readonly roleOf: (req: IncomingMessage) => Role;
   readonly onAudit: ((event: AuditEvent) => unknown) | undefined;
   readonly publicUrl: string | undefined;
   readonly hosts: readonly string[];
@@ -71,6 +79,7 @@ const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
     isRequired: true,
   },
   actor: { accepts: isFunction, takes: 'a function, such as (req) => req.user.name' },
+  role: { accepts: isFunction, takes: 'a function, such as (req) => (req.user.isAdmin ? "editor" : "viewer")' },
   onAudit: { accepts: isFunction, takes: 'a function, such as (event) => {}' },
   publicUrl: {
     accepts: (value) => typeof value === 'string' && PUBLIC_URL.test(value),
@@ -91,7 +100,7 @@ const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
 /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem. */
 export function parseAdminOptions(options: RpcGuardAdminOptions): ParsedAdminOptions {
   const checked = checkOptions('rpcGuardAdmin(options)', ADMIN_RULES, options) as Required<RpcGuardAdminOptions>;
-  const { store, authorize, actor, onAudit, publicUrl } = checked as RpcGuardAdminOptions;
+  const { store, authorize, actor, role, onAudit, publicUrl } = checked as RpcGuardAdminOptions;
   const { upstream } = checked as Partial<UpstreamOptions>;
   const logger = quiet(checked.logger);
   return {
@@ -99,6 +108,10 @@ export function parseAdminOptions(options: RpcGuardAdminOptions): ParsedAdminOpt
     store,
     authorize,
     actorOf: (req) => actor?.(req) ?? actorOf(req) ?? 'admin',
+    roleOf: (req) => {
+      const given = role === undefined ? (roleOf(req) ?? 'editor') : role(req);
+      return given === 'editor' ? 'editor' : 'viewer';
+    },
     onAudit,
     publicUrl,
     hosts: checked.hosts,

@@ -4,17 +4,26 @@ import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
 import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
 import type { LimitsInUse } from '../keys/limits-in-use';
-import type { KeyManager, MadeSecret } from '../keys/key-manager';
+import type { KeyManager, KeyPage, MadeSecret } from '../keys/key-manager';
 import type { KeyView } from '../settings/key-view';
 import { compare, readDocument, toDocument } from '../keys/settings-document';
 import type { Difference, SettingsDocument } from '../keys/settings-document';
 import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { KeyPath } from '../request/key-path';
+import { keyHint } from '../settings/api-key';
 import { MAX_SECRETS } from '../settings/key-settings';
+import { cursorOf } from '../stores/key-query';
 import type { KeyProblem } from '../stores/settings-store';
 import { packageVersion } from '../version';
+import { roleOf } from './actor';
+import type { Role } from './actor';
+import { sourceOf } from './admin-events';
+import type { AdminEvents } from './admin-events';
 import type { ParsedAdminOptions } from './admin-options';
+import { getAudit } from './audit-api';
+import { CsvAnswer } from './csv-answer';
+import type { KeyIds } from './key-ids';
 import { allowlistMeta } from './allowlist-meta';
 import type { AllowlistMeta } from './allowlist-meta';
 import { ApiError, invalidRequest, toApiError } from './api-error';
@@ -22,19 +31,23 @@ import { METHOD_GROUPS } from './method-groups';
 import { preview } from './preview';
 import type { Preview } from './preview';
 import { TEST_MEMBERS } from './request-tester';
-import type { RequestTester, TestResult } from './request-tester';
+import type { RequestTester, TestRequest, TestResult } from './request-tester';
 import { getRefusals, getUsage } from './usage-api';
 import { answer, apiKeyOf, body, jsonOnly, param, query, texts, typeOf } from './requests';
 
 export interface ApiContext {
   readonly manager: KeyManager;
   readonly tester: RequestTester;
+  readonly keyIds: KeyIds;
+  readonly events: AdminEvents;
   readonly options: ParsedAdminOptions;
 }
 
 /** A key as the API shows it. */
 export interface ShownKey extends KeyView {
   readonly warnings: readonly Warning[];
+  /** The key's first characters, for a viewer, to whom `apiKey` is an id. */
+  readonly keyHint?: string;
 }
 
 /** `GET /meta`: what the page needs to know before it shows a key. */
@@ -47,6 +60,10 @@ export interface Meta {
   /** Whether a tested request can be sent to the upstream. */
   readonly canSend: boolean;
   readonly user: string;
+  /** A viewer changes and sends nothing, and sees ids in place of keys. */
+  readonly role: Role;
+  /** Whether the store keeps a history. */
+  readonly hasAudit: boolean;
   readonly maxEntries: number;
   readonly maxSecrets: number;
   /** The types of lists, in the order in which the page shows them. */
@@ -77,30 +94,38 @@ interface KeyAnswer {
 }
 
 type Handler = (context: ApiContext, req: Request) => unknown;
-type Route = readonly [method: 'get' | 'post' | 'patch' | 'delete', path: string, status: number, handler: Handler];
+type Route = readonly [
+  method: 'get' | 'post' | 'patch' | 'delete',
+  path: string,
+  status: number,
+  role: Role,
+  handler: Handler,
+];
 
 const ROUTES: readonly Route[] = [
-  ['get', '/meta', 200, meta],
-  ['get', '/keys', 200, listKeys],
-  ['post', '/keys', 201, createKey],
-  ['get', '/keys/:apiKey', 200, getKey],
-  ['patch', '/keys/:apiKey', 200, updateKey],
-  ['delete', '/keys/:apiKey', 204, deleteKey],
-  ['get', '/keys/:apiKey/limits', 200, getLimits],
-  ['get', '/usage', 200, getUsage],
-  ['get', '/refusals', 200, getRefusals],
-  ['get', '/keys/:apiKey/usage', 200, getUsage],
-  ['get', '/keys/:apiKey/refusals', 200, getRefusals],
-  ['get', '/keys/:apiKey/document', 200, getDocument],
-  ['post', '/keys/:apiKey/document', 200, applyDocument],
-  ['post', '/keys/:apiKey/secrets', 201, addSecret],
-  ['post', '/keys/:apiKey/secrets/:id/rotate', 201, rotateSecret],
-  ['patch', '/keys/:apiKey/secrets/:id', 200, updateSecret],
-  ['delete', '/keys/:apiKey/secrets/:id', 200, revokeSecret],
-  ['post', '/keys/:apiKey/allowlists/:type', 200, addEntries],
-  ['delete', '/keys/:apiKey/allowlists/:type', 200, removeEntries],
-  ['post', '/keys/:apiKey/test', 200, testRequest],
-  ['post', '/allowlists/:type/check', 200, checkEntries],
+  ['get', '/meta', 200, 'viewer', meta],
+  ['get', '/keys', 200, 'viewer', listKeys],
+  ['post', '/keys', 201, 'editor', createKey],
+  ['get', '/keys/:apiKey', 200, 'viewer', getKey],
+  ['patch', '/keys/:apiKey', 200, 'editor', updateKey],
+  ['delete', '/keys/:apiKey', 204, 'editor', deleteKey],
+  ['get', '/keys/:apiKey/limits', 200, 'viewer', getLimits],
+  ['get', '/audit', 200, 'viewer', getAudit],
+  ['get', '/keys/:apiKey/audit', 200, 'viewer', getAudit],
+  ['get', '/usage', 200, 'viewer', getUsage],
+  ['get', '/refusals', 200, 'viewer', getRefusals],
+  ['get', '/keys/:apiKey/usage', 200, 'viewer', getUsage],
+  ['get', '/keys/:apiKey/refusals', 200, 'viewer', getRefusals],
+  ['get', '/keys/:apiKey/document', 200, 'viewer', getDocument],
+  ['post', '/keys/:apiKey/document', 200, 'editor', applyDocument],
+  ['post', '/keys/:apiKey/secrets', 201, 'editor', addSecret],
+  ['post', '/keys/:apiKey/secrets/:id/rotate', 201, 'editor', rotateSecret],
+  ['patch', '/keys/:apiKey/secrets/:id', 200, 'editor', updateSecret],
+  ['delete', '/keys/:apiKey/secrets/:id', 200, 'editor', revokeSecret],
+  ['post', '/keys/:apiKey/allowlists/:type', 200, 'editor', addEntries],
+  ['delete', '/keys/:apiKey/allowlists/:type', 200, 'editor', removeEntries],
+  ['post', '/keys/:apiKey/test', 200, 'viewer', testRequest],
+  ['post', '/allowlists/:type/check', 200, 'viewer', checkEntries],
 ];
 
 /** The JSON API of the dashboard. Caller and origin have been checked before. */
@@ -108,13 +133,35 @@ export function createApi(context: ApiContext): Router {
   const api = Router({ caseSensitive: true });
   // The body of a request to test is text within JSON, where escapes make it longer.
   api.use(jsonOnly, json({ limit: 2 * context.options.maxBodyBytes + 65_536 }));
-  for (const [method, path, status, handler] of ROUTES) {
-    api[method](
-      path,
-      answer(status, (req) => handler(context, req)),
-    );
+  for (const [method, path, status, role, handler] of ROUTES) {
+    const work = async (req: Request): Promise<unknown> => {
+      await putKey(context, req);
+      if (role === 'editor') await editorOnly(context, req, `${method.toUpperCase()} ${path}`);
+      const result = await handler(context, req);
+      return isViewer(req) && !(result instanceof CsvAnswer) ? context.keyIds.hidden(result) : result;
+    };
+    api[method](path, answer(status, work));
   }
   return api;
+}
+
+function isViewer(req: Request): boolean {
+  return roleOf(req) !== 'editor';
+}
+
+/** Puts a key in the place of its id. To a viewer, a key itself is none: whether one exists is not to be found out. */
+async function putKey({ keyIds }: ApiContext, req: Request): Promise<void> {
+  const named = apiKeyOf(req);
+  if (named === '') return;
+  const apiKey = await keyIds.keyOf(named);
+  if (apiKey !== undefined) req.params['apiKey'] = apiKey;
+  else if (isViewer(req)) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+}
+
+async function editorOnly({ events, options }: ApiContext, req: Request, what: string): Promise<void> {
+  if (!isViewer(req)) return;
+  await events.denied(req, options.actorOf(req), apiKeyOf(req), what);
+  throw new ApiError(403, 'EDITOR_ONLY', 'your role is viewer: you can read, and change nothing');
 }
 
 function meta({ options, tester }: ApiContext, req: Request): Meta {
@@ -123,8 +170,10 @@ function meta({ options, tester }: ApiContext, req: Request): Meta {
     httpUrl: base + urlPath(options.path),
     wsUrl: new URL(base).origin.replace(/^http/, 'ws') + urlPath(options.wsPath),
     isUrlGuessed: options.publicUrl === undefined,
-    canSend: tester.canSend,
+    canSend: tester.canSend && !isViewer(req),
     user: options.actorOf(req),
+    role: isViewer(req) ? 'viewer' : 'editor',
+    hasAudit: options.store.audit !== undefined,
     maxEntries: MAX_ENTRIES,
     maxSecrets: MAX_SECRETS,
     allowlists: allowlistMeta(),
@@ -142,9 +191,30 @@ async function listKeys(context: ApiContext, req: Request): Promise<KeysAnswer> 
   if (order !== 'asc' && order !== 'desc') throw invalidRequest('order: it takes asc or desc');
   const descending = order === 'desc';
   const by = sort as ListOptions['sort']; // the manager says what it may be
-  const listed = manager.list({ search, state, after, limit: Number(limit), sort: by, descending });
+  const asked: ListOptions = { search, state, after, limit: Number(limit), sort: by, descending };
+  const listed = isViewer(req) ? listForViewer(context, asked) : manager.list(asked);
   const [{ keys, next }, problems] = await Promise.all([listed, manager.problems()]);
   return { keys: keys.map((key) => shown(context, key)), next: next ?? null, problems };
+}
+
+/** Neither where a page begins nor a search tells of a key more than its hint does. */
+async function listForViewer({ manager, keyIds }: ApiContext, asked: ListOptions): Promise<KeyPage> {
+  const { after: id, search = '', sort = 'name' } = asked;
+  let after: string | undefined;
+  if (id !== undefined) {
+    const last = await manager.get((await keyIds.keyOf(id)) ?? '');
+    if (last === undefined) throw invalidRequest('after: it takes the `next` of the page before; begin anew');
+    after = cursorOf(last, sort);
+  }
+  const { keys, next } = await manager.list({ ...asked, after });
+  const wanted = search.trim();
+  const isFound = ({ apiKey, name }: KeyView): boolean =>
+    name.toLowerCase().includes(wanted.toLowerCase()) || keyHint(apiKey).startsWith(wanted);
+  const last = keys.at(-1);
+  return {
+    keys: keys.filter(isFound),
+    next: next === undefined || last === undefined ? undefined : keyIds.idOf(last.apiKey),
+  };
 }
 
 async function createKey(context: ApiContext, req: Request): Promise<KeyAnswer> {
@@ -232,8 +302,10 @@ async function removeEntries(context: ApiContext, req: Request): Promise<KeyAnsw
   };
 }
 
-function testRequest({ tester }: ApiContext, req: Request): Promise<TestResult> {
-  return tester.test(apiKeyOf(req), body(req, TEST_MEMBERS));
+async function testRequest(context: ApiContext, req: Request): Promise<TestResult> {
+  const request = body(req, TEST_MEMBERS) as TestRequest;
+  if (request.send === true) await editorOnly(context, req, 'POST /keys/:apiKey/test send');
+  return context.tester.test(apiKeyOf(req), request);
 }
 
 function checkEntries(_context: ApiContext, req: Request): Preview {
@@ -245,7 +317,7 @@ function checkEntries(_context: ApiContext, req: Request): Preview {
 }
 
 function by({ options }: ApiContext, req: Request): ChangeOptions {
-  return { actor: options.actorOf(req) };
+  return { actor: options.actorOf(req), ...sourceOf(req) };
 }
 
 async function known({ manager }: ApiContext, req: Request): Promise<KeyView> {

@@ -5,12 +5,24 @@ import { RpcGuardError } from '../errors';
 import { checkOptions, isPlainObject } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseCredentials } from '../policy/authenticators/basic-secret';
-import { setActor } from './actor';
+import { setActor, setFailedLogin, setRole } from './actor';
+import type { Role } from './actor';
 import { LoginAttempts, MAX_DELAY_MS } from './login-attempts';
 
 export interface BasicAuthAdminOptions {
   /** Name → what `hashPassword(password)` or `rpc-guard admin hash-password` returned. */
-  readonly users: Readonly<Record<string, string>>;
+  readonly users: Readonly<Record<string, string | AdminUser>>;
+}
+
+export interface AdminUser {
+  /** What `hashPassword(password)` returned. */
+  readonly hash: string;
+  /** A `viewer` reads, an `editor` also changes and sends. Default `editor`. */
+  readonly role?: Role | undefined;
+}
+
+interface User extends PasswordHash {
+  readonly role: Role;
 }
 
 interface PasswordHash {
@@ -78,8 +90,10 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
       .inTurn(addressOf(req), async () => isKnown() || (res.destroyed ? undefined : await isRight(name, pass)))
       .then((outcome) => {
         if (outcome === 'busy') tooMany(res);
-        else if (!outcome) challenge(res);
-        else {
+        else if (!outcome) {
+          setFailedLogin(req, users.has(name) ? name : '(unknown)');
+          challenge(res);
+        } else {
           remembered.set(digest, true);
           admit();
         }
@@ -88,6 +102,7 @@ export function basicAuthAdmin(options: BasicAuthAdminOptions): Middleware {
 
     function admit(): void {
       setActor(req, name);
+      setRole(req, users.get(name)?.role ?? 'viewer');
       next();
     }
   }
@@ -106,18 +121,29 @@ const RULES: OptionRules<BasicAuthAdminOptions> = {
     accepts: (value) =>
       isPlainObject(value) &&
       Object.keys(value).length > 0 &&
-      Object.entries(value).every(([name, hash]) => NAME.test(name) && parseHash(hash) !== undefined),
+      Object.entries(value).every(([name, user]) => NAME.test(name) && parseUser(user) !== undefined),
     takes:
-      '{ name: hash } with one user or more, no colon in a name, and hashes as ' +
+      '{ name: hash } or { name: { hash, role: "viewer" } } with one user or more, no colon in a name, and hashes as ' +
       '`rpc-guard admin hash-password` prints them, such as "$scrypt$ln=15,r=8,p=1$…$…"',
     isRequired: true,
     quote: () => 'something else', // a hash, or a password in its place, is not shown
   },
 };
 
-function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, PasswordHash> {
+function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, User> {
   const { users } = checkOptions('basicAuthAdmin(options)', RULES, options);
-  return new Map(Object.entries(users).map(([name, hash]) => [name, parseHash(hash)!]));
+  return new Map(Object.entries(users).map(([name, user]) => [name, parseUser(user)!]));
+}
+
+function parseUser(user: unknown): User | undefined {
+  if (!isPlainObject(user)) {
+    const hash = parseHash(user);
+    return hash && { ...hash, role: 'editor' };
+  }
+  const { hash: text, role = 'editor', ...others } = user;
+  const hash = parseHash(text);
+  const isRight = (role === 'viewer' || role === 'editor') && Object.keys(others).length === 0;
+  return isRight ? hash && { ...hash, role } : undefined;
 }
 
 function parseHash(hash: unknown): PasswordHash | undefined {

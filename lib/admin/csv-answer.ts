@@ -9,6 +9,9 @@ export class CsvAnswer {
   ) {}
 }
 
+/** JSON lines to download. */
+export class LinesAnswer extends CsvAnswer {}
+
 /** Whether `?format=csv`, or what the caller accepts, asks for CSV. */
 export function wantsCsv(req: Request): boolean {
   const { format } = req.query;

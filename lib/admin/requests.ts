@@ -14,7 +14,7 @@ export function answer(status: number, work: (req: Request) => unknown): Request
       .then((result) => {
         res.status(status);
         if (status === 204) res.end();
-        else if (result instanceof CsvAnswer) res.attachment(result.fileName).type('csv').send(result.text);
+        else if (result instanceof CsvAnswer) res.attachment(result.fileName).send(result.text);
         else res.json(result);
       })
       .catch(next);

@@ -3,16 +3,20 @@ import { join } from 'node:path';
 import { Router, static as serveStatic } from 'express';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import helmet from 'helmet';
+import { AuditTrail } from '../keys/audit';
 import { KeyManager } from '../keys/key-manager';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { createUpstreamClient } from '../upstream/http-client';
+import { failedLoginOf, setRole } from './actor';
+import { AdminEvents } from './admin-events';
 import { parseAdminOptions } from './admin-options';
-import type { RpcGuardAdminOptions } from './admin-options';
+import type { ParsedAdminOptions, RpcGuardAdminOptions } from './admin-options';
 import { createApi } from './api';
 import { ApiError, toApiError } from './api-error';
 import { createRequestTester } from './request-tester';
 import { describeApi } from './describe-api';
+import { KeyIds } from './key-ids';
 import { ownHostOnly } from './own-host';
 import { isSameOrigin } from './same-origin';
 
@@ -54,15 +58,17 @@ const securityHeaders = helmet({
  */
 export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const parsed = parseAdminOptions(options);
-  const { store, onAudit, logger, authorize } = parsed;
-  const manager = new KeyManager(store, { onAudit, logger });
+  const { store, onAudit, logger } = parsed;
+  const manager = new KeyManager(store, { onAudit, logger, via: 'api' });
+  const keyIds = new KeyIds(manager);
+  const events = new AdminEvents(new AuditTrail(store, undefined, logger));
   const handOff = parsed.toUpstream && createUpstreamClient(parsed.toUpstream);
   const tester = createRequestTester(parsed, handOff);
   const description = describeApi(join(DASHBOARD, 'openapi.json'));
 
   const router = Router({ caseSensitive: true });
-  router.use(securityHeaders, neverStored, ownHostOnly(parsed), authorized(authorize), withSlash);
-  router.use('/api', sameOriginOnly, createApi({ manager, tester, options: parsed }));
+  router.use(securityHeaders, neverStored, ownHostOnly(parsed), authorized(parsed, events), withSlash);
+  router.use('/api', sameOriginOnly, createApi({ manager, tester, keyIds, events, options: parsed }));
   router.get('/openapi.json', (_req, res) => {
     res.json(description);
   });
@@ -75,10 +81,18 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   });
 }
 
-function authorized(authorize: RpcGuardAdminOptions['authorize']): RequestHandler {
+function authorized({ authorize, roleOf }: ParsedAdminOptions, events: AdminEvents): RequestHandler {
   return (req, res, next) => {
+    res.once('finish', () => {
+      const name = failedLoginOf(req);
+      if (name !== undefined) void events.loginFailed(req, name);
+    });
+    const admit = (error?: unknown): void => {
+      if (error === undefined) setRole(req, roleOf(req));
+      next(error);
+    };
     Promise.resolve(req)
-      .then((request) => authorize(request, res, next))
+      .then((request) => authorize(request, res, admit))
       .catch(next);
   };
 }

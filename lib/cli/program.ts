@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../version';
 import { addAdmin } from './admin';
+import { addAudit } from './audit';
 import { addAllow } from './allow';
 import { addCheck } from './check';
 import { addCompletion } from './completion';
@@ -55,6 +56,7 @@ export function makeProgram(): Command {
   addAllow(program);
   addCheck(program);
   addUsage(program);
+  addAudit(program);
   addAdmin(program);
   addServe(program);
   addCompletion(program);

@@ -12,6 +12,7 @@ import { RpcGuardError } from '../errors';
 import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
+import { SINCE_RULE } from './since';
 import { AUDIT_ACTIONS, AUDIT_VIAS } from '../stores/audit-store';
 import type { AuditAction, AuditVia } from '../stores/audit-store';
 import { KEY_QUERY_RULES } from '../stores/key-query';
@@ -91,7 +92,7 @@ export interface AuditOptions {
   readonly action?: AuditAction | undefined;
   /** The id of an event: those that happened before it. */
   readonly before?: string | undefined;
-  /** ISO 8601: those from this time on. */
+  /** `24h`, `7d`, or a time (ISO 8601): those from then on. */
   readonly since?: string | undefined;
   /** Events at most, 1 to 500. Default 100. */
   readonly limit?: number | undefined;
@@ -173,10 +174,7 @@ const AUDIT_RULES: OptionRules<AuditOptions> = {
     takes: `one of ${AUDIT_ACTIONS.join(', ')}`,
   },
   before: { accepts: isText, takes: 'the id of an event' },
-  since: {
-    accepts: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
-    takes: 'a time, such as "2027-01-31T00:00:00Z"',
-  },
+  since: SINCE_RULE,
   limit: { accepts: isWhole(1, MAX_EVENTS), takes: `a whole number from 1 to ${String(MAX_EVENTS)}` },
 };
 

@@ -44,6 +44,7 @@ import { refusalReport } from './refusal-report';
 import type { RefusalGroup, RefusalsOptions } from './refusal-report';
 import { lastUsed, usageReport } from './usage-report';
 import type { UsageOptions, UsageReport } from './usage-report';
+import { timeOf } from './since';
 import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
@@ -316,7 +317,7 @@ export class KeyManager {
     const { audit } = this.#store;
     if (audit === undefined) throw wrong('audit: the store keeps no history; give it an `audit`, see docs/audit.md');
     const events = await stored(() => audit.list({ ...query, limit }));
-    const oldest = since === undefined ? '' : idAt(Date.parse(since));
+    const oldest = since === undefined ? '' : idAt(timeOf(since, Date.now()));
     const end = events.findIndex(({ id }) => id < oldest);
     return end === -1 ? events : events.slice(0, end);
   }

@@ -15,6 +15,7 @@ import {
 } from '../stores/usage-store';
 import type { UsageKind, UsageRow, UsageStore } from '../stores/usage-store';
 import { wrong } from './changes';
+import { SINCE_RULE, isSpan, timeOf } from './since';
 
 /** What a report lists names of: a kind, the reasons of refusals, or keys. */
 export type UsageBy = Exclude<UsageKind, 'total' | 'refusal'> | 'reason' | 'key';
@@ -82,13 +83,9 @@ const NAMED = USAGE_KINDS.filter((kind) => kind !== 'total' && kind !== 'refusal
 const BYS: readonly string[] = [...NAMED, 'reason', 'key'];
 const DAY_MS = 24 * HOUR_MS;
 const MAX_POINTS = 1000;
-const SPAN = /^([1-9][0-9]{0,3})([hd])$/;
 
 const RULES: OptionRules<UsageOptions> = {
-  since: {
-    accepts: (value) => typeof value === 'string' && (SPAN.test(value) || isTime(value)),
-    takes: '"24h", "7d" or a time such as "2027-01-31T12:00:00Z"',
-  },
+  since: SINCE_RULE,
   until: { accepts: isTime, takes: 'a time such as "2027-01-31T12:00:00Z"' },
   step: { accepts: (value) => value === 'hour' || value === 'day', takes: '"hour" or "day"' },
   by: { accepts: (value) => BYS.includes(String(value)), takes: `one of ${BYS.join(', ')}` },
@@ -141,15 +138,14 @@ interface Range {
 
 function rangeOf({ since = '24h', until, step: asked }: UsageOptions, nowMs: number): Range {
   const end = until === undefined ? nowMs : Date.parse(until);
-  const [, count, unit] = SPAN.exec(since) ?? [];
-  const begin = count === undefined ? Date.parse(since) : end - Number(count) * (unit === 'h' ? HOUR_MS : DAY_MS);
+  const begin = timeOf(since, end);
   if (begin >= end) throw wrong('since: it begins after its end');
   const isLong = end - begin > HOURS_KEPT_DAYS * DAY_MS || begin < nowMs - HOURS_KEPT_DAYS * DAY_MS - HOUR_MS;
   const step = asked ?? (isLong ? 'day' : 'hour');
   const length = step === 'hour' ? HOUR_MS : DAY_MS;
   // An hour ago is in the hour before this one: of 24 hours the one that has just begun is the last.
-  const isSpan = count !== undefined && begin % length !== 0;
-  const from = Math.floor(begin / length) * length + (isSpan ? length : 0);
+  const isMoved = isSpan(since) && begin % length !== 0;
+  const from = Math.floor(begin / length) * length + (isMoved ? length : 0);
   const to = Math.ceil(end / length) * length;
   if ((to - from) / length > MAX_POINTS) throw wrong(`step: more than ${String(MAX_POINTS)} of them; take "day"`);
   return { from: Math.min(from, to - length), to, step };

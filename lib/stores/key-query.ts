@@ -59,7 +59,9 @@ export function foldName(name: string): string {
     .toWellFormed();
 }
 
-export function listed({ apiKey, name, enabled, createdAt, updatedAt }: KeySettings): ListedKey {
+type Listable = Pick<KeySettings, 'apiKey' | 'name' | 'enabled' | 'createdAt' | 'updatedAt'>;
+
+export function listed({ apiKey, name, enabled, createdAt, updatedAt }: Listable): ListedKey {
   return { apiKey, foldedName: foldName(name), enabled, createdAt, updatedAt };
 }
 
@@ -75,7 +77,7 @@ export function matcherOf({ search = '', state }: KeyQuery): (key: ListedKey) =>
 }
 
 /** A key's place in an order, in plain letters: give it as `after` for what follows. In the order of keys it is the key. */
-export function cursorOf(key: KeySettings, sort: Sort = 'key'): string {
+export function cursorOf(key: Listable, sort: Sort = 'key'): string {
   return cursorAt(listed(key), sort);
 }
 
