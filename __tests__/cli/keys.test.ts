@@ -26,6 +26,7 @@ describe('keys create', () => {
         ...['keys', 'create', '--name', 'my dapp', '--override-allowlists', '--disabled'],
         ...['--origin', 'https://a.example', '--origin', 'https://b.example', '--method', 'eth_*'],
         ...['--contract', '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b', '--user-agent', 'Android'],
+        ...['--per-second', '50', '--per-day', '1m', '--per-address', '5'],
       ],
       { store },
     );
@@ -34,6 +35,7 @@ describe('keys create', () => {
       enabled: false,
       requireSecret: false,
       overrideAllowlists: true,
+      limits: { perSecond: 50, perDay: 1_000_000, perAddress: { perSecond: 5 } },
       secrets: [],
       allowlists: {
         origins: ['https://a.example', 'https://b.example'],

@@ -30,7 +30,7 @@ import { addAddressOption, addLimitOptions, changedLimits, isLimitGiven, limitWo
 import type { LimitFlags } from './limit-options';
 import { assertOneForm, showSecret } from './show-secret';
 
-interface CreateOptions extends ListOptions {
+interface CreateOptions extends ListOptions, LimitFlags {
   readonly name?: string;
   readonly apiKey?: string;
   readonly disabled?: boolean;
@@ -95,6 +95,7 @@ function addCreate(keys: Command): void {
       withStore(command, (context) => createKey(context, options), { makesFile: true }),
     );
   addListOptions(create);
+  addAddressOption(addLimitOptions(create));
   examples(
     create,
     'rpc-guard keys create --name "my dapp" --origin https://app.example.com \\',
@@ -206,6 +207,7 @@ async function createKey({ manager, output }: Context, options: CreateOptions): 
     requireSecret,
     overrideAllowlists,
     allowlists: listsOf(options),
+    limits: changedLimits({}, options),
     secret: wantsSecret ? { label, expiresAt: expires } : undefined,
   });
   const { key, secret, secretId } = made;

@@ -93,9 +93,9 @@ interface DashboardParts {
 }
 
 function addDashboard(app: Express, { options, store, authorize, logger }: DashboardParts) {
-  const { upstream, path, wsPath, blockedMethods, credits } = options.guard;
+  const { upstream, path, wsPath, blockedMethods, credits, limitWaitMs } = options.guard;
   const { publicUrl } = options.server;
-  const given = { path, wsPath, blockedMethods, credits, publicUrl };
+  const given = { path, wsPath, blockedMethods, credits, limitWaitMs, publicUrl };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const admin = rpcGuardAdmin({ ...present, upstream, store, authorize, logger });
   app.use('/admin', admin);
