@@ -6,13 +6,14 @@ import { CLI, cli, temporary } from '../support/cli';
 
 const KEY = 'c0ffee0000000000000000000000001';
 const OTHER = 'decaf00000000000000000000000002';
+const PREFIX = 'eth_get*';
 const SECRET = 'a-secret-of-more-than-32-characters-x';
 
 /** A settings file with two keys. */
 function keysFile(): string {
   const file = join(temporary(), 'keys.json');
   const secrets = [{ id: 'billing1', hash: hashSecret(SECRET), hint: 'a-se', label: 'billing' }];
-  const allowlists = { origins: ['https://app.example.com', 'https://b.example.com'], methods: ['eth_call'] };
+  const allowlists = { origins: ['https://app.example.com', 'https://b.example.com'], methods: [PREFIX] };
   const keys = [
     { apiKey: KEY, name: 'dapp', secrets, allowlists },
     { apiKey: OTHER, name: 'my "odd" name' },
@@ -48,7 +49,9 @@ test('keys are offered by their beginning, and by a name that needs no quotes', 
   expect(await complete(store, 'keys', 'show', 'da')).toEqual([`dapp\t${KEY}`]);
   expect(wordsOf(await complete(store, 'keys', 'show', ''))).toEqual([KEY, OTHER]);
   expect(await complete(store, 'keys', 'show', 'my')).toEqual([]);
-  expect(await complete('', 'keys', '--store', store, 'show', 'c0')).toEqual([`${KEY}\tdapp`]);
+  for (const named of [['--store', store], [`--store=${store}`]]) {
+    expect(await complete('', 'keys', ...named, 'show', 'c0')).toEqual([`${KEY}\tdapp`]);
+  }
 });
 
 test('lists, their entries and the ids of secrets are offered; hashes are not', async () => {
@@ -101,4 +104,15 @@ describe('in the shell itself', () => {
       expect([stdout.trim(), stderr]).toEqual([entry, '']);
     });
   }
+
+  (isThere('bash') ? test : test.skip)('bash offers an entry with a star, not the files that it stands for', () => {
+    const folder = temporary();
+    writeFileSync(join(folder, 'rpc-guard'), `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`);
+    chmodSync(join(folder, 'rpc-guard'), 0o755);
+    writeFileSync(join(folder, 'eth_getFile'), '');
+    const env = { HOME: folder, PATH: `${folder}:${process.env['PATH'] ?? ''}`, RPC_GUARD_STORE: keysFile() };
+    const args = SHELLS['bash']!(`rpc-guard allow remove ${KEY} methods eth`);
+    const { stdout, stderr } = spawnSync('bash', [...args], { env, encoding: 'utf8', cwd: folder });
+    expect([stdout.trim(), stderr]).toEqual([PREFIX, '']);
+  });
 });

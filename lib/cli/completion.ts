@@ -28,8 +28,8 @@ interface Typed {
   readonly current: string;
 }
 
-/** A shell that waits for longer seems to hang. */
-const ANSWER_MS = 1000;
+/** A shell that waits for longer than a second seems to hang; Node.js takes its part of it to start. */
+const ANSWER_MS = 700;
 const MAX_KEYS = 100;
 /** Other words would have to be quoted, each shell in its way. */
 const PLAIN = /^[\w./:@*+,-]+$/;
@@ -37,12 +37,13 @@ const HIDDEN = 'complete';
 
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_rpc_guard() {
-  local line=\${COMP_LINE:0:COMP_POINT} cur words
+  local line=\${COMP_LINE:0:COMP_POINT} cur words found
   read -ra words <<< "$line"
   [[ $line == *[[:space:]] ]] && words+=("")
   cur=\${words[\${#words[@]}-1]}
-  local IFS=$'\\n'
-  COMPREPLY=($(rpc-guard ${HIDDEN} -- "\${words[@]:1}" 2>/dev/null | cut -f1))
+  COMPREPLY=()
+  # Not an array of $(...): an entry such as eth_get* would be replaced by the names of files.
+  while IFS=$'\\t' read -r found _; do COMPREPLY+=("$found"); done < <(rpc-guard ${HIDDEN} -- "\${words[@]:1}" 2>/dev/null)
   # bash takes a colon for the end of a word.
   if [[ $cur == *:* ]]; then COMPREPLY=("\${COMPREPLY[@]#"\${cur%"\${cur##*:}"}"}"); fi
 }
@@ -115,6 +116,7 @@ function readWords(program: Command, words: readonly string[]): Typed {
     } else if (word.startsWith('-')) {
       const known = optionsOf(command).find(({ long, short }) => word === long || word === short);
       if (known?.required === true) option = known;
+      if (word.startsWith('--store=')) store = word.slice('--store='.length);
     } else {
       const below = args.length === 0 ? visibleCommands(command).find((it) => it.name() === word) : undefined;
       if (below === undefined) args.push(word);

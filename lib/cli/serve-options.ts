@@ -22,6 +22,8 @@ export interface ServerOptions {
   readonly port: number;
   /** Serves the metrics on a port of their own: they are not for callers. Default: nowhere. */
   readonly metricsPort?: number | undefined;
+  /** The address that the metrics listen on. Default `127.0.0.1`, wherever callers are let in. */
+  readonly metricsHost: string;
   /** Whether the dashboard is served, at `/admin/`. Default `true`. */
   readonly dashboard: boolean;
   /** As `basicAuthAdmin` takes them. Without users a password is made for this start. */
@@ -46,6 +48,11 @@ const SERVER_RULES: OptionRules<ServerOptions> = {
   host: { accepts: isText, takes: 'an address to listen on, such as "127.0.0.1" or "0.0.0.0"', default: '127.0.0.1' },
   port: { ...PORT, default: 3000 },
   metricsPort: { ...PORT, takes: 'a port of its own, such as 9464' },
+  metricsHost: {
+    accepts: isText,
+    takes: 'an address that only Prometheus reaches, such as "127.0.0.1"',
+    default: '127.0.0.1',
+  },
   dashboard: { ...BOOLEAN_RULE, default: true },
   users: {
     accepts: isPlainObject,

@@ -22,6 +22,7 @@ interface ServeFlags {
   readonly host?: string;
   readonly port?: number;
   readonly metricsPort?: number;
+  readonly metricsHost?: string;
   readonly trustProxy?: string;
   readonly dashboard: boolean;
   readonly adminUser: string;
@@ -57,6 +58,7 @@ export function addServe(program: Command): void {
     .addOption(
       new Option('--metrics-port <n>', 'serve metrics here').env('RPC_GUARD_METRICS_PORT').argParser(parsePort),
     )
+    .addOption(new Option('--metrics-host <address>', 'default 127.0.0.1').env('RPC_GUARD_METRICS_HOST'))
     .addOption(new Option('--trust-proxy <ranges>', 'proxies in front, as Express takes').env('RPC_GUARD_TRUST_PROXY'))
     .addOption(new Option('--admin-password-hash <hash>', 'of the login').env('RPC_GUARD_ADMIN_PASSWORD_HASH'))
     .option('--admin-user <name>', 'of the login', 'admin')
@@ -73,8 +75,19 @@ export function addServe(program: Command): void {
 
 async function runServe(flags: ServeFlags): Promise<void> {
   const output = openOutput(flags.json ?? false);
-  const { config, upstream, host, port, metricsPort, trustProxy, store, dashboard, verbose = false } = flags;
-  const given = { upstream, host, port, metricsPort, trustProxy: hopsOf(trustProxy), store };
+  const {
+    config,
+    upstream,
+    host,
+    port,
+    metricsPort,
+    metricsHost,
+    trustProxy,
+    store,
+    dashboard,
+    verbose = false,
+  } = flags;
+  const given = { upstream, host, port, metricsPort, metricsHost, trustProxy: hopsOf(trustProxy), store };
   const options = serveOptions(
     { ...given, ...(!dashboard && { dashboard }) } as Parameters<typeof serveOptions>[0],
     config,
@@ -150,9 +163,15 @@ function tell(output: Output, { url, metricsUrl }: Standalone, store: string, lo
   ]);
 }
 
-/** The second signal ends the process at once. */
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** The second signal, either of them, ends the process at once. */
 async function untilSignal(): Promise<void> {
   await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    const end = (): void => {
+      for (const signal of SIGNALS) process.off(signal, end);
+      resolve();
+    };
+    for (const signal of SIGNALS) process.on(signal, end);
   });
 }

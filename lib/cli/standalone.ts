@@ -32,7 +32,7 @@ export async function standalone(
   logger: Logger,
 ): Promise<Standalone> {
   const { store } = opened;
-  const { host, port, metricsPort } = options.server;
+  const { host, port, metricsPort, metricsHost } = options.server;
   const guard = rpcGuard({ ...options.guard, store, logger });
   const app = express().disable('x-powered-by');
   app.set('trust proxy', options.guard.trustProxy);
@@ -52,7 +52,7 @@ export async function standalone(
   };
   try {
     servers.push(await listen(app, port, host));
-    if (metricsPort !== undefined) servers.push(await listen(metricsApp(guard), metricsPort, host));
+    if (metricsPort !== undefined) servers.push(await listen(metricsApp(guard), metricsPort, metricsHost));
   } catch (error) {
     await close();
     throw error;
