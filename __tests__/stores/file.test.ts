@@ -13,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import promises from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -223,6 +224,21 @@ describe('a file that is not JSON', () => {
     await expect(store.set({ apiKey: OTHER_KEY })).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
     await expect(store.delete(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
     expect(readFileSync(file, 'utf8')).toBe('{ "keys": [');
+  });
+
+  test('is not read again and again while nobody mends it, and is once somebody does', async () => {
+    save({ apiKey: KEY, name: 'good' });
+    const store = openStore();
+    writeFileSync(file, '{"keys":[');
+    utimesSync(file, new Date(), new Date(Date.now() - 10_000));
+    await until(() => errors().length === 1);
+    const polls = jest.spyOn(promises, 'stat');
+    const reads = jest.spyOn(promises, 'readFile');
+    await until(() => polls.mock.calls.length === 4);
+    expect(reads.mock.calls.length).toBeLessThanOrEqual(1);
+    jest.restoreAllMocks();
+    save({ apiKey: KEY, name: 'mended' });
+    await until(async () => (await nameOf(store)) === 'mended');
   });
 
   test('is in force again when it is mended', async () => {

@@ -10,9 +10,9 @@ const keysIn = (text: string) => (JSON.parse(text) as { keys: { apiKey: string }
 
 function edit(document: SettingsFile, apiKey: string, to: ReturnType<typeof settings> | undefined): void {
   const change = document.editOf(document.byKey.get(apiKey), to);
-  const parts = change === undefined ? [document.bytes] : document.partsWith(change);
+  const text = Buffer.concat(change === undefined ? [document.bytes] : document.partsWith(change)).toString();
   if (change !== undefined) document.apply(change);
-  expect(textOf(document)).toBe(Buffer.concat(parts).toString());
+  expect(textOf(document)).toBe(text);
 }
 
 describe('an edit of a settings file', () => {

@@ -84,7 +84,7 @@ export class FileStore implements WritableSettingsStore {
   readonly #timer: NodeJS.Timeout;
   readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
   #document: SettingsFile;
-  /** Inode, size and time of what is in `#document`; `''` while the file is too young to trust them. */
+  /** Inode, size and time of what is in `#document`, or cannot be used; `''` while the file is too young to trust them. */
   #stamp = '';
   #isPolling = false;
   /** Taken over from others, and not yet looked for in the history. */
@@ -200,9 +200,11 @@ export class FileStore implements WritableSettingsStore {
     if (this.#isPolling) return;
     this.#isPolling = true;
     const generation = this.#generation;
+    let [stamp, isSettled] = ['', false];
     try {
       const { ino, size, mtimeMs } = await stat(this.#path);
-      const stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
+      stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
+      isSettled = Date.now() - mtimeMs > UNSETTLED_MS;
       if (stamp === this.#stamp) return;
       if (!(await isInFile(this.#path, this.#document.bytes))) {
         const bytes = await readFile(this.#path);
@@ -211,11 +213,13 @@ export class FileStore implements WritableSettingsStore {
         this.#adopt(document);
         void this.#noteEdits();
       }
-      this.#stamp = Date.now() - mtimeMs > UNSETTLED_MS ? stamp : '';
+      this.#stamp = isSettled ? stamp : '';
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
       this.#complaint = { text: '', logged: false };
     } catch (error) {
       this.#complain(describeError(error));
+      // To read all of a large file again at each poll would take the process' time until somebody mends it.
+      if (error instanceof RpcGuardError && isSettled && this.#complaint.logged) this.#stamp = stamp;
     } finally {
       this.#isPolling = false;
     }
