@@ -199,6 +199,13 @@ describe("A caller's trace context", () => {
     expect(onlySpan(SpanKind.SERVER).parentSpanContext).toMatchObject(CALLERS);
   });
 
+  test('that is not sampled makes no spans, and the upstream learns so', async () => {
+    const app = await tracedApp({}, { trustTraceContext: true });
+    await post(app.rpcUrl, call('eth_call'), { traceparent: TRACEPARENT.traceparent.replace(/01$/, '00') });
+    expect(exporter.getFinishedSpans()).toEqual([]);
+    expect(app.upstream.seen[0]?.headers['traceparent']).toMatch(new RegExp(`^00-${CALLERS.traceId}-(?!b{16}).*-00$`));
+  });
+
   test('passes as it came where nothing is traced', async () => {
     const app = await guardedApp();
     await post(app.rpcUrl, call('eth_call'), TRACEPARENT);

@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, context, metrics, propagation, trace } from '@opentelemetry/api';
-import type { Attributes, Histogram, Tracer } from '@opentelemetry/api';
+import type { Attributes, Context, Histogram, Tracer } from '@opentelemetry/api';
 import { RpcGuardError } from '../errors';
 import type { Guard } from '../http/incoming-call';
 import type { Occurrence } from '../observe/request-event';
@@ -84,13 +84,11 @@ class Spans implements Tracing {
 
   exchange(occurrence: Occurrence, send: (headers: TraceHeaders) => Exchange): Exchange {
     const request = this.#spanOf(occurrence);
-    const method = methodAttributes(occurrence, this.#inside.options.addressTable);
-    const attributes = { 'rpc.system.name': 'jsonrpc', ...method, ...this.#server };
+    // What is not sampled has no children: the upstream learns that from its own context.
+    if (!request.span.isRecording()) return sendWithin(request.context, send);
+    const attributes = { 'rpc.system.name': 'jsonrpc', ...request.method, ...this.#server };
     const span = this.#tracer.startSpan(request.name, { kind: SpanKind.CLIENT, attributes }, request.context);
-    const ofSpan = trace.setSpan(request.context, span);
-    const headers: Record<string, string> = {};
-    propagation.inject(ofSpan, headers);
-    const exchange = context.with(withoutInstrumentation(ofSpan), send, undefined, headers);
+    const exchange = sendWithin(trace.setSpan(request.context, span), send);
     void exchange.answer.then((answer) => {
       const status = isRefusal(answer) ? answer.upstreamStatus : answer.status;
       if (status !== undefined) span.setAttribute('http.response.status_code', status);
@@ -117,6 +115,12 @@ class Spans implements Tracing {
     }
     return span;
   }
+}
+
+function sendWithin(of: Context, send: (headers: TraceHeaders) => Exchange): Exchange {
+  const headers: Record<string, string> = {};
+  propagation.inject(of, headers);
+  return context.with(withoutInstrumentation(of), send, undefined, headers);
 }
 
 /** The meter is asked for with the first request: unlike a tracer, it knows no provider that is registered later. */

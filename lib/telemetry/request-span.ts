@@ -15,6 +15,7 @@ export interface RequestSpan {
   readonly name: string;
   readonly span: Span;
   readonly context: Context;
+  readonly method: Attributes;
 }
 
 const MAX_EVENTS = 100;
@@ -48,7 +49,7 @@ export function startRequestSpan(
   };
   const options = { kind: SpanKind.SERVER, startTime: arrivedAt, attributes, links: [...links] };
   const span = tracer.startSpan(name, options, context);
-  return { name, span, context: trace.setSpan(context, span) };
+  return { name, span, context: trace.setSpan(context, span), method };
 }
 
 /** `rpc.method` of a single call: callers can make up any number of others. */
@@ -71,6 +72,7 @@ export function resultAttributes({ judged, failure, answered }: Occurrence): Att
 }
 
 export function endRequestSpan({ span }: RequestSpan, occurrence: Occurrence): void {
+  if (!span.isRecording()) return;
   const { facts, judged, failure } = occurrence;
   const refusal = refusalIn(judged);
   const told = failure ?? refusal;

@@ -21,6 +21,8 @@ export interface Parent {
  */
 export function parentOf({ facts, admission }: Occurrence, trust: TrustTraceContext): Parent {
   const active = context.active();
+  // Most callers send none: extracting nothing costs a microsecond.
+  if (!propagation.fields().some((name) => facts.headers[name] !== undefined)) return { context: active, links: [] };
   const around = trace.getSpanContext(active);
   const extracted = propagation.extract(ROOT_CONTEXT, facts.headers, defaultTextMapGetter);
   const callers = trace.getSpanContext(extracted);
