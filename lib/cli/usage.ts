@@ -27,7 +27,7 @@ interface Counted {
 }
 
 const BYS = ['method', 'reason', 'origin', 'address', 'user-agent', 'secret', 'network', 'wire', 'code', 'key'];
-const BAR_WIDTH = 24;
+const BAR_WIDTH = 18;
 
 export function addUsage(program: Command): void {
   const command = program
