@@ -26,9 +26,15 @@ if (!existsSync(CHROMIUM)) console.warn(`The dashboard's page is not tested: the
 const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
 
 let browser: Browser | undefined;
+/** One for all tests: each would be a window, whose frame takes Chromium more time than the dashboard. */
+let tab: Page | undefined;
 
 beforeAll(async () => {
-  if (inBrowser === test) browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+  if (inBrowser !== test) return;
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+  const permissions = ['clipboard-read', 'clipboard-write'];
+  tab = await (await browser.newContext({ locale: 'en-GB', permissions })).newPage();
+  tab.setDefaultTimeout(PATIENCE_MS);
 });
 
 afterAll(() => browser?.close());
@@ -339,7 +345,7 @@ describe('A long list', () => {
 
   inBrowser('scrolls by itself, is filtered, is copied as a whole, and its entries are edited in place', async () => {
     const app = await startApp([{ name: 'Checkout', allowlists: { origins, methods: ['eth_blockNumber'] } }]);
-    const { page } = await openPage(app, 'Checkout', { permissions: ['clipboard-read', 'clipboard-write'] });
+    const { page } = await openPage(app, 'Checkout');
     await page.getByRole('tab', { name: 'Allowlists' }).click();
     const top = async (name: string) => (await page.getByRole('heading', { name }).boundingBox())!.y;
     expect((await top('API request methods')) - (await top('Origins'))).toBeLessThan(600);
@@ -460,7 +466,7 @@ describe('Settings as JSON', () => {
   inBrowser('are downloaded from one key and imported into another, after a look at what changes', async () => {
     const allowlists = { origins: ['https://a.example'], methods: ['eth_*'] };
     const app = await startApp([{ name: 'Checkout', allowlists }, { name: 'Staging' }]);
-    const { page } = await openPage(app, 'Checkout', { permissions: ['clipboard-read', 'clipboard-write'] });
+    const { page } = await openPage(app, 'Checkout');
     const from = await keyOn(page);
     const downloading = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Download' }).click();
@@ -798,7 +804,7 @@ describe('The page is for everybody', () => {
       };
       const limits = { perSecond: 5, perDay: 1000 };
       const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists, limits }]);
-      const { page } = await openPage(app, undefined, { colorScheme: scheme, viewport: { width, height: 800 } });
+      const { page } = await openPage(app, undefined, { scheme, width });
       const dialog = page.locator('dialog');
       const look = scheme === 'light' && width === 1200 ? undefined : BY_LOOK;
       const expectGood = () => expectSound(page, look);
@@ -858,17 +864,17 @@ async function startApp(keys: readonly NewKey[] = []): Promise<App> {
 }
 
 /**
- * The dashboard in a browser of its own, at the key of that name if one is given. After the test nothing may have been
- * said on its console, a violation of its policy least of all, and nothing asked of another server.
+ * The dashboard, at the key of that name if one is given. After the test nothing may have been said on its console, a
+ * violation of its policy least of all, and nothing asked of another server.
  */
 async function openPage(
   app: App,
   name?: string,
-  look: Parameters<Browser['newContext']>[0] = {},
+  { scheme = 'light', width = 1280 }: { readonly scheme?: 'light' | 'dark'; readonly width?: number } = {},
 ): Promise<{ page: Page; said: () => readonly string[] }> {
-  const context = await browser!.newContext({ locale: 'en-GB', ...look });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
+  const page = tab!;
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.setViewportSize({ width, height: 720 });
   const said: string[] = [];
   page.on('pageerror', ({ message }) => said.push(message));
   page.on('console', (message) => said.push(message.text()));
@@ -876,7 +882,8 @@ async function openPage(
     if (!request.url().startsWith(`${app.url}/admin`) && !request.url().startsWith('data:')) said.push(request.url());
   });
   endAfterTest(async () => {
-    await context.close();
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await leave(page);
     // Chromium itself logs each answer with an error status, and each request that did not get through.
     expect(said.filter((text) => !text.startsWith('Failed to load resource'))).toEqual([]);
   });
@@ -886,6 +893,14 @@ async function openPage(
   if (name !== undefined) await page.getByRole('link', { name }).click();
   if (name !== undefined) await page.getByRole('heading', { name: 'General' }).waitFor();
   return { page, said: () => said };
+}
+
+/** Away from the dashboard, though it asks whether to leave what is not saved. */
+async function leave(page: Page): Promise<void> {
+  for (const event of ['pageerror', 'console', 'request'] as const) page.removeAllListeners(event);
+  page.on('dialog', (dialog) => void dialog.accept());
+  await page.goto('about:blank');
+  page.removeAllListeners('dialog');
 }
 
 async function keyOn(page: Page): Promise<string> {
