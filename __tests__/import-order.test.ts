@@ -187,6 +187,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'limits-in-use',
       'new-secret',
       'report-only-since',
+      'propose-options',
       'domain-of',
       'propose',
       'propose-origins',

@@ -18,6 +18,8 @@ export type { KeyManagerOptions, KeyPage, MadeKey, MadeSecret } from './keys/key
 export type { LimitsInUse } from './keys/limits-in-use';
 export type { RefusalGroup, RefusalsOptions } from './keys/refusal-report';
 export type { UsageBy, UsageName, UsageOptions, UsagePoint, UsageReport } from './keys/usage-report';
+export type { Proposal, ProposedEntry, ProposedList } from './keys/proposal';
+export type { AcceptedProposal, ProposeOptions } from './keys/propose-options';
 export type { KeyView, SecretView } from './settings/key-view';
 export type { Credits } from './limits/credits';
 export type { Logger } from './logger';

@@ -9,6 +9,8 @@ import { isSameEntry } from '../settings/settings-changes';
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
 import { cursorOf } from '../stores/key-query';
 import { usageOf } from '../stores/usage-rows';
+import { HOUR_MS, hourOf } from '../stores/usage-store';
+import type { UsageKind } from '../stores/usage-store';
 import { WRITABLE_STORE_RULE } from '../stores/settings-store';
 import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
 import { MAX_ATTEMPTS, assertFresh, isStale, stored, tooBusy } from '../stores/versioned-write';
@@ -47,6 +49,11 @@ import type { UsageOptions, UsageReport } from './usage-report';
 import { timeOf } from './since';
 import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
+import { loadDomainOf } from './domain-of';
+import type { Proposal } from './proposal';
+import { checkApply, checkPropose, withProposed } from './propose-options';
+import type { AcceptedProposal, ProposeOptions } from './propose-options';
+import { proposalOf } from './propose';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
 import type { KeyView } from '../settings/key-view';
 import { withReportOnlySince } from './report-only-since';
@@ -90,6 +97,8 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
   via: VIA_RULE,
   logger: LOGGER_RULE,
 };
+
+const PROPOSED_FROM: readonly UsageKind[] = ['total', 'method', 'origin', 'address', 'userAgent', 'secret'];
 
 /**
  * Keys and secrets over their whole life, in any writable store. A change is made to the settings as they are stored and
@@ -181,6 +190,30 @@ export class KeyManager {
   async refusals(apiKey?: string, options: RefusalsOptions = {}): Promise<readonly RefusalGroup[]> {
     await this.#start();
     return stored(() => refusalReport(usageOf(this.#store), apiKey, options, Date.now()));
+  }
+
+  /**
+   * Lists that would let pass what a key's callers were allowed to do. Nothing is changed: `applyProposal` takes over what
+   * you choose of it.
+   */
+  async propose(apiKey: string, options: ProposeOptions = {}): Promise<Proposal> {
+    const { sinceMs, minimumShare } = checkPropose(options, Date.now());
+    const settings = await this.#read(apiKey);
+    if (settings === undefined) {
+      throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
+    }
+    const query = { apiKey, from: hourOf(sinceMs), to: hourOf(Date.now() + HOUR_MS), kinds: PROPOSED_FROM };
+    const rows = await stored(() => usageOf(this.#store).read(query));
+    return proposalOf(rows, { allowlists: settings.allowlists, minimumShare, domainOf: loadDomainOf() });
+  }
+
+  /**
+   * Adds entries to several lists in one write. Lists that had none only report from then on, unless `reportOnly` is
+   * false; a list that refuses already goes on refusing.
+   */
+  async applyProposal(apiKey: string, accepted: AcceptedProposal, options: ChangeOptions = {}): Promise<KeyView> {
+    checkApply(accepted);
+    return this.#change('allowlist.propose', apiKey, options, undefined, (key) => withProposed(key, accepted));
   }
 
   /** Keys whose settings do not parse, which `list` leaves out; 100 at most, `[]` where the store does not tell. */

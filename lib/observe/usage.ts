@@ -94,6 +94,7 @@ export class Usage {
       return;
     }
     const { calls } = judged;
+    if (calls.length === 0) return; // a handshake that is let in: its messages are counted
     const [first] = calls;
     if (calls.length === 1 && first?.refusal === undefined && first?.wouldRefuse === undefined) {
       this.#countSingle(counted, occurrence, first!.call as RpcCall, now);

@@ -1,0 +1,82 @@
+import { BOOLEAN_RULE, checkArgument, isPlainObject } from '../option-rules';
+import type { OptionRules } from '../option-rules';
+import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import type { AllowlistType, Allowlists, KeySettings } from '../settings/key-settings';
+import { isSameEntry } from '../settings/settings-changes';
+import { entriesOf } from './changes';
+
+export interface ProposeOptions {
+  /** `24h`, `7d`, or when it begins: ISO 8601. Default `7d`. */
+  readonly since?: string | undefined;
+  /** Entries with a smaller share of the calls are listed and not ticked: 0 to 1. Default 0.001. */
+  readonly minimumShare?: number | undefined;
+}
+
+/** What is taken over of a proposal. */
+export interface AcceptedProposal {
+  /** Entries to add, by list. */
+  readonly lists: Partial<Allowlists>;
+  /** Whether lists that had no entries only report at first. Default `true`. */
+  readonly reportOnly?: boolean | undefined;
+}
+
+const SPAN = /^([1-9][0-9]{0,3})([hd])$/;
+const HOUR_MS = 3_600_000;
+
+const PROPOSE_RULES: OptionRules<ProposeOptions> = {
+  since: {
+    accepts: (value) => typeof value === 'string' && !Number.isNaN(beginningOf(value, 0)),
+    takes: '"24h", "7d" or a time such as "2027-01-31T12:00:00Z"',
+  },
+  minimumShare: {
+    accepts: (value) => typeof value === 'number' && value >= 0 && value <= 1,
+    takes: 'a share from 0 to 1, such as 0.001',
+  },
+};
+
+const APPLY_RULES: OptionRules<AcceptedProposal> = {
+  lists: { accepts: isPlainObject, takes: 'entries by list, such as { methods: ["eth_call"] }', isRequired: true },
+  reportOnly: BOOLEAN_RULE,
+};
+
+export function checkPropose(
+  options: ProposeOptions,
+  nowMs: number,
+): { readonly sinceMs: number; readonly minimumShare: number } {
+  checkArgument('propose', PROPOSE_RULES, options);
+  const { since = '7d', minimumShare = 0.001 } = options;
+  return { sinceMs: beginningOf(since, nowMs), minimumShare };
+}
+
+export function checkApply(accepted: AcceptedProposal): void {
+  checkArgument('applyProposal', APPLY_RULES, accepted);
+  for (const [type, entries] of Object.entries(accepted.lists)) {
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a caller without types may give it
+    if (entries !== undefined) entriesOf(type as AllowlistType, entries);
+  }
+}
+
+/** Never makes a list report that refuses already: what it protects would be open. */
+export function withProposed(key: KeySettings, { lists, reportOnly = true }: AcceptedProposal): KeySettings {
+  const given = ALLOWLIST_TYPES.filter((type) => (lists[type]?.length ?? 0) > 0);
+  if (given.length === 0) return key;
+  const grown = given.map((type) => {
+    const list = [...key.allowlists[type]];
+    for (const entry of lists[type] ?? []) if (!list.some((it) => isSameEntry(type, it, entry))) list.push(entry);
+    return [type, list] as const;
+  });
+  const others = key.reportOnly.filter((type) => !given.includes(type));
+  const reporting = given.filter((type) => key.allowlists[type].length === 0 || key.reportOnly.includes(type));
+  return {
+    ...key,
+    allowlists: { ...key.allowlists, ...Object.fromEntries(grown) },
+    reportOnly: reportOnly ? [...others, ...reporting] : others,
+  };
+}
+
+/** NaN for what is neither a span nor a time. */
+function beginningOf(since: string, nowMs: number): number {
+  const [, count, unit] = SPAN.exec(since) ?? [];
+  if (count !== undefined) return nowMs - Number(count) * (unit === 'h' ? 1 : 24) * HOUR_MS;
+  return /^\d{4}-\d{2}-\d{2}/.test(since) ? Date.parse(since) : NaN;
+}
