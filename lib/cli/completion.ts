@@ -29,7 +29,7 @@ interface Typed {
 }
 
 /** A shell that waits for longer than a second seems to hang; Node.js takes its part of it to start. */
-const ANSWER_MS = 700;
+const ANSWER_MS = 500;
 const MAX_KEYS = 100;
 /** Other words would have to be quoted, each shell in its way. */
 const PLAIN = /^[\w./:@*+,-]+$/;
