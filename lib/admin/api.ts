@@ -13,6 +13,7 @@ import type { Warning } from '../keys/warnings';
 import type { KeyPath } from '../request/key-path';
 import { keyHint } from '../settings/api-key';
 import { MAX_SECRETS } from '../settings/key-settings';
+import { AUDIT_ACTIONS } from '../stores/audit-store';
 import { cursorOf } from '../stores/key-query';
 import type { KeyProblem } from '../stores/settings-store';
 import { packageVersion } from '../version';
@@ -64,6 +65,7 @@ export interface Meta {
   readonly role: Role;
   /** Whether the store keeps a history. */
   readonly hasAudit: boolean;
+  readonly auditActions: typeof AUDIT_ACTIONS;
   readonly maxEntries: number;
   readonly maxSecrets: number;
   /** The types of lists, in the order in which the page shows them. */
@@ -174,6 +176,7 @@ function meta({ options, tester }: ApiContext, req: Request): Meta {
     user: options.actorOf(req),
     role: isViewer(req) ? 'viewer' : 'editor',
     hasAudit: options.store.audit !== undefined,
+    auditActions: AUDIT_ACTIONS,
     maxEntries: MAX_ENTRIES,
     maxSecrets: MAX_SECRETS,
     allowlists: allowlistMeta(),

@@ -1,4 +1,5 @@
 import type { DocumentAnswer, KeysAnswer, Meta, ShownKey } from '../api';
+import type { AuditAnswer } from '../audit-api';
 import type { Preview } from '../preview';
 import type { UsageAnswer } from '../usage-api';
 import type { TestRequest, TestResult } from '../request-tester';
@@ -91,6 +92,10 @@ export const api = {
   listKeys: (filter: KeyFilter) => send('GET', `keys${query({ ...filter })}`) as Promise<KeysAnswer>,
   createKey: (key: NewKey) => send('POST', 'keys', key) as Promise<KeyAnswer & { readonly secret?: string }>,
   getKey: (apiKey: string) => send('GET', keyPath(apiKey)) as Promise<KeyAnswer>,
+  audit: (
+    apiKey: string | undefined,
+    wanted: { readonly actor: string; readonly action: string; readonly before?: string | undefined },
+  ) => send('GET', `${apiKey === undefined ? '' : `${keyPath(apiKey)}/`}audit${query(wanted)}`) as Promise<AuditAnswer>,
   limits: (apiKey: string, signal: AbortSignal) =>
     send('GET', `${keyPath(apiKey)}/limits`, undefined, signal) as Promise<{ readonly limits: LimitsInUse }>,
   usage: (apiKey: string, wanted: { readonly since: string; readonly step: 'hour' | 'day' }, signal: AbortSignal) =>

@@ -4,13 +4,14 @@ import type { Meta } from '../api';
 import { api } from './api';
 import { Confirm } from './dialog';
 import { Logo } from './icons';
+import { HistoryPage } from './history';
 import { KeyList } from './key-list';
 import { KeyPage } from './key-page';
 import { Lists } from './lists';
 import { NewSecret } from './new-secret';
 import type { OnSecret, SecretToShow } from './panel-props';
 import { Problem } from './problem';
-import { LIST, followLink, useRoute } from './route';
+import { HISTORY, LIST, followLink, useRoute } from './route';
 import type { Route } from './route';
 import { Toast } from './toast';
 import { useAction } from './use-action';
@@ -33,9 +34,15 @@ function App() {
           <Logo />
           <span>rpc-guard</span>
         </a>
+        <nav aria-label="Pages">
+          <a href={HISTORY} onClick={followLink}>
+            History
+          </a>
+        </nav>
         {meta?.user && (
           <p>
             Signed in as <strong>{meta.user}</strong>
+            {meta.role === 'viewer' && ', who reads'}
           </p>
         )}
       </header>
@@ -68,7 +75,8 @@ interface ViewProps {
 }
 
 function View({ route, meta, onSecret }: ViewProps) {
-  if (route.view === 'list') return <KeyList onSecret={onSecret} />;
+  if (route.view === 'list') return <KeyList meta={meta} onSecret={onSecret} />;
+  if (route.view === 'history') return <HistoryPage meta={meta} />;
   if (route.view === 'key') {
     return <KeyPage key={route.apiKey} apiKey={route.apiKey} tab={route.tab} meta={meta} onSecret={onSecret} />;
   }

@@ -1,6 +1,6 @@
 import { Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import type { ShownKey } from '../api';
+import type { Meta, ShownKey } from '../api';
 import type { KeySort } from './api';
 import { CopyButton } from './copy';
 import { Down, Plus, Up, UpOrDown } from './icons';
@@ -38,7 +38,12 @@ interface Column {
   readonly sort?: KeySort['sort'];
 }
 
-export function KeyList({ onSecret }: { readonly onSecret: OnSecret }) {
+interface KeyListProps {
+  readonly meta: Meta | undefined;
+  readonly onSecret: OnSecret;
+}
+
+export function KeyList({ meta, onSecret }: KeyListProps) {
   const [isCreating, setIsCreating] = useState(false);
   const list = useKeyPages();
   const heading = useHeading();
@@ -50,9 +55,11 @@ export function KeyList({ onSecret }: { readonly onSecret: OnSecret }) {
         <h1 ref={heading} tabindex={-1}>
           API keys
         </h1>
-        <button type="button" onClick={() => setIsCreating(true)}>
-          <Plus /> New key
-        </button>
+        {meta?.role === 'editor' && (
+          <button type="button" onClick={() => setIsCreating(true)}>
+            <Plus /> New key
+          </button>
+        )}
       </div>
       <Filter filter={list.filter} onChange={list.change} />
       <Problem error={list.error} retry={list.retry} />
@@ -235,7 +242,7 @@ function ColumnHeader({ column: { title, sort }, list }: { readonly column: Colu
 }
 
 function Row({ settings }: { readonly settings: ShownKey }) {
-  const { apiKey, enabled, createdAt, updatedAt, warnings } = settings;
+  const { apiKey, keyHint, enabled, createdAt, updatedAt, warnings } = settings;
   return (
     <tr role="row">
       <th role="rowheader" scope="row">
@@ -245,8 +252,14 @@ function Row({ settings }: { readonly settings: ShownKey }) {
       </th>
       <td role="cell" data-label="Key">
         <span class="key-cell">
-          <code title={apiKey}>{shorten(apiKey)}</code>
-          <CopyButton text={apiKey} what={`the key of ${nameOf(settings)}`} />
+          {keyHint === undefined ? (
+            <>
+              <code title={apiKey}>{shorten(apiKey)}</code>
+              <CopyButton text={apiKey} what={`the key of ${nameOf(settings)}`} />
+            </>
+          ) : (
+            <code>{keyHint}</code>
+          )}
         </span>
       </td>
       <td role="cell" data-label="State">

@@ -1,9 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Meta, ShownKey } from '../api';
+import { AsItWas } from './as-it-was';
 import { AllowlistsTab } from './allowlists-tab';
 import { api } from './api';
 import { CopyButton } from './copy';
 import { Dialog } from './dialog';
+import { History } from './history';
 import { Back } from './icons';
 import { Notice, isGrave } from './notice';
 import type { OnSecret, PanelProps } from './panel-props';
@@ -26,8 +28,11 @@ const TABS = {
   settings: { label: 'Settings', Panel: SettingsTab },
   allowlists: { label: 'Allowlists', Panel: AllowlistsTab },
   test: { label: 'Test a request', Panel: TestTab },
+  history: { label: 'History', Panel: HistoryTab },
 };
-const ORDER: readonly KeyTab[] = ['settings', 'allowlists', 'test'];
+const ORDER: readonly KeyTab[] = ['settings', 'allowlists', 'test', 'history'];
+/** A viewer reads settings and lists on one page, which has nothing to press. */
+const VIEWERS: readonly KeyTab[] = ['settings', 'test', 'history'];
 
 interface KeyPageProps {
   readonly apiKey: string;
@@ -79,7 +84,9 @@ function Missing({ loading }: { readonly loading: Action<[]> }) {
 
 function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
   const { settings } = panel;
+  const isViewer = panel.meta.role === 'viewer';
   const { label, Panel } = TABS[tab];
+  const isRead = isViewer && (tab === 'settings' || tab === 'allowlists');
   useTitle(`${label} · ${nameOf(settings)}`);
 
   return (
@@ -89,15 +96,19 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
       <Tabs
         name="key"
         label="Parts of the key"
-        tabs={ORDER.map((id) => ({ id, label: TABS[id].label, note: noteOn(settings, id) }))}
-        selected={tab}
+        tabs={(isViewer ? VIEWERS : ORDER).map((id) => ({ id, label: TABS[id].label, note: noteOn(settings, id) }))}
+        selected={isRead ? 'settings' : tab}
         onSelect={(id) => go(keyRoute(settings.apiKey, id))}
       />
-      <div class="panel" {...panelProps('key', tab)}>
-        <Panel key={tab} {...panel} />
+      <div class="panel" {...panelProps('key', isRead ? 'settings' : tab)}>
+        {isRead ? <AsItWas settings={settings} /> : <Panel key={tab} {...panel} />}
       </div>
     </>
   );
+}
+
+function HistoryTab({ settings, meta }: PanelProps) {
+  return <History meta={meta} apiKey={settings.apiKey} version={settings.version} />;
 }
 
 function noteOn({ warnings }: ShownKey, tab: KeyTab): string | undefined {
@@ -120,16 +131,18 @@ function KeyHeading({ settings, meta }: KeyHeadingProps) {
           {nameOf(settings)} <State of={settings.enabled ? 'enabled' : 'disabled'} />
         </h1>
         <p class="key-line">
-          <code>{settings.apiKey}</code>
-          <CopyButton text={settings.apiKey} what="the API key" />
+          <code>{settings.keyHint ?? settings.apiKey}</code>
+          {meta.role === 'editor' && <CopyButton text={settings.apiKey} what="the API key" />}
         </p>
         <p class="hint">
           Created <Time at={settings.createdAt} />, updated <Time at={settings.updatedAt} />, version {settings.version}
         </p>
       </div>
-      <button type="button" class="quiet" onClick={() => setIsUsing(true)}>
-        Use this key
-      </button>
+      {meta.role === 'editor' && (
+        <button type="button" class="quiet" onClick={() => setIsUsing(true)}>
+          Use this key
+        </button>
+      )}
       {isUsing && <UseThisKey settings={settings} meta={meta} onClose={() => setIsUsing(false)} />}
     </div>
   );

@@ -11,10 +11,11 @@ let ask: (hash: string) => void = () => undefined;
 /** Where to go without asking: the user has been asked. */
 let approved: string | undefined;
 
-export type KeyTab = 'settings' | 'allowlists' | 'test';
+export type KeyTab = 'settings' | 'allowlists' | 'test' | 'history';
 
 export type Route =
-  { readonly view: 'list' | 'nowhere' } | { readonly view: 'key'; readonly apiKey: string; readonly tab: KeyTab };
+  | { readonly view: 'list' | 'history' | 'nowhere' }
+  | { readonly view: 'key'; readonly apiKey: string; readonly tab: KeyTab };
 
 /** The question whether to lose what is unsaved. */
 export interface Leaving {
@@ -22,15 +23,17 @@ export interface Leaving {
   readonly leave: () => void;
 }
 
-const TABS: readonly KeyTab[] = ['settings', 'allowlists', 'test'];
+const TABS: readonly KeyTab[] = ['settings', 'allowlists', 'test', 'history'];
 
 export const LIST = '#/';
-export const keyRoute = (apiKey: string, tab: KeyTab = 'settings') => `#/keys/${encodeURIComponent(apiKey)}/${tab}`;
+export const HISTORY = '#/history';
+export const keyRoute = (apiKey: string, tab: KeyTab = 'settings') => `#/keys/${apiKey}/${tab}`;
 
 function parse(hash: string): Route {
-  const [, apiKey, name = 'settings'] = /^#\/keys\/([A-Za-z0-9_-]+)(?:\/([a-z]+))?$/.exec(hash) ?? [];
+  const [, apiKey, name = 'settings'] = /^#\/keys\/(~?[A-Za-z0-9_-]+)(?:\/([a-z]+))?$/.exec(hash) ?? [];
   const tab = TABS.find((each) => each === name);
   if (apiKey !== undefined && tab !== undefined) return { view: 'key', apiKey, tab };
+  if (hash === HISTORY) return { view: 'history' };
   return { view: ['', '#', LIST].includes(hash) ? 'list' : 'nowhere' };
 }
 

@@ -9,8 +9,8 @@ export function shorten(apiKey: string): string {
 }
 
 /** How a key is called where its name alone would be too little. */
-export function nameOf({ name, apiKey }: Pick<ShownKey, 'name' | 'apiKey'>): string {
-  return name === '' ? `Key ${apiKey.slice(0, 8)}…` : name;
+export function nameOf({ name, apiKey, keyHint }: Pick<ShownKey, 'name' | 'apiKey' | 'keyHint'>): string {
+  return name === '' ? `Key ${keyHint ?? `${apiKey.slice(0, 8)}…`}` : name;
 }
 
 export function hasActiveSecret(secrets: ShownKey['secrets']): boolean {
