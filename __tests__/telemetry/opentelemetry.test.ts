@@ -259,6 +259,23 @@ test('refuses a wrong option, what is no guard, and a second time', async () => 
   expect(() => openTelemetry(guard)).toThrow('traced already');
 });
 
+test("behind Node's HTTP instrumentation a stranger's trace is left, and neither the key nor the upstream's URL is told", () => {
+  const script = join(__dirname, '../support/traced-http.cjs');
+  const { stdout } = spawnSync(process.execPath, [script, KEY, TRACEPARENT.traceparent], { encoding: 'utf8' });
+  const { spans: told, seen } = JSON.parse(stdout) as {
+    readonly spans: readonly Readonly<Record<'name' | 'id' | 'trace', string> & { links: string[]; parent?: string }>[];
+    readonly seen: string;
+  };
+  expect(told.map(({ name }) => name)).toEqual(['eth_call', 'eth_call', 'POST']);
+  const [client, server, http] = told;
+  expect(http).toMatchObject({ trace: CALLERS.traceId, parent: CALLERS.spanId });
+  expect(server).toMatchObject({ links: [http?.id], trace: client?.trace });
+  expect(server?.trace).not.toBe(CALLERS.traceId);
+  expect(client?.parent).toBe(server?.id);
+  expect(seen).toBe(`00-${client!.trace}-${client!.id}-01`);
+  expect(stdout).not.toMatch(new RegExp(`${KEY}|upstream-secret`));
+});
+
 test('an application that traces nothing loads nothing of it', () => {
   const index = JSON.stringify(join(__dirname, '../../dist'));
   const script = `require(${index}); console.log(Object.keys(require.cache).filter((file) => /telemetry/.test(file)).length)`;
