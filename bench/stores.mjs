@@ -1,5 +1,5 @@
 // node bench/stores.mjs [--keys=100000] [--only=file]: what a store with many keys costs the process that manages them.
-// Each store has a process of its own. Build first. PostgreSQL is a server of yours: PGHOST, PGUSER, PGDATABASE.
+// Each store has a process of its own. Build first.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
-import { end, endAll, start, startRedis } from './processes.mjs';
+import { end, endAll, postgresServer, redisServer, start } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
 const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
@@ -53,7 +53,7 @@ const STORES = {
   async postgres() {
     const { Pool } = require('pg');
     const { PostgresStore } = require('../dist/stores/postgres.js');
-    const pool = new Pool({ max: 10, query_timeout: 60_000, connectionTimeoutMillis: 2000 });
+    const pool = new Pool({ max: 10, query_timeout: 60_000, connectionTimeoutMillis: 60_000 });
     const table = `bench_${process.pid}`;
     const open = () => new PostgresStore({ pool, table });
     await open().init();
@@ -150,12 +150,11 @@ if (made !== undefined) {
 } else {
   try {
     for (const name of Object.keys(STORES).filter((it) => it.includes(option('only') ?? ''))) {
-      const socket = name === 'redis' ? await startRedis() : undefined;
-      const isThere = name === 'redis' ? socket !== undefined : name !== 'postgres' || process.env.PGHOST !== undefined;
-      if (!isThere) console.log(`\n${name}: there is no server`);
+      const server = await { redis: redisServer, postgres: postgresServer }[name]?.();
+      if (server === undefined && ['redis', 'postgres'].includes(name)) console.log(`\n${name}: there is no server`);
       else {
-        const args = [`--store=${name}`, `--keys=${COUNT}`, `--redis=${socket}`];
-        const { child, ready } = await start('stores.mjs', args, { execArgv: ['--expose-gc'] });
+        const args = [`--store=${name}`, `--keys=${COUNT}`, `--redis=${server?.socket}`];
+        const { child, ready } = await start('stores.mjs', args, { execArgv: ['--expose-gc'], env: server?.env });
         print(name, ready);
         await end(child);
       }
