@@ -4,7 +4,8 @@ export default {
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '\\.ts$': '<rootDir>/__tests__/support/transform.cjs' },
   testTimeout: 30_000,
-  maxWorkers: '100%',
+  testSequencer: '<rootDir>/__tests__/support/sequencer.cjs',
+  maxWorkers: '150%', // many suites wait: for a server to come back, for a change to arrive
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'v8',
 };
