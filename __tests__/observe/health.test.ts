@@ -2,7 +2,7 @@ import { MemoryStore } from '../../lib';
 import type { KeySettings, SettingsStore } from '../../lib';
 import { KEY, call, guardedApp, post } from '../support/guarded-app';
 import { guardedSockets, openSocket } from '../support/guarded-sockets';
-import { recordingUpstream } from '../support/upstream';
+import { answerWithMethod, recordingUpstream } from '../support/upstream';
 import { until } from '../support/until';
 
 const UNUSED = 'http://127.0.0.1:1';
@@ -26,14 +26,21 @@ test('before the first request the upstream is unknown, and nothing was asked', 
 });
 
 test('the upstream is up after its first answer, down when it has gone, and up again', async () => {
-  const upstream = await recordingUpstream();
+  let isAway = false;
+  const upstream = await recordingUpstream((req, res, body) => {
+    if (isAway) req.socket.destroy();
+    else answerWithMethod(req, res, body);
+  });
   const { guard, rpcUrl } = await guardedApp({ upstream });
   const state = () => [guard.health().ok, ...Object.values(guard.health().upstreams)];
   await post(rpcUrl, call('eth_chainId'));
   expect(state()).toEqual([true, 'up']);
-  await upstream.close();
+  isAway = true;
   await post(rpcUrl, call('eth_chainId'));
   expect(state()).toEqual([false, 'down']);
+  isAway = false;
+  await post(rpcUrl, call('eth_chainId'));
+  expect(state()).toEqual([true, 'up']);
 });
 
 test('an upstream that refuses the handshakes of WebSockets is down', async () => {

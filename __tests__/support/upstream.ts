@@ -66,7 +66,7 @@ interface Call {
   readonly method: string;
 }
 
-function answerWithMethod(_req: IncomingMessage, res: ServerResponse, body: string): void {
+export function answerWithMethod(_req: IncomingMessage, res: ServerResponse, body: string): void {
   const read = JSON.parse(body) as Call | Call[];
   // Ids are copied from the text, because a big one would lose digits in a double.
   const ids = [...body.matchAll(/"id":("(?:[^"\\]|\\.)*"|null|-?[0-9]+),"method"/g)].map(([, id]) => id ?? 'null');
