@@ -179,7 +179,9 @@ function Row({ event, isOfKey, onThen }: Omit<EventsProps, 'events'> & { readonl
         <Time at={at} />
       </th>
       <td role="cell" data-label="Who">
-        {actor} <span class="quiet-text">{via}</span>
+        <span>
+          {actor} <span class="quiet-text">{via}</span>
+        </span>
       </td>
       <td role="cell" data-label="What">
         {action}
