@@ -31,6 +31,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'allow',
       'check',
       'usage',
+      'suggest',
       'audit',
       'parse-curl',
       'shell-words',

@@ -35,6 +35,7 @@ test('there are the commands', () => {
     'allow remove',
     'check',
     'usage',
+    'suggest',
     'audit',
     'admin hash-password',
     'serve',

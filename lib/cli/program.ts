@@ -9,6 +9,7 @@ import { addKeys } from './keys';
 import { examples } from './arguments';
 import { usage } from './exit';
 import { addSecrets } from './secrets';
+import { addSuggest } from './suggest';
 import { addUsage } from './usage';
 import { addServe } from './serve';
 
@@ -56,6 +57,7 @@ export function makeProgram(): Command {
   addAllow(program);
   addCheck(program);
   addUsage(program);
+  addSuggest(program);
   addAudit(program);
   addAdmin(program);
   addServe(program);
