@@ -46,8 +46,9 @@ test('a subscriber that throws keeps no request from its answer, and no other su
     process.on('uncaughtException', () => thrown++);
     subscribe('${CHANNEL}', () => { throw new Error('of the subscriber'); });
     subscribe('${CHANNEL}', () => told++);
+    const logger = { info() {}, warn() {}, error() {} };
     const store = new MemoryStore([{ apiKey: 'key-key-key', enabled: false }]);
-    const server = createServer(rpcGuard({ upstream: 'http://127.0.0.1:9', store })).listen(0, async () => {
+    const server = createServer(rpcGuard({ upstream: 'http://127.0.0.1:9', store, logger })).listen(0, async () => {
       const url = 'http://127.0.0.1:' + server.address().port + '/v3/key-key-key';
       const { status } = await fetch(url, { method: 'POST', body: '{}' });
       console.log(JSON.stringify({ status, thrown, told }));
