@@ -765,6 +765,8 @@ describe('The page is for everybody', () => {
 
     await page.getByRole('tab', { name: 'Settings' }).focus();
     await page.keyboard.press('ArrowLeft');
+    expect(await focused()).toBe('History');
+    await page.keyboard.press('ArrowLeft');
     expect(await focused()).toBe('Test a request');
     await page.getByRole('heading', { name: 'Verdict' }).waitFor();
     await page.keyboard.press('ArrowLeft');
