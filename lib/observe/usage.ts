@@ -12,8 +12,11 @@ import type { Reason, Refusal } from '../policy/refusals';
 import { usageOf } from '../stores/usage-rows';
 import type { SettingsStore } from '../stores/settings-store';
 import { ALLOWED, NO_KEY, WOULD_REFUSE } from '../stores/usage-store';
+import { classOf } from '../usage/counts';
+import type { Counts } from '../usage/counts';
+import { ADDRESS, CODE, METHOD, ORIGIN, SECRET, USER_AGENT, WIRE } from '../usage/key-hour';
 import type { KeyHour } from '../usage/key-hour';
-import { originOf, productOf } from '../usage/names';
+import { addressOf, originOf, productOf } from '../usage/names';
 import { UsageFlush } from '../usage/usage-flush';
 import { UsageTable } from '../usage/usage-table';
 import type { Observe, Occurrence } from './request-event';
@@ -39,7 +42,6 @@ interface Tally {
 }
 
 const UNKNOWN_METHOD = '(unknown)';
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 /** Reasons that are found before it is known whether there is such a key. */
 const WITHOUT_KEY: ReadonlySet<Reason> = new Set([
   'KEY_REQUIRED',
@@ -111,23 +113,39 @@ export class Usage {
     this.#countRequest(counted, occurrence, tallies, now);
   };
 
+  /** Most requests are of one call that is allowed: no list is made of what is counted. */
   #countSingle(counted: KeyHour, occurrence: Occurrence, call: RpcCall, now: number): void {
-    const { credits, bytesIn, bytesOut, failure, arrivedAt } = occurrence;
-    const row = counted.of('method').of(this.#methodOf(counted, call.method), ALLOWED);
-    row.add(1, credits, now);
-    row.bytesIn += bytesIn;
-    row.bytesOut += bytesOut;
-    if (failure !== undefined) row.upstreamErrors++;
-    if (isTimed(occurrence)) row.addTime(performance.now() - arrivedAt);
-    if (this.#kinds.addresses) this.#countAddresses(counted, call, ALLOWED, credits, now);
-    this.#countRequest(counted, occurrence, [{ outcome: ALLOWED, calls: 1, credits }], now);
+    const { facts, admission, wire, credits, bytesIn, bytesOut, failure, answered } = occurrence;
+    const { origins, addresses, userAgents } = this.#kinds;
+    const errors = failure === undefined ? 0 : 1;
+    const total = counted.total(ALLOWED);
+    const method = counted.of(METHOD).known(call.method) ?? this.#method(counted, call.method, ALLOWED);
+    const add = (row: Counts): void => {
+      row.add(1, credits, now);
+      row.addBytes(bytesIn, bytesOut, errors);
+    };
+    add(total);
+    add(method);
+    add(counted.of(WIRE).of(wire, ALLOWED));
+    if (origins) add(counted.of(ORIGIN).of(originOf(facts.origin), ALLOWED));
+    if (userAgents) add(counted.of(USER_AGENT).of(productOf(facts.userAgent), ALLOWED));
+    if (admission?.credential !== undefined) add(counted.of(SECRET).of(admission.credential.id, ALLOWED));
+    if (addresses) this.#countAddresses(counted, call, ALLOWED, credits, now);
+    total.requests++;
+    counted.spend(credits, now);
+    if (isTimed(occurrence)) {
+      const place = classOf(performance.now() - occurrence.arrivedAt);
+      total.addTime(place);
+      method.addTime(place);
+    }
+    if (answered !== undefined) countCode(counted, answered, now);
   }
 
   /** @returns what it cost. */
   #countCall(counted: KeyHour, { call, refusal }: JudgedCall, outcome: string, now: number): number {
     if ('invalid' in call) return 0;
     const credits = refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
-    counted.of('method').of(this.#methodOf(counted, call.method), outcome).add(1, credits, now);
+    this.#method(counted, call.method, outcome).add(1, credits, now);
     if (this.#kinds.addresses) this.#countAddresses(counted, call, outcome, credits, now);
     return credits;
   }
@@ -136,10 +154,10 @@ export class Usage {
     if (call.params === undefined || call.params.length === 0) return;
     const addresses = queriedAddresses(call, this.#parts.addressTable);
     if (addresses === undefined || addresses.length === 0) return;
-    const names = counted.of('address');
+    const names = counted.of(ADDRESS);
     for (const address of addresses) {
-      if (typeof address !== 'string' || !ADDRESS.test(address)) continue;
-      names.of(address.toLowerCase(), outcome).add(1, credits, now);
+      const name = typeof address === 'string' ? addressOf(address) : '';
+      if (name !== '') names.of(name, outcome).add(1, credits, now);
     }
   }
 
@@ -147,30 +165,32 @@ export class Usage {
   #countRequest(counted: KeyHour, occurrence: Occurrence, tallies: readonly Tally[], now: number): void {
     const { facts, admission, wire, credits, bytesIn, bytesOut, failure, answered } = occurrence;
     const main = tallies.find(({ outcome }) => outcome === ALLOWED) ?? tallies[0]!;
-    if (credits > 0) counted.spend(credits, now);
+    counted.spend(credits, now);
     for (const tally of tallies) {
       const { outcome, calls } = tally;
-      const rows = [counted.total(outcome), counted.of('wire').of(wire, outcome)];
-      if (this.#kinds.origins) rows.push(counted.of('origin').of(originOf(facts.origin), outcome));
-      if (this.#kinds.userAgents) rows.push(counted.of('userAgent').of(productOf(facts.userAgent), outcome));
-      if (admission?.credential !== undefined) rows.push(counted.of('secret').of(admission.credential.id, outcome));
+      const rows = [counted.total(outcome), counted.of(WIRE).of(wire, outcome)];
+      if (this.#kinds.origins) rows.push(counted.of(ORIGIN).of(originOf(facts.origin), outcome));
+      if (this.#kinds.userAgents) rows.push(counted.of(USER_AGENT).of(productOf(facts.userAgent), outcome));
+      if (admission?.credential !== undefined) rows.push(counted.of(SECRET).of(admission.credential.id, outcome));
       for (const row of rows) {
         row.add(calls, tally.credits, now);
-        if (tally !== main) continue;
-        row.bytesIn += bytesIn;
-        row.bytesOut += bytesOut;
-        if (failure !== undefined) row.upstreamErrors += calls;
+        if (tally === main) row.addBytes(bytesIn, bytesOut, failure === undefined ? 0 : calls);
       }
     }
     const total = counted.total(main.outcome);
     total.requests++;
-    if (isTimed(occurrence)) total.addTime(performance.now() - occurrence.arrivedAt);
-    const code = answered && upstreamCodeIn(answered);
-    if (code !== undefined) counted.of('code').of(String(code), ALLOWED).add(1, 0, now);
+    if (isTimed(occurrence)) total.addTime(classOf(performance.now() - occurrence.arrivedAt));
+    if (answered !== undefined) countCode(counted, answered, now);
   }
 
-  #methodOf(counted: KeyHour, method: string): string {
-    if (counted.of('method').has(method)) return method;
+  /** Methods that no table knows are one. */
+  #method(counted: KeyHour, method: string, outcome: string): Counts {
+    const names = counted.of(METHOD);
+    const known = outcome === ALLOWED ? names.known(method) : undefined;
+    return known ?? names.of(this.#methodOf(method), outcome);
+  }
+
+  #methodOf(method: string): string {
     return isKnownMethod(method, this.#parts.addressTable) ? method : UNKNOWN_METHOD;
   }
 
@@ -187,7 +207,7 @@ export class Usage {
     const isOfAddress = refused === 'CONTRACT_ADDRESS_NOT_ALLOWED' && this.#kinds.addresses;
     const group = {
       outcome: isReported ? WOULD_REFUSE + refused : refused,
-      method: call === undefined ? '' : this.#methodOf(counted, call.method),
+      method: call === undefined ? '' : this.#methodOf(call.method),
       origin: this.#kinds.origins ? originOf(facts.origin) : '',
       userAgent: this.#kinds.userAgents ? productOf(facts.userAgent) : '',
       address: isOfAddress && call !== undefined ? this.#unlisted(call, admission) : '',
@@ -201,8 +221,8 @@ export class Usage {
   #unlisted(call: RpcCall, admission: Occurrence['admission']): string {
     const matches = admission?.allowlists.contractAddresses?.matches;
     const addresses = queriedAddresses(call, this.#parts.addressTable) ?? [];
-    const unlisted = addresses.find((it) => typeof it === 'string' && ADDRESS.test(it) && matches?.(it) !== true);
-    return typeof unlisted === 'string' ? unlisted.toLowerCase() : '';
+    const names = addresses.map((it) => (typeof it === 'string' ? addressOf(it) : ''));
+    return names.find((name) => name !== '' && matches?.(name) !== true) ?? '';
   }
 }
 
@@ -222,4 +242,9 @@ function tallyOf({ refusal, wouldRefuse }: JudgedCall, tallies: Tally[]): Tally 
 /** How long the upstream takes for a single call on a WebSocket is not known. */
 function isTimed({ wire, upstreamMs }: Occurrence): boolean {
   return wire === 'http' || upstreamMs !== undefined;
+}
+
+function countCode(counted: KeyHour, answered: Buffer, now: number): void {
+  const code = upstreamCodeIn(answered);
+  if (code !== undefined) counted.of(CODE).of(String(code), ALLOWED).add(1, 0, now);
 }

@@ -27,10 +27,16 @@ export class Counts {
     this.lastAt = at;
   }
 
-  addTime(milliseconds: number): void {
+  /** What is of a request as a whole. */
+  addBytes(bytesIn: number, bytesOut: number, upstreamErrors: number): void {
+    this.bytesIn += bytesIn;
+    this.bytesOut += bytesOut;
+    this.upstreamErrors += upstreamErrors;
+  }
+
+  /** Of one request, whose class `classOf` told. */
+  addTime(place: number): void {
     this.milliseconds ??= new Array<number>(CLASSES_MS.length + 1).fill(0);
-    let place = 0;
-    while (place < CLASSES_MS.length && milliseconds > CLASSES_MS[place]!) place++;
     this.milliseconds[place]!++;
   }
 
@@ -53,4 +59,11 @@ export class Counts {
     const counted = { name, outcome, calls, credits, bytesIn, bytesOut, upstreamErrors, lastAt };
     return milliseconds === undefined ? counted : { ...counted, milliseconds: [...milliseconds] };
   }
+}
+
+/** The class of a histogram that a time falls into. */
+export function classOf(milliseconds: number): number {
+  let place = 0;
+  while (place < CLASSES_MS.length && milliseconds > CLASSES_MS[place]!) place++;
+  return place;
 }

@@ -6,7 +6,10 @@ import type { RefusalGroup } from './refusal-groups';
 import { TopNames } from './top-names';
 import type { RowBudget } from './top-names';
 
-export type NamedKind = Exclude<UsageKind, 'total' | 'refusal'>;
+/** The kinds that names are counted of, in an order of their own. */
+export const NAMED_KINDS = ['method', 'address', 'origin', 'userAgent', 'secret', 'network', 'wire', 'code'] as const;
+/** The places of kinds in `NAMED_KINDS`. */
+export const [METHOD, ADDRESS, ORIGIN, USER_AGENT, SECRET, , WIRE, CODE] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
 const GROUPS_OF_KEY = 100;
 const GROUPS_WITHOUT_KEY = 1000;
@@ -22,7 +25,8 @@ export class KeyHour {
   /** Whether something was counted that the store has not been told. */
   isChanged = false;
   peak = 0;
-  readonly #names = new Map<NamedKind, TopNames>();
+  /** By the place of their kind in `NAMED_KINDS`: found faster than in a map. */
+  readonly #names: (TopNames | undefined)[] = NAMED_KINDS.map(() => undefined);
   readonly #totals = new Map<string, Counts>();
   readonly #allowed: Counts;
   #groups: RefusalGroups | undefined;
@@ -46,13 +50,8 @@ export class KeyHour {
     return counts;
   }
 
-  of(kind: NamedKind): TopNames {
-    let names = this.#names.get(kind);
-    if (names === undefined) {
-      names = new TopNames(NAMES_KEPT[kind] ?? Infinity, this.budget);
-      this.#names.set(kind, names);
-    }
-    return names;
+  of(kind: number): TopNames {
+    return (this.#names[kind] ??= new TopNames(NAMES_KEPT[NAMED_KINDS[kind]!] ?? Infinity, this.budget));
   }
 
   get refusals(): RefusalGroups {
@@ -72,7 +71,7 @@ export class KeyHour {
 
   get size(): number {
     let size = this.#totals.size + (this.#groups?.size ?? 0);
-    for (const names of this.#names.values()) size += names.size;
+    for (const names of this.#names) size += names?.size ?? 0;
     return size;
   }
 
@@ -84,8 +83,10 @@ export class KeyHour {
       const peak = counts === this.#allowed ? this.peak : 0;
       yield this.#tell('total', counts, { ...counts.toRow(), requests, peak });
     }
-    for (const [kind, names] of this.#names) {
-      for (const counts of names.changed()) yield this.#tell(kind, counts, counts.toRow(), names);
+    for (const [at, names] of this.#names.entries()) {
+      for (const counts of names?.changed() ?? []) {
+        yield this.#tell(NAMED_KINDS[at]!, counts, counts.toRow(), names);
+      }
     }
     for (const group of this.#groups?.changed() ?? []) yield this.#tellGroup(group, this.#groups!);
   }

@@ -34,8 +34,9 @@ export class TopNames {
     return this.#refused?.get(id) ?? this.#take((this.#refused ??= new Map<string, Counts>()), id, name, outcome);
   }
 
-  has(name: string): boolean {
-    return this.#allowed.has(name);
+  /** What is counted of an allowed name already. */
+  known(name: string): Counts | undefined {
+    return this.#allowed.get(name);
   }
 
   /** How many rows there are. */
