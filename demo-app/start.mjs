@@ -14,6 +14,7 @@ import { WRAPPED_ETHER, deployContract } from './contract.mjs';
 import { answerTo, call, curlLines, examples, send } from './examples.mjs';
 import { prepareKeys } from './keys.mjs';
 import { buildServer } from './server.mjs';
+import { putTraffic } from './traffic.mjs';
 import { answersOn, socketExamples, wscatLines } from './socket-examples.mjs';
 
 const HOST = '127.0.0.1';
@@ -52,6 +53,7 @@ async function start() {
 
   const store = new FileStore(keysFile);
   const keys = await prepareKeys(store, contract);
+  if (keys.created.length > 0) await putTraffic(store, keys, contract);
   const upstream = { url: node?.url ?? UPSTREAM_URL, ...(UPSTREAM_WS_URL && { wsUrl: UPSTREAM_WS_URL }) };
   const password = randomBytes(12).toString('base64url');
   const users = { admin: await hashPassword(password) };

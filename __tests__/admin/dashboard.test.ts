@@ -133,6 +133,29 @@ describe('The guard follows what is done on the page', () => {
     await page.getByText('What this list would refuse passes.').waitFor({ state: 'detached' });
   });
 
+  inBrowser(
+    'a refusal is found by its request id, and leads to its list and to the tester, which change nothing',
+    async () => {
+      const app = await startApp([{ name: 'Checkout', allowlists: { methods: ['eth_call'] } }]);
+      const apiKey = await putRefusal(app);
+      const { page } = await openPage(app);
+      await page.getByRole('searchbox').fill('id-of-support');
+      await page.getByRole('link', { name: 'Usage of the key' }).click();
+      await page.getByRole('img', { name: 'Calls each hour: 4 in all' }).waitFor();
+      await page.getByText('As a table').click();
+      await page.getByRole('columnheader', { name: 'Refused' }).first().waitFor();
+
+      await page.getByRole('button', { name: 'Allow this…' }).click();
+      const field = page.getByRole('region', { name: 'Methods' }).getByRole('combobox');
+      await until(async () => (await field.inputValue()) === 'eth_getLogs');
+      await page.getByRole('tab', { name: 'Usage' }).click();
+      await page.getByRole('button', { name: 'Test this' }).click();
+      expect(await page.getByLabel('Method', { exact: true }).inputValue()).toBe('eth_getLogs');
+      expect(await page.getByLabel('User-Agent').inputValue()).toBe('ethers');
+      expect((await app.store.get(apiKey))!.allowlists.methods).toEqual(['eth_call']);
+    },
+  );
+
   inBrowser('entries of each list are added and removed', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
     const { page } = await openPage(app, 'Checkout');
@@ -764,11 +787,13 @@ describe('The page is for everybody', () => {
     const focused = () => page.evaluate<string>('document.activeElement.textContent.trim()');
 
     await page.getByRole('tab', { name: 'Settings' }).focus();
+    await page.keyboard.press('ArrowLeft'); // History
     await page.keyboard.press('ArrowLeft');
     expect(await focused()).toBe('History');
     await page.keyboard.press('ArrowLeft');
     expect(await focused()).toBe('Test a request');
     await page.getByRole('heading', { name: 'Verdict' }).waitFor();
+    await page.keyboard.press('ArrowLeft'); // Usage
     await page.keyboard.press('ArrowLeft');
     await page.getByRole('heading', { name: 'Origins' }).waitFor();
     expect(await page.title()).toBe('Allowlists · Checkout · rpc-guard');
@@ -806,6 +831,7 @@ describe('The page is for everybody', () => {
       };
       const limits = { perSecond: 5, perDay: 1000 };
       const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists, limits }]);
+      await putRefusal(app);
       const { page } = await openPage(app, undefined, { scheme, width });
       const dialog = page.locator('dialog');
       const look = scheme === 'light' && width === 1200 ? undefined : BY_LOOK;
@@ -819,7 +845,7 @@ describe('The page is for everybody', () => {
       await page.getByRole('button', { name: 'New key' }).click();
       await expectGood();
       await closed();
-      await page.getByRole('link', { name: 'Checkout' }).click();
+      await page.getByRole('rowheader').getByRole('link', { name: 'Checkout' }).click();
       await page.getByRole('heading', { name: 'General' }).waitFor();
       await expectGood();
       const dialogs = ['Use this key', 'Add secret', 'Edit the secret', 'Rotate the secret', 'Revoke the secret'];
@@ -833,6 +859,10 @@ describe('The page is for everybody', () => {
       await page.getByRole('button', { name: 'Add to API request methods' }).click();
       await page.getByLabel('Method or prefix').fill('get');
       await page.getByRole('option').first().waitFor();
+      await expectGood();
+      await page.getByRole('tab', { name: 'Usage' }).click();
+      await page.getByText('As a table').click();
+      await page.getByText('METHOD_NOT_ALLOWED').waitFor();
       await expectGood();
       await page.getByRole('tab', { name: 'Test a request' }).click();
       await page.getByRole('button', { name: 'Test', exact: true }).click();
@@ -970,4 +1000,18 @@ async function expectSound(page: Page, rules?: readonly string[]): Promise<void>
   expect(await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')).toBeLessThanOrEqual(
     0,
   );
+}
+
+/** Usage of the only key: calls that were refused, with a request id. @returns the key. */
+async function putRefusal({ store }: AdminApp): Promise<string> {
+  const apiKey = (await store.list())[0]!.apiKey;
+  const of = { apiKey, hour: hourOf(Date.now()), instance: 'a', outcome: 'METHOD_NOT_ALLOWED' } as const;
+  const counted = { calls: 4, credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: Date.now() };
+  const name = JSON.stringify(['eth_getLogs', 'https://a.example', 'ethers', '', 'http', '']);
+  await store.usage!.write([
+    { ...of, ...counted, kind: 'total', name: '', requests: 4, peak: 0 },
+    { ...of, ...counted, kind: 'method', name: 'eth_getLogs' },
+    { ...of, ...counted, kind: 'refusal', name, detail: { first: 1, requestIds: ['id-of-support'] } },
+  ]);
+  return apiKey;
 }

@@ -9,6 +9,8 @@ export interface AllowlistMeta extends Pick<
   'phase' | 'title' | 'one' | 'many' | 'field' | 'help' | 'first' | 'examples' | 'sample'
 > {
   readonly type: AllowlistType;
+  /** The reason of what it refuses. */
+  readonly refusal: string;
   /** The header that it reads, if it reads one. */
   readonly header?: string;
 }
@@ -17,7 +19,8 @@ export function allowlistMeta(): readonly AllowlistMeta[] {
   return ALLOWLIST_TYPES.map((type) => {
     const list: Allowlist = ALLOWLISTS[type];
     const { phase, title, one, many, field, help, first, examples, sample } = list;
+    const { refusal } = list;
     const header = list.phase === 'request' ? { header: list.header } : {};
-    return { type, phase, title, one, many, field, help, first, examples, sample, ...header };
+    return { type, refusal, phase, title, one, many, field, help, first, examples, sample, ...header };
   });
 }

@@ -8,6 +8,7 @@ export { auditContract } from './audit-contract';
 export type { AuditedStore } from './audit-contract';
 export { limitContract } from './limit-contract';
 export { usageContract } from './usage-contract';
+export { sumOfDay } from './usage-rows';
 export type { Test };
 
 const KEY = '0123456789abcdef0123456789abcdef';

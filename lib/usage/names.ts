@@ -4,7 +4,7 @@ import { OTHER } from '../stores/usage-store';
 const NONE = '(none)';
 const MALFORMED = '(malformed)';
 const MAX_PRODUCT = 64;
-const ENDS_PRODUCT = [...'/ (\t'].map((character) => character.charCodeAt(0));
+const ENDS_PRODUCT = Array.from('/ (\t', (character) => character.charCodeAt(0));
 /** By character code: letters, digits and `._-`. */
 const IN_PRODUCT = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9._-]/.test(String.fromCharCode(code)) ? 1 : 0,

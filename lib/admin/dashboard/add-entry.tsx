@@ -11,8 +11,8 @@ import { useEntryCheck } from './use-entry-check';
 import type { EntryCheck } from './use-entry-check';
 
 /** The panel to add one entry: what is typed is checked by the server, and tried on a sample. */
-export function AddEntry({ list, settings, meta, adding, onSwitch, onClose }: AddPanelProps) {
-  const [typed, setTyped] = useState('');
+export function AddEntry({ list, settings, meta, adding, begin = '', onSwitch, onClose }: AddPanelProps) {
+  const [typed, setTyped] = useState(begin);
   const [sample, setSample] = useState('');
   const form = useRef<HTMLFormElement>(null);
   const id = `add-${list.type}`;

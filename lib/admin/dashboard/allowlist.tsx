@@ -2,6 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import { AddEntry } from './add-entry';
 import { api } from './api';
 import { Entries } from './entries';
+import { entryFor } from './hand-over';
 import { Plus } from './icons';
 import type { AllowlistMeta } from '../allowlist-meta';
 import { Warnings } from './notice';
@@ -19,7 +20,8 @@ const PANELS = { one: AddEntry, many: PasteMany };
 
 /** One list of a key: its entries, and the panel to add some. */
 export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps) {
-  const [panel, setPanel] = useState<keyof typeof PANELS>();
+  const [handed] = useState(() => entryFor(list.type));
+  const [panel, setPanel] = useState<keyof typeof PANELS | undefined>(handed === undefined ? undefined : 'one');
   const section = useRef<HTMLElement>(null);
   const { type, title } = list;
   const entries = settings.allowlists[type];
@@ -67,6 +69,7 @@ export function Allowlist({ list, settings, setSettings, meta }: AllowlistProps)
           settings={settings}
           meta={meta}
           adding={adding}
+          begin={handed}
           onSwitch={() => openPanel(panel === 'one' ? 'many' : 'one')}
           onClose={() => openPanel(undefined)}
         />

@@ -1,10 +1,11 @@
 import type { DocumentAnswer, KeysAnswer, Meta, ShownKey } from '../api';
 import type { AuditAnswer } from '../audit-api';
 import type { Preview } from '../preview';
-import type { UsageAnswer } from '../usage-api';
 import type { TestRequest, TestResult } from '../request-tester';
 import type { KeyChanges, NewKey, NewSecret, RotateOptions, SecretChanges } from '../../keys/changes';
 import type { LimitsInUse } from '../../keys/limits-in-use';
+import type { UsageBy } from '../../keys/usage-report';
+import type { RefusalsAnswer, UsageAnswer } from '../usage-api';
 import type { MadeSecret } from '../../keys/key-manager';
 import type { SettingsDocument } from '../../keys/settings-document';
 import type { AllowlistType } from '../../settings/key-settings';
@@ -71,6 +72,8 @@ function query(members: Readonly<Record<string, string | number | undefined>>): 
 }
 
 const keyPath = (apiKey: string) => `keys/${encodeURIComponent(apiKey)}`;
+/** Of one key, or of all. */
+const usagePath = (apiKey: string | undefined) => (apiKey === undefined ? '' : `${keyPath(apiKey)}/`);
 const secretPath = (apiKey: string, id: string) => `${keyPath(apiKey)}/secrets/${encodeURIComponent(id)}`;
 
 export interface KeySort {
@@ -98,8 +101,13 @@ export const api = {
   ) => send('GET', `${apiKey === undefined ? '' : `${keyPath(apiKey)}/`}audit${query(wanted)}`) as Promise<AuditAnswer>,
   limits: (apiKey: string, signal: AbortSignal) =>
     send('GET', `${keyPath(apiKey)}/limits`, undefined, signal) as Promise<{ readonly limits: LimitsInUse }>,
-  usage: (apiKey: string, wanted: { readonly since: string; readonly step: 'hour' | 'day' }, signal: AbortSignal) =>
-    send('GET', `${keyPath(apiKey)}/usage${query(wanted)}`, undefined, signal) as Promise<UsageAnswer>,
+  usage: (
+    apiKey: string | undefined,
+    asked: { readonly since: string; readonly by?: UsageBy; readonly step?: 'hour' | 'day' },
+    signal: AbortSignal,
+  ) => send('GET', `${usagePath(apiKey)}usage${query(asked)}`, undefined, signal) as Promise<UsageAnswer>,
+  refusals: (apiKey: string | undefined, asked: { readonly requestId?: string }, signal?: AbortSignal) =>
+    send('GET', `${usagePath(apiKey)}refusals${query(asked)}`, undefined, signal) as Promise<RefusalsAnswer>,
   updateKey: (apiKey: string, changes: KeyChanges & { readonly version: number }) =>
     send('PATCH', keyPath(apiKey), changes) as Promise<KeyAnswer>,
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),

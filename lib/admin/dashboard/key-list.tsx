@@ -7,6 +7,7 @@ import { Down, Plus, Up, UpOrDown } from './icons';
 import { useLists } from './lists';
 import { NewKey } from './new-key';
 import { Notice } from './notice';
+import { FoundRefusals, Overview } from './overview';
 import type { OnSecret } from './panel-props';
 import { Problem } from './problem';
 import { followLink, keyRoute } from './route';
@@ -64,6 +65,8 @@ export function KeyList({ meta, onSecret }: KeyListProps) {
       <Filter filter={list.filter} onChange={list.change} />
       <Problem error={list.error} retry={list.retry} />
       <DoNotParse problems={list.problems} />
+      <FoundRefusals search={list.filter.search} />
+      {list.filter.search === '' && <Overview keys={list.keys ?? []} />}
       <Found list={list} />
       {isCreating && <NewKey onClose={() => setIsCreating(false)} onSecret={onSecret} />}
     </>
@@ -79,12 +82,12 @@ function Filter({ filter, onChange }: FilterProps) {
   return (
     <div class="filter" role="search">
       <label class="sr-only" for="search">
-        Search by name or beginning of key
+        Search by name, beginning of key, or request id
       </label>
       <input
         id="search"
         type="search"
-        placeholder="Name or beginning of key"
+        placeholder="Name, beginning of key, or request id"
         autocomplete="off"
         value={filter.search}
         onInput={(event) => onChange({ search: event.currentTarget.value })}

@@ -19,6 +19,7 @@ import { State } from './state';
 import { Tabs, panelProps } from './tabs';
 import { TestTab } from './test-tab';
 import { Time } from './time';
+import { UsageTab } from './usage-tab';
 import { useAction } from './use-action';
 import type { Action } from './use-action';
 import { useHeading, useTitle } from './use-view';
@@ -27,12 +28,13 @@ import { nameOf } from './words';
 const TABS = {
   settings: { label: 'Settings', Panel: SettingsTab },
   allowlists: { label: 'Allowlists', Panel: AllowlistsTab },
+  usage: { label: 'Usage', Panel: UsageTab },
   test: { label: 'Test a request', Panel: TestTab },
   history: { label: 'History', Panel: HistoryTab },
 };
-const ORDER: readonly KeyTab[] = ['settings', 'allowlists', 'test', 'history'];
+const ORDER: readonly KeyTab[] = ['settings', 'allowlists', 'usage', 'test', 'history'];
 /** A viewer reads settings and lists on one page, which has nothing to press. */
-const VIEWERS: readonly KeyTab[] = ['settings', 'test', 'history'];
+const VIEWERS: readonly KeyTab[] = ['settings', 'usage', 'test', 'history'];
 
 interface KeyPageProps {
   readonly apiKey: string;
@@ -136,6 +138,11 @@ function KeyHeading({ settings, meta }: KeyHeadingProps) {
         </p>
         <p class="hint">
           Created <Time at={settings.createdAt} />, updated <Time at={settings.updatedAt} />, version {settings.version}
+          {settings.lastUsedAt && (
+            <>
+              , last used <Time at={settings.lastUsedAt} />
+            </>
+          )}
         </p>
       </div>
       {meta.role === 'editor' && (

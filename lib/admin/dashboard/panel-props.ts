@@ -25,6 +25,8 @@ export interface AddPanelProps {
   readonly settings: ShownKey;
   readonly meta: Meta;
   readonly adding: Action<[entries: readonly string[]]>;
+  /** What is filled in at first. */
+  readonly begin: string | undefined;
   /** To the other panel. */
   readonly onSwitch: () => void;
   readonly onClose: () => void;

@@ -11,7 +11,7 @@ let ask: (hash: string) => void = () => undefined;
 /** Where to go without asking: the user has been asked. */
 let approved: string | undefined;
 
-export type KeyTab = 'settings' | 'allowlists' | 'test' | 'history';
+export type KeyTab = 'settings' | 'allowlists' | 'usage' | 'test' | 'history';
 
 export type Route =
   | { readonly view: 'list' | 'history' | 'nowhere' }
@@ -23,7 +23,7 @@ export interface Leaving {
   readonly leave: () => void;
 }
 
-const TABS: readonly KeyTab[] = ['settings', 'allowlists', 'test', 'history'];
+const TABS: readonly KeyTab[] = ['settings', 'allowlists', 'usage', 'test', 'history'];
 
 export const LIST = '#/';
 export const HISTORY = '#/history';

@@ -98,6 +98,11 @@ function Row({ secret, onOpen }: { readonly secret: SecretView; readonly onOpen:
       </td>
       <td role="cell" data-label="Created">
         <Time at={secret.createdAt} />
+        {secret.lastUsedAt && (
+          <p class="hint">
+            last used <Time at={secret.lastUsedAt} />
+          </p>
+        )}
       </td>
       <td role="cell" data-label="Expires">
         {secret.expiresAt ? <Time at={secret.expiresAt} /> : <span class="quiet-text">never</span>}

@@ -5,6 +5,7 @@ import type { Meta } from '../api';
 import type { TestRequest, TestResult } from '../request-tester';
 import { api } from './api';
 import { Combobox } from './combobox';
+import { testToBegin } from './hand-over';
 import { useLists } from './lists';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
@@ -46,8 +47,14 @@ const RAW_EXAMPLE = `[
   {"jsonrpc":"2.0","id":2,"method":"eth_blockNumber","params":[]}
 ]`;
 
+/** What another tab has left to be tested, or a call that reads nothing. */
+function begin(): Given {
+  const { method = EMPTY.method, ...test } = testToBegin() ?? {};
+  return { ...EMPTY, method, ...test };
+}
+
 export function TestTab({ settings, meta }: PanelProps) {
-  const [given, setGiven] = useState(EMPTY);
+  const [given, setGiven] = useState(() => begin());
   const [mistake, setMistake] = useState<Mistake>();
   /** The last answer, with what it was asked of: once that is edited, it is no answer any more. */
   const [tested, setTested] = useState<{ readonly given: Given; readonly verdict: TestResult }>();

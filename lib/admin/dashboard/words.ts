@@ -4,6 +4,11 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
+/** With separators, as people write numbers where they are. */
+export function number(value: number): string {
+  return value.toLocaleString();
+}
+
 export function shorten(apiKey: string): string {
   return apiKey.length > 16 ? `${apiKey.slice(0, 8)}…${apiKey.slice(-4)}` : apiKey;
 }
