@@ -26,7 +26,7 @@ import type { UsageKinds } from './options/usage-option';
 import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
-import { WebSocketGuard } from './websocket/upgrade';
+import type * as WebSockets from './websocket/upgrade';
 
 /** Bounds on what all requests together hold in memory; larger where one request alone may need it. */
 const INFLATED_BYTES = 64 * 1024 * 1024;
@@ -111,7 +111,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     observers,
     tracing: undefined,
   };
-  const webSockets = new WebSocketGuard(guard, (req, res, facts, refusal) => {
+  const webSockets = new (loadWebSockets().WebSocketGuard)(guard, (req, res, facts, refusal) => {
     res.setHeader('X-Request-Id', facts.requestId);
     const done = () => {
       respondRefusal({ req, res, facts }, refusal, parsed.exposeReason);
@@ -143,6 +143,12 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
   });
 }
 
+/** What only manages keys does not load `ws` and what works on it: 26 modules. */
+function loadWebSockets(): typeof WebSockets {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return require('./websocket/upgrade') as typeof WebSockets;
+}
+
 /** Names this process among those that share a store. */
 function nameInstance(): string {
   return randomBytes(6).toString('hex');
@@ -160,7 +166,7 @@ function createUsage(parsed: ParsedOptions, kinds: UsageKinds, instance: string)
 
 interface Closing {
   readonly guard: Guard;
-  readonly webSockets: WebSocketGuard;
+  readonly webSockets: WebSockets.WebSocketGuard;
   readonly usage: Usage | undefined;
   readonly decisions: { close(): void };
 }
