@@ -921,7 +921,8 @@ async function openPage(
   const response = await page.goto(`${app.url}/admin`);
   expect(response?.headers()['content-security-policy']).toContain("require-trusted-types-for 'script'");
   await page.getByRole('heading', { name: 'API keys' }).waitFor();
-  if (name !== undefined) await page.getByRole('link', { name }).click();
+  const keys = page.getByRole('table', { name: 'API keys' });
+  if (name !== undefined) await keys.getByRole('link', { name }).click();
   if (name !== undefined) await page.getByRole('heading', { name: 'General' }).waitFor();
   return { page, said: () => said };
 }
