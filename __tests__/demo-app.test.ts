@@ -15,7 +15,7 @@ import { until } from './support/until';
 /** `npm run demo` without the build in front: it needs an up-to-date dist/. */
 const DEMO = resolve(__dirname, '../demo-app/start.mjs');
 /** What http-proxy-middleware 3 makes Node 22 and later say. */
-const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/;
+const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/m;
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const CHROMIUM_ARGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking ' +

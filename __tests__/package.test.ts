@@ -251,7 +251,7 @@ function expectAnswers(stdout: string): void {
 }
 
 /** From Node.js 22 on: http-proxy, which http-proxy-middleware 3 is built on, calls `util._extend`. Version 4 does not. */
-const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/;
+const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/m;
 /** All that is said: where the guard answers, and that the backend has closed its upstream. */
 const SAID = /^rpc-guard: the guard answers \{"http":"POST .*"\}\nrpc-guard: the upstream is away .*ECONNREFUSED.*\n$/;
 
