@@ -64,6 +64,12 @@ test.each(working)(
   },
 );
 
+test('each command has a line in the help of the program, in lower case', () => {
+  const program = makeProgram();
+  const listed = program.createHelp().visibleCommands(program);
+  expect(listed.filter((command) => !/^[a-z]/.test(command.summary())).map((command) => command.name())).toEqual([]);
+});
+
 test('the help of the program tells the exit codes and the stores', () => {
   const help = helpOf(makeProgram());
   for (const code of [0, 1, 2, 3, 4]) expect(help).toMatch(new RegExp(`^ {2}${code} {2}\\S`, 'm'));

@@ -34,7 +34,9 @@ test('suggest shows what it proposes, and adds it with --apply when it is confir
   expect(stdout).toMatch(/^\[x\] +eth_call +500 +100 % +2 days ago$/m);
   expect((await cli(['suggest', KEY, '--enforce'], { store: file })).code).toBe(2);
   expect((await cli(['suggest', KEY, '--apply'], { store: file })).code).toBe(2);
-  expect((await cli(['suggest', KEY, '--apply', '--yes'], { store: file })).stdout).toContain('methods adds eth_call');
+  expect((await cli(['suggest', KEY, '--apply', '--yes'], { store: file })).stdout).toContain(
+    'methods adds eth_call (report-only: refuses nothing yet)',
+  );
   const shown = await cli(['keys', 'show', KEY], { store: file });
   expect(shown.stdout).toMatch(/^Report-only +methods since /m);
 });

@@ -32,6 +32,8 @@ test('usage prints what a key did, with bars that are read without colours', asy
     expect.stringMatching(/^eth_call {5}1,500 {11}75\.0 % {2}[█#]{18}$/),
     expect.stringMatching(/^eth_getLogs {2}500 {4}500 {6}25\.0 % {2}[░-]{6}$/),
     '',
+    expect.stringMatching(/^[█#] allowed, [░-] refused$/),
+    '',
   ]);
 });
 
@@ -49,6 +51,7 @@ test('usage prints points, JSON and CSV, of all keys too', async () => {
 test.each([
   [['--since', 'soon'], 'since: got "soon"'],
   [['--by', 'colour'], '--by'],
+  [['--outcome', 'nonsense'], 'METHOD_NOT_ALLOWED'],
   [['--csv', '--json'], 'not both'],
 ])('usage %j is wrong usage', async (flags, message) => {
   const { code, stderr } = await cli(['usage', ...flags], { store: await storeWithUsage() });

@@ -67,7 +67,10 @@ export function makeProgram(): Command {
 }
 
 function addHelp(program: Command): void {
-  const help = program.command('help').description('Prints the help of a command.');
+  const help = program
+    .command('help')
+    .summary('print the help of a command')
+    .description('Prints the help of a command.');
   help.argument('[command...]', 'a command, such as keys create').action((names: readonly string[]) => {
     let asked = program;
     for (const name of names) {

@@ -105,16 +105,17 @@ async function runServe(flags: ServeFlags): Promise<void> {
 
 interface Login {
   readonly users: BasicAuthAdminOptions['users'];
-  readonly words: string;
+  /** Lines of the start: who logs in, with what. */
+  readonly words: readonly string[];
 }
 
 /** The dashboard is never open: without a password one is made, for whoever watches the start. */
 async function loginOf({ adminUser, adminPasswordHash }: ServeFlags, written: ServerOptions['users']): Promise<Login> {
   if (adminPasswordHash !== undefined) {
-    return { users: { [adminUser]: adminPasswordHash }, words: `log in as ${adminUser}` };
+    return { users: { [adminUser]: adminPasswordHash }, words: [adminUser] };
   }
   if (written !== undefined) {
-    return { users: written, words: `log in as ${Object.keys(written).join(' or ')}` };
+    return { users: written, words: [Object.keys(written).join(' or ')] };
   }
   if (!isAttended()) {
     throw usage(
@@ -123,7 +124,7 @@ async function loginOf({ adminUser, adminPasswordHash }: ServeFlags, written: Se
     );
   }
   const password = randomBytes(15).toString('base64url');
-  const words = `log in as ${adminUser} with ${password} (for this start; keep one with --admin-password-hash)`;
+  const words = [`${adminUser} with ${password}`, 'for this start; keep one with --admin-password-hash'];
   return { users: { [adminUser]: await hashPassword(password) }, words };
 }
 
@@ -156,7 +157,7 @@ function tell(output: Output, { url, metricsUrl }: Standalone, store: string, lo
   output.result({ url, dashboard, metrics: metricsUrl, store }, () => [
     `rpc-guard ${packageVersion()} answers at ${url}/v3/KEY and ${socketUrl}/ws/v3/KEY`,
     `keys:      ${store}`,
-    ...(login === undefined ? [] : [`dashboard: ${url}/admin/   ${login.words}`]),
+    ...(login === undefined ? [] : [`dashboard: ${url}/admin/`, `login:     ${login.words.join('\n           ')}`]),
     `health:    ${url}/healthz and ${url}/readyz`,
     ...(metricsUrl === undefined ? [] : [`metrics:   ${metricsUrl}`]),
     'Ctrl-C ends it.',

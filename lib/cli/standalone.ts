@@ -104,5 +104,8 @@ function addDashboard(app: Express, { options, store, authorize, logger }: Dashb
 
 function urlOf(server: Server): string {
   const { address, family, port } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${String(port)}`;
+  // Where it listens on all addresses, a browser needs one of them.
+  const isAny = address === '0.0.0.0' || address === '::';
+  const host = isAny ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
+  return `http://${host}:${String(port)}`;
 }

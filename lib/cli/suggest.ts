@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Proposal, ProposedList } from '../keys/proposal';
 import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
+import type { KeyView } from '../settings/key-view';
 import { KEY_ARGUMENT, addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { usage } from './exit';
@@ -23,6 +24,7 @@ interface SuggestFlags extends ChangeFlags {
 export function addSuggest(program: Command): void {
   const command = program
     .command('suggest')
+    .summary('propose lists from the allowed calls of a key')
     .description('Proposes lists from the calls of a key that were allowed, and adds them with --apply.');
   command
     .argument('<key>', KEY_ARGUMENT)
@@ -60,7 +62,7 @@ async function suggest(context: Context, named: string, flags: SuggestFlags): Pr
   });
   const change = { expectedVersion: expectVersion ?? version };
   const key = await manager.applyProposal(apiKey, { lists, reportOnly: !enforce }, change);
-  showChange(output, key, Object.entries(lists).map(wordsOf).join('; '));
+  showChange(output, key, wordsOf(key, lists));
 }
 
 function tickedOf({ lists }: Proposal, types: readonly AllowlistType[]): Partial<Allowlists> {
@@ -70,8 +72,13 @@ function tickedOf({ lists }: Proposal, types: readonly AllowlistType[]): Partial
   return Object.fromEntries(ticked.filter(([, entries]) => entries.length > 0));
 }
 
-function wordsOf([type, entries]: readonly [string, readonly string[]]): string {
-  return `${kebab(type as AllowlistType)} adds ${entries.join(', ')}`;
+function wordsOf({ reportOnly }: KeyView, lists: Partial<Allowlists>): string {
+  return ALLOWLIST_TYPES.filter((type) => lists[type] !== undefined)
+    .map((type) => {
+      const effect = reportOnly.includes(type) ? ' (report-only: refuses nothing yet)' : '';
+      return `${kebab(type)} adds ${lists[type]!.join(', ')}${effect}`;
+    })
+    .join('; ');
 }
 
 function linesOf(proposal: Proposal, types: readonly AllowlistType[], terminal: Terminal): string[] {

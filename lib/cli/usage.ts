@@ -1,7 +1,9 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { namesCsv, pointsCsv } from '../keys/usage-csv';
 import type { UsageBy, UsageReport } from '../keys/usage-report';
+import { REFUSALS } from '../policy/refusals';
+import { ALLOWED } from '../stores/usage-store';
 import { KEY_ARGUMENT, examples } from './arguments';
 import { usage as wrongUsage } from './exit';
 import type { Terminal } from './output';
@@ -26,12 +28,13 @@ interface Counted {
   readonly wouldRefuse: number;
 }
 
-const BYS = ['method', 'reason', 'origin', 'address', 'user-agent', 'secret', 'network', 'wire', 'code', 'key'];
+const BYS = ['method', 'reason', 'origin', 'address', 'user-agent', 'secret', 'wire', 'code', 'key'];
 const BAR_WIDTH = 18;
 
 export function addUsage(program: Command): void {
   const command = program
     .command('usage')
+    .summary('tell what a key did, or all keys')
     .description('Tells what a key did, or all keys: by method, origin, reason of refusal, or by hour or day.');
   command
     .argument('[key]', KEY_ARGUMENT)
@@ -39,7 +42,7 @@ export function addUsage(program: Command): void {
     .option('--until <time>', 'up to this time')
     .addOption(new Option('--by <by>', 'what to list; default method of a key, key of all').choices(BYS))
     .addOption(new Option('--step <step>', 'a line for each of them instead').choices(['hour', 'day']))
-    .option('--outcome <outcome>', 'names of this outcome alone: allowed, or a reason')
+    .option('--outcome <outcome>', 'names of this outcome alone: allowed, or a reason', parseOutcome)
     .option('--csv', 'print CSV')
     .action((named: string | undefined, _flags: UsageFlags, it: Command) =>
       withStore(it, (context) => showUsage(context, named, it.optsWithGlobals<UsageFlags>())),
@@ -50,6 +53,12 @@ export function addUsage(program: Command): void {
     'rpc-guard usage $KEY --since 7d --by reason',
     'rpc-guard usage $KEY --since 30d --step day --csv > usage.csv',
   );
+}
+
+function parseOutcome(text: string): string {
+  const outcomes = [ALLOWED, ...Object.keys(REFUSALS)];
+  if (outcomes.includes(text)) return text;
+  throw new InvalidArgumentError(`There are ${outcomes.join(', ')}.`);
 }
 
 async function showUsage({ output, ...context }: Context, named: string | undefined, flags: UsageFlags): Promise<void> {
@@ -85,7 +94,7 @@ function summaryOf({ from, to, points, requests, upstreamErrors }: UsageReport):
 function namesOf({ by, rows }: UsageReport, terminal: Terminal): readonly string[] {
   if (rows.length === 0) return ['Nothing was counted.'];
   const most = Math.max(...rows.map(callsOf));
-  return table(
+  const lines = table(
     [
       { title: by.toUpperCase(), wraps: true },
       { title: 'CALLS' },
@@ -102,11 +111,12 @@ function namesOf({ by, rows }: UsageReport, terminal: Terminal): readonly string
     ]),
     terminal,
   );
+  return [...lines, '', legend(terminal)];
 }
 
 function pointsOf({ step, points }: UsageReport, terminal: Terminal): readonly string[] {
   const most = Math.max(1, ...points.map(callsOf));
-  return table(
+  const lines = table(
     [{ title: step.toUpperCase() }, { title: 'CALLS' }, { title: 'REFUSED' }, { title: 'P95' }, { title: '' }],
     points.map((point): Cell[] => [
       step === 'day' ? point.at.slice(0, 10) : point.at,
@@ -117,6 +127,7 @@ function pointsOf({ step, points }: UsageReport, terminal: Terminal): readonly s
     ]),
     terminal,
   );
+  return [...lines, '', legend(terminal)];
 }
 
 function refusedCell({ refused }: Counted): Cell {
@@ -124,12 +135,21 @@ function refusedCell({ refused }: Counted): Cell {
 }
 
 /** What passed in full blocks, what was refused in light ones: it is read without colours. */
-function bar(counted: Counted, most: number, { hasUnicode }: Terminal): string {
-  const [full, light] = hasUnicode ? ['█', '░'] : ['#', '-'];
+function bar(counted: Counted, most: number, terminal: Terminal): string {
+  const [full, light] = blocksOf(terminal);
   const calls = callsOf(counted);
   const width = calls === 0 ? 0 : Math.max(1, Math.round((calls / most) * BAR_WIDTH));
   const refused = counted.refused === 0 ? 0 : Math.max(1, Math.round((counted.refused / calls) * width));
   return full.repeat(Math.max(0, width - refused)) + light.repeat(Math.min(refused, width));
+}
+
+function legend(terminal: Terminal): string {
+  const [full, light] = blocksOf(terminal);
+  return `${full} allowed, ${light} refused`;
+}
+
+function blocksOf({ hasUnicode }: Terminal): readonly [string, string] {
+  return hasUnicode ? ['█', '░'] : ['#', '-'];
 }
 
 function callsOf({ allowed, refused, wouldRefuse }: Counted): number {
