@@ -108,6 +108,12 @@ describe('refuses to start', () => {
     expect(stderr).not.toContain(PASSWORD);
   });
 
+  test('with an empty address, which Node takes for all of them', async () => {
+    const env = { RPC_GUARD_HOST: '', RPC_GUARD_METRICS_HOST: '' };
+    const [code, stderr] = await refused(['--upstream', 'http://127.0.0.1:1', '--no-dashboard'], env);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/ host: got "".*metricsHost: got ""/s)]);
+  });
+
   test('with a misspelt member of the file, and names the right one', async () => {
     const file = join(temporary(), 'guard.json');
     writeFileSync(file, '{ "upstream": "http://127.0.0.1:1", "credit": {}, "prot": 1 }');

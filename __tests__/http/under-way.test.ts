@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import { call, guardedApp, post } from '../support/guarded-app';
+import type { RequestEvent } from '../../lib';
+import { KEY, call, guardedApp, post } from '../support/guarded-app';
 import { guardedSockets, openSocket } from '../support/guarded-sockets';
 import { recordingUpstream } from '../support/upstream';
 import { until } from '../support/until';
+import { openWire, requestBytes } from '../support/wire';
 
 /** An upstream whose answers wait. */
 async function heldUpstream() {
@@ -53,6 +55,30 @@ describe('a guard that closes', () => {
     await until(() => held.length === 1);
     await guard.close({ graceMs: 1 });
     await expect(request).rejects.toThrow('fetch failed');
+  });
+
+  test('forgets answers that waited behind another on a connection that is gone', async () => {
+    const { upstream, held } = await heldUpstream();
+    const events: RequestEvent[] = [];
+    const { guard, port } = await guardedApp({ upstream, options: { onRequest: (event) => events.push(event) } });
+    const wire = await openWire(port);
+    wire.write(requestBytes({ target: `/v3/${KEY}`, body: JSON.stringify(call('eth_chainId')) }));
+    wire.write(...Array.from({ length: 5 }, () => 'GET /v3/ HTTP/1.1\r\nHost: a\r\n\r\n'));
+    await until(() => held.length === 1 && events.length === 5);
+    wire.socket.destroy();
+    await until(() => events.length === 6);
+    await guard.close({ graceMs: 600_000 });
+  });
+
+  test("counts what it cut as failed, and not as the caller's going away", async () => {
+    const { upstream, held } = await heldUpstream();
+    const events: RequestEvent[] = [];
+    const { guard, rpcUrl } = await guardedApp({ upstream, options: { onRequest: (event) => events.push(event) } });
+    const request = post(rpcUrl, call('eth_chainId'));
+    request.catch(() => undefined);
+    await until(() => held.length === 1);
+    await guard.close({ graceMs: 1 });
+    expect(events).toMatchObject([{ outcome: 'failed', reason: 'SETTINGS_UNAVAILABLE', aborted: false }]);
   });
 
   test('closes sockets with 1001 and refuses handshakes with 503 and Retry-After', async () => {

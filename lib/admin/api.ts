@@ -185,6 +185,8 @@ function meta({ options, tester }: ApiContext, req: Request): Meta {
   };
 }
 
+const SEARCHED_AT_ONCE = 1000;
+
 async function listKeys(context: ApiContext, req: Request): Promise<KeysAnswer> {
   const { manager } = context;
   const { search, state, after, limit = '50', sort, order = 'asc' } = query(req);
@@ -200,7 +202,10 @@ async function listKeys(context: ApiContext, req: Request): Promise<KeysAnswer> 
   return { keys: keys.map((key) => shown(context, key)), next: next ?? null, problems };
 }
 
-/** Neither where a page begins nor a search tells of a key more than its hint does. */
+/**
+ * Neither where a page begins or ends nor a search tells of a key more than its hint does: the store, which searches
+ * whole keys, is not asked to.
+ */
 async function listForViewer({ manager, keyIds }: ApiContext, asked: ListOptions): Promise<KeyPage> {
   const { after: id, search = '', sort = 'name' } = asked;
   let after: string | undefined;
@@ -209,15 +214,23 @@ async function listForViewer({ manager, keyIds }: ApiContext, asked: ListOptions
     if (last === undefined) throw invalidRequest('after: it takes the `next` of the page before; begin anew');
     after = cursorOf(last, sort);
   }
-  const { keys, next } = await manager.list({ ...asked, after });
   const wanted = search.trim();
   const isFound = ({ apiKey, name }: KeyView): boolean =>
     name.toLowerCase().includes(wanted.toLowerCase()) || keyHint(apiKey).startsWith(wanted);
-  const last = keys.at(-1);
-  return {
-    keys: keys.filter(isFound),
-    next: next === undefined || last === undefined ? undefined : keyIds.idOf(last.apiKey),
-  };
+  const found: KeyView[] = [];
+  let last: KeyView | undefined;
+  let { limit } = asked;
+  do {
+    const page = await manager.list({ ...asked, search: undefined, after, limit });
+    for (const key of page.keys) {
+      if (found.length === asked.limit) return { keys: found, next: last && keyIds.idOf(last.apiKey) };
+      if (isFound(key)) found.push(key);
+      last = key;
+    }
+    after = page.next;
+    limit = SEARCHED_AT_ONCE;
+  } while (after !== undefined && found.length !== asked.limit);
+  return { keys: found, next: after === undefined ? undefined : last && keyIds.idOf(last.apiKey) };
 }
 
 async function createKey(context: ApiContext, req: Request): Promise<KeyAnswer> {

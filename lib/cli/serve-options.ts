@@ -43,13 +43,20 @@ type Given = Partial<ServerOptions & WrittenOptions>;
 const EXAMPLE = '{ "upstream": "http://127.0.0.1:8545", "port": 3000 }';
 const PORT: OptionRule = { accepts: isWhole(0, 65_535), takes: 'a port, such as 3000' };
 
+/** Node takes an empty one for all of the machine's. */
+const isAddress = (value: unknown) => isText(value) && value !== '';
+
 const SERVER_RULES: OptionRules<ServerOptions> = {
   store: { accepts: isText, takes: 'a store, such as "file:./rpc-guard.json"', default: `file:${DEFAULT_FILE}` },
-  host: { accepts: isText, takes: 'an address to listen on, such as "127.0.0.1" or "0.0.0.0"', default: '127.0.0.1' },
+  host: {
+    accepts: isAddress,
+    takes: 'an address to listen on, such as "127.0.0.1" or "0.0.0.0"',
+    default: '127.0.0.1',
+  },
   port: { ...PORT, default: 3000 },
   metricsPort: { ...PORT, takes: 'a port of its own, such as 9464' },
   metricsHost: {
-    accepts: isText,
+    accepts: isAddress,
     takes: 'an address that only Prometheus reaches, such as "127.0.0.1"',
     default: '127.0.0.1',
   },

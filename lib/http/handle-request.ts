@@ -10,7 +10,7 @@ import type { Refusal } from '../policy/refusals';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
 import { Holding } from './byte-budget';
-import { cutWhenIdle, hasGone } from './client-connection';
+import { cutWhenIdle, hasGone, whenGone } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
 import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { arrivedBody, readBody } from './request-body';
@@ -62,25 +62,36 @@ async function route(guard: Guard, call: IncomingCall): Promise<void> {
   }
   call.inflated?.shrinkTo(0);
   endUnderWay(guard, call.res);
-  noteAnswer(call);
+  noteAnswer(guard, call);
   guard.observe(call);
 }
 
-/** A long answer is over when its caller has taken it, or was cut off for taking nothing. */
+/**
+ * A long answer is over when its caller has taken it, or has gone. It is the connection that tells of the latter: a
+ * response that waits behind another on its connection never closes.
+ */
 function endUnderWay({ underWay, options }: Guard, res: ServerResponse): void {
+  if (!cutWhenIdle(res, options.callerIdleMs)) {
+    underWay.end(res);
+    return;
+  }
   const end = (): void => {
+    stopListening();
     underWay.end(res);
   };
-  if (cutWhenIdle(res, options.callerIdleMs)) res.once('close', end);
-  else end();
+  const stopListening = whenGone(res.req, end);
+  res.once('close', end);
+  if (hasGone(res.req)) end();
 }
 
-function noteAnswer(call: IncomingCall): void {
+function noteAnswer({ underWay }: Guard, call: IncomingCall): void {
   const { req, res } = call;
   call.status = res.statusCode;
   if (call.bytesOut === 0) call.bytesOut = Number(res.getHeader('content-length') ?? 0);
   // The guard itself ends the connection where it cannot end an answer.
-  if (call.failure === undefined && hasGone(req)) call.aborted = true;
+  if (call.failure !== undefined || !hasGone(req)) return;
+  call.aborted = !underWay.hasCut;
+  if (underWay.hasCut) call.failure = CLOSING;
 }
 
 /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */

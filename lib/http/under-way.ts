@@ -1,14 +1,23 @@
 import type { ServerResponse } from 'node:http';
 
+/** How long requests that were cut may take to end. */
+const CUT_MS = 1000;
+
 /** The requests that are not answered yet. On closing they are waited for, and cut when they take too long. */
 export class RequestsUnderWay {
   readonly #responses = new Set<ServerResponse>();
   #isClosing = false;
+  #hasCut = false;
   #onLast = (): void => undefined;
 
   /** Whether new requests are refused. */
   get isClosing(): boolean {
     return this.#isClosing;
+  }
+
+  /** Whether those that took too long have been cut. */
+  get hasCut(): boolean {
+    return this.#hasCut;
   }
 
   begin(res: ServerResponse): void {
@@ -24,14 +33,22 @@ export class RequestsUnderWay {
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
     this.#responses.forEach(endConnectionWith);
+    await this.#untilLast(graceMs);
+    if (this.#responses.size === 0) return;
+    this.#hasCut = true;
+    for (const { req } of this.#responses) req.socket.destroy();
+    // What is noted of them is still to be counted.
+    await this.#untilLast(CUT_MS);
+  }
+
+  async #untilLast(withinMs: number): Promise<void> {
     if (this.#responses.size === 0) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#onLast = resolve;
-      timer = setTimeout(resolve, graceMs);
+      timer = setTimeout(resolve, withinMs);
     });
     clearTimeout(timer);
-    for (const { req } of this.#responses) req.socket.destroy();
   }
 }
 

@@ -219,10 +219,10 @@ export class Usage {
 
   /** The first address that a call queries and that is not on the list. */
   #unlisted(call: RpcCall, admission: Occurrence['admission']): string {
-    const matches = admission?.allowlists.contractAddresses?.matches;
+    const list = admission?.allowlists.contractAddresses ?? admission?.reported?.contractAddresses;
     const addresses = queriedAddresses(call, this.#parts.addressTable) ?? [];
     const names = addresses.map((it) => (typeof it === 'string' ? addressOf(it) : ''));
-    return names.find((name) => name !== '' && matches?.(name) !== true) ?? '';
+    return names.find((name) => name !== '' && list?.matches(name) !== true) ?? '';
   }
 }
 
