@@ -792,7 +792,8 @@ describe('The page is for everybody', () => {
     await page.keyboard.press('ArrowLeft');
     expect(await focused()).toBe('Test a request');
     await page.getByRole('heading', { name: 'Verdict' }).waitFor();
-    await page.keyboard.press('ArrowLeft'); // Usage
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('[role=tab][aria-selected=true]:focus', { hasText: 'Usage' }).waitFor();
     await page.keyboard.press('ArrowLeft');
     await page.getByRole('heading', { name: 'Origins' }).waitFor();
     expect(await page.title()).toBe('Allowlists · Checkout · rpc-guard');
