@@ -255,8 +255,10 @@ function reasonOf(error: unknown, password: string | undefined): string {
 }
 
 function answering(store: WritableSettingsStore, answer: Answer): WritableSettingsStore {
-  const { audit } = store;
+  const { audit, limits, usage } = store;
   return {
+    limits: limits && { exchange: (rows) => answer(() => limits.exchange(rows)) },
+    usage,
     init: () => answer(async () => store.init?.()),
     get: (apiKey) => answer(() => store.get(apiKey)),
     set: (...write) => answer(() => store.set(...write)),
