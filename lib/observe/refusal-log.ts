@@ -1,4 +1,5 @@
 import type { Logger } from '../logger';
+import { KEY_NOT_LOOKED_UP } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 
@@ -28,15 +29,6 @@ interface Second {
 
 const WINDOW_MS = 1000;
 const LINES_PER_SECOND = 10;
-/** These come before it is known whether the key exists: callers could make up a new one for each line. */
-const KEY_NOT_LOOKED_UP: ReadonlySet<Reason> = new Set([
-  'KEY_REQUIRED',
-  'KEY_UNKNOWN',
-  'METHOD_NOT_POST',
-  'DUPLICATE_HEADER',
-  'SETTINGS_UNAVAILABLE',
-] satisfies Reason[]);
-
 /** Logs refusals, or what would be refused: ten a second of each key in lines of their own, the rest in one line a second with their count. */
 export class RefusalLog {
   readonly #logger: Logger;

@@ -7,8 +7,8 @@ import type { Prices } from '../limits/credits';
 import type { Logger } from '../logger';
 import type { UsageKinds } from '../options/usage-option';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { isRefusal } from '../policy/refusals';
-import type { Reason, Refusal } from '../policy/refusals';
+import { KEY_NOT_LOOKED_UP, isRefusal } from '../policy/refusals';
+import type { Refusal } from '../policy/refusals';
 import { usageOf } from '../stores/usage-rows';
 import type { SettingsStore } from '../stores/settings-store';
 import { ALLOWED, NO_KEY, WOULD_REFUSE } from '../stores/usage-store';
@@ -42,15 +42,6 @@ interface Tally {
 }
 
 const UNKNOWN_METHOD = '(unknown)';
-/** Reasons that are found before it is known whether there is such a key. */
-const WITHOUT_KEY: ReadonlySet<Reason> = new Set([
-  'KEY_REQUIRED',
-  'KEY_UNKNOWN',
-  'DUPLICATE_HEADER',
-  'METHOD_NOT_POST',
-  'SETTINGS_UNAVAILABLE',
-]);
-
 /** Counts what keys do, and tells the store every 10 s. */
 export class Usage {
   readonly #parts: UsageParts;
@@ -229,7 +220,7 @@ export class Usage {
 /** `(none)` where nobody knows the key: names that callers make up are not stored. */
 function keyOf({ facts, admission, judged }: Occurrence): string {
   if (admission !== undefined) return facts.apiKey;
-  return isRefusal(judged) && !WITHOUT_KEY.has(judged.refused) ? facts.apiKey : NO_KEY;
+  return isRefusal(judged) && !KEY_NOT_LOOKED_UP.has(judged.refused) ? facts.apiKey : NO_KEY;
 }
 
 function tallyOf({ refusal, wouldRefuse }: JudgedCall, tallies: Tally[]): Tally {

@@ -62,6 +62,15 @@ export type Reason = keyof typeof TABLE;
 /** Every refusal there is. */
 export const REFUSALS: Readonly<Record<Reason, RefusalRow>> = TABLE;
 
+/** These come before it is known whether there is such a key: callers could make up a new one for each. */
+export const KEY_NOT_LOOKED_UP: ReadonlySet<Reason> = new Set([
+  'KEY_REQUIRED',
+  'KEY_UNKNOWN',
+  'METHOD_NOT_POST',
+  'DUPLICATE_HEADER',
+  'SETTINGS_UNAVAILABLE',
+] satisfies Reason[]);
+
 /** An expected "no". */
 export interface Refusal {
   readonly refused: Reason;
