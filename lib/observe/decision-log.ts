@@ -2,7 +2,7 @@ import type { ParsedOptions } from '../options/options';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
-import { keyHint } from '../settings/api-key';
+import { hintInPath } from '../settings/api-key';
 import { REFUSED, RefusalLog, WOULD_REFUSE } from './refusal-log';
 import type { Observe, Occurrence } from './request-event';
 import { tell } from './tell-event';
@@ -27,7 +27,7 @@ export function createDecisionLog({ logger, onDecision }: Pick<ParsedOptions, 'l
     observe({ facts: { apiKey, requestId }, judged, arrivedAt, decidedAt }) {
       // Of most requests nobody wants to hear.
       if (judged === undefined || (onDecision === undefined && isAllAllowed(judged))) return;
-      const request = { keyHint: apiKey === '' ? undefined : keyHint(apiKey), requestId };
+      const request = { keyHint: hintInPath(apiKey), requestId };
       const milliseconds = decidedAt - arrivedAt;
       for (const { refusal, wouldRefuse, methods } of decisionsOf(judged)) {
         if (refusal !== undefined) refused.add({ apiKey, requestId, refusal, methods });

@@ -1,7 +1,7 @@
 import type { Logger } from '../logger';
 import { KEY_NOT_LOOKED_UP } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
-import { keyHint } from '../settings/api-key';
+import { hintInPath } from '../settings/api-key';
 
 /** A refused request or message, or the calls of a batch that were refused alike. */
 export interface Refused {
@@ -50,7 +50,7 @@ export class RefusalLog {
     }
     second.lines++;
     this.#logger[levelOf([reason])](
-      { key: hintOf(apiKey), requestId, [this.#kind.reason]: reason, why, methods },
+      { key: hintInPath(apiKey), requestId, [this.#kind.reason]: reason, why, methods },
       this.#kind.message,
     );
   }
@@ -78,7 +78,7 @@ export class RefusalLog {
       if (summed.size === 0) continue;
       const count = [...summed.values()].reduce((sum, of) => sum + of, 0);
       this.#logger[levelOf([...summed.keys()])](
-        { key: hintOf(apiKey), count, [this.#kind.reasons]: Object.fromEntries(summed) },
+        { key: hintInPath(apiKey), count, [this.#kind.reasons]: Object.fromEntries(summed) },
         this.#kind.message,
       );
     }
@@ -88,8 +88,4 @@ export class RefusalLog {
 /** The guard is built wrongly, or a list that only reports failed. */
 function levelOf(reasons: readonly Reason[]): 'info' | 'error' {
   return reasons.includes('CONFIGURATION_ERROR') || reasons.includes('INTERNAL_ERROR') ? 'error' : 'info';
-}
-
-function hintOf(apiKey: string): string | undefined {
-  return apiKey === '' ? undefined : keyHint(apiKey);
 }

@@ -5,7 +5,7 @@ import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
-import { API_KEY, keyHint } from '../settings/api-key';
+import { API_KEY, hintInPath } from '../settings/api-key';
 import { upstreamCodeIn } from './upstream-code';
 
 /** Takes note of a request or a message that is over. What it is given may change as soon as it returns. */
@@ -89,7 +89,7 @@ export function requestEvent(occurrence: Occurrence): RequestEvent {
     v: 1,
     at: new Date(Date.now() - total).toISOString(),
     requestId,
-    keyHint: apiKey === '' ? undefined : keyHint(apiKey),
+    keyHint: hintInPath(apiKey),
     keyId: API_KEY.test(apiKey) ? keyIdOf(apiKey) : undefined,
     secretId: admission?.credential?.id,
     network: undefined,

@@ -12,3 +12,8 @@ export function generateApiKey(): string {
 export function keyHint(apiKey: string): string {
   return `${apiKey.slice(0, Math.min(6, apiKey.length >> 1))}…`;
 }
+
+/** The hint of the key in a path; `undefined` when the path holds none. */
+export function hintInPath(apiKey: string): string | undefined {
+  return apiKey === '' ? undefined : keyHint(apiKey);
+}
