@@ -1,3 +1,4 @@
+import { counters } from '../../lib/counters';
 import { KeyManager, MemoryStore } from '../../lib';
 import type { AuditEvent, AuditStore } from '../../lib';
 import { KEY, recordingLogger } from '../support/pieces';
@@ -106,6 +107,7 @@ describe('a store that keeps no event with a change', () => {
   });
 
   test('has it in the log after three, by its id and without the key', async () => {
+    const before = counters.auditFailures;
     const store = new Plain();
     store.failures = 3;
     const logger = recordingLogger();
@@ -116,6 +118,7 @@ describe('a store that keeps no event with a change', () => {
     expect(text).toContain('an audit event could not be kept');
     expect(text).toContain(heard[0]!.id);
     expect(text).not.toContain(KEY);
+    expect(counters.auditFailures - before).toBe(1);
   });
 });
 

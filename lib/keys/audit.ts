@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { counters } from '../counters';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import type { KeySettings } from '../settings/key-settings';
@@ -71,6 +72,7 @@ export class AuditTrail {
   }
 
   #lost({ id, keyHint: key, action, actor, apiKey }: AuditEvent, error: unknown): void {
+    counters.auditFailures++;
     const reason = describeError(error, apiKey);
     this.#logger.error({ id, key, action, actor, reason }, 'an audit event could not be kept');
   }
