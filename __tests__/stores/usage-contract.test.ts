@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, appendFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,15 +9,68 @@ import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
 import { endAfterTest } from '../support/cleanup';
 import { describeEachStore } from '../support/each-store';
+import { KEY } from '../support/pieces';
 
-describeEachStore((fresh) => {
+const WALL_AT = Date.parse('2027-01-31T12:00:00Z');
+
+/** A process that counts; each of its actions is done when the promise resolves. Ended after the test. */
+async function countingProcess(where: object) {
+  const argument = JSON.stringify({ ...where, apiKey: KEY, wallAt: WALL_AT });
+  const child = fork(join(__dirname, '../support/counting-instance.cjs'), [argument], { execArgv: [] });
+  const exited = once(child, 'exit');
+  endAfterTest(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const ended = exited.then(([code, signal]) => Promise.reject(new Error(`ended with ${String(code ?? signal)}`)));
+  ended.catch(() => undefined);
+  await Promise.race([once(child, 'message'), ended]);
+  return {
+    async act(action: 'count' | 'pass' | 'close', times?: number): Promise<void> {
+      const done = once(child, 'message');
+      child.send([action, times]);
+      await Promise.race([done, ended]);
+    },
+    async die(turns: number): Promise<void> {
+      child.send(['die', turns]);
+      await exited;
+    },
+  };
+}
+
+describeEachStore((fresh, isShared) => {
+  const testShared = isShared ? test : () => undefined;
+
+  testShared('of two processes one that is killed loses 10 s at most, and nothing counts twice', async () => {
+    const shelf = fresh();
+    const [killed, other] = await Promise.all([countingProcess(shelf.where!), countingProcess(shelf.where!)]);
+    const { usage } = await shelf.open();
+    const calls = async (kind: UsageRow['kind']) => {
+      const rows = await usage!.read({ from: '2027-01-31T12:00:00Z', to: '2027-01-31T13:00:00Z', kinds: [kind] });
+      return rows.reduce((sum, row) => sum + row.calls, 0);
+    };
+    await Promise.all([killed.act('count', 100), other.act('count', 1000)]);
+    await Promise.all([killed.act('pass', 10_000), other.act('pass', 10_000)]);
+    expect(await calls('total')).toBe(1100);
+    await killed.act('count', 30);
+    await killed.act('pass', 9_999);
+    expect(await calls('total')).toBe(1100);
+    await killed.die(2);
+    const left = await calls('total');
+    expect([1100, 1130]).toContain(left);
+    for (const kind of ['method', 'wire', 'origin', 'userAgent'] as const) expect(await calls(kind)).toBe(left);
+    await other.act('count', 5);
+    await other.act('close');
+    expect(await calls('total')).toBe(left + 5);
+  });
+
   usageContract(test, async () => {
     const shelf = fresh();
     const [writer, reader] = [await shelf.open(), await shelf.open()];
     // Written over one connection and read over another, as by two processes.
     return {
       usage: {
-        write: (rows) => (rows[0]?.instance === 'b' ? reader : writer).usage!.write(rows),
+        write: (rows, sequence) => (rows[0]?.instance === 'b' ? reader : writer).usage!.write(rows, sequence),
         read: (query) => reader.usage!.read(query),
         roll: (before) => writer.usage!.roll(before),
       },
@@ -27,7 +82,8 @@ describe('over a store of somebody else:', () => {
   usageContract(test, () => {
     const rows = new UsageRows();
     const usage = {
-      write: (it: readonly UsageRow[]) => rows.write(JSON.parse(JSON.stringify(it)) as UsageRow[]),
+      write: (it: readonly UsageRow[], sequence?: number) =>
+        rows.write(JSON.parse(JSON.stringify(it)) as UsageRow[], sequence),
       read: rows.read.bind(rows),
       roll: rows.roll.bind(rows),
     };

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'pg';
@@ -22,30 +22,34 @@ export interface Shelf {
   plant(records: readonly Record<string, unknown>[]): Promise<void>;
   /** From now on nothing can be written, until what it returns is called. */
   breakDown(): Promise<() => Promise<void>>;
+  /** Everything that is stored, read past the store: names and contents of files, of Redis keys, of tables. */
+  dump(): Promise<string>;
+  /** What another process has to know to open it, for `counting-instance.cjs`; no other can open a MemoryStore. */
+  readonly where: Readonly<Record<string, unknown>> | undefined;
   readonly holdsBrokenRecords: boolean;
 }
 
 /** Runs `tests` over each store that there is; `fresh` makes a shelf for one test. */
-export function describeEachStore(tests: (fresh: () => Shelf) => void): void {
+export function describeEachStore(tests: (fresh: () => Shelf, isShared: boolean) => void): void {
   describe('over memory:', () => {
-    tests(memoryShelf);
+    tests(memoryShelf, false);
   });
   describe('over a file:', () => {
-    tests(fileShelf);
+    tests(fileShelf, true);
   });
   describeRedis('over Redis:', () => {
     const server = redisServer({ keepsData: true });
     beforeAll(() => server.start());
     afterAll(() => server.remove());
     let last = 0;
-    tests(() => redisShelf(server, `shelf-${String(++last)}:`));
+    tests(() => redisShelf(server, `shelf-${String(++last)}:`), true);
   });
   describePostgres('over Postgres:', () => {
     const server = postgresServer();
     beforeAll(() => server.start());
     afterAll(() => server.remove());
     let last = 0;
-    tests(() => postgresShelf(server, `shelf_${String(++last)}`));
+    tests(() => postgresShelf(server, `shelf_${String(++last)}`), true);
   });
 }
 
@@ -53,6 +57,9 @@ export function memoryShelf(): Shelf {
   const store = new MemoryStore();
   return {
     holdsBrokenRecords: false,
+    where: undefined,
+    dump: async () =>
+      JSON.stringify([await store.list({ limit: 100 }), await store.usage.read({ from: '2', to: '3' })]),
     open: () => Promise.resolve(store),
     async plant(records) {
       for (const record of records) await store.set(record as unknown as KeySettingsInput, 0);
@@ -75,6 +82,12 @@ function fileShelf(): Shelf {
   const file = join(folder, 'keys.json');
   return {
     holdsBrokenRecords: true,
+    where: { kind: 'file', path: file },
+    dump() {
+      const found = readdirSync(folder, { recursive: true, withFileTypes: true });
+      const texts = found.map((it) => (it.isFile() ? readFileSync(join(it.parentPath, it.name), 'utf8') : ''));
+      return Promise.resolve(found.map(({ name }, n) => `${name}\n${texts[n]!}`).join('\n'));
+    },
     open() {
       const store = new FileStore(file, { logger: recordingLogger() });
       endAfterTest(() => store.close());
@@ -106,6 +119,17 @@ function redisShelf(server: ReturnType<typeof redisServer>, prefix: string): She
   }
   return {
     holdsBrokenRecords: true,
+    where: { kind: 'redis', path: server.socket, prefix },
+    async dump() {
+      const client = await connect();
+      const keys = (await client.keys(`${prefix}*`)).sort();
+      const read = { string: ['GET'], hash: ['HGETALL'], stream: ['XRANGE', '-', '+'], zset: ['ZRANGE', '0', '-1'] };
+      const texts = keys.map(async (key) => {
+        const [command, ...args] = read[(await client.type(key)) as keyof typeof read];
+        return `${key} ${JSON.stringify(await client.sendCommand([command!, key, ...args]))}`;
+      });
+      return (await Promise.all(texts)).join('\n');
+    },
     open: async () => new RedisStore({ client: await connect(), prefix }),
     async plant(records) {
       const client = await connect();
@@ -132,6 +156,19 @@ function postgresShelf(server: ReturnType<typeof postgresServer>, table: string)
   }
   return {
     holdsBrokenRecords: true,
+    where: { kind: 'postgres', connection: server.connection, table },
+    async dump() {
+      const pool = openPool();
+      const tables = await pool.query<{ name: string }>(
+        `SELECT table_name AS name FROM information_schema.tables WHERE table_name LIKE $1 || '%'`,
+        [table],
+      );
+      const texts = tables.rows.map(async ({ name }) => {
+        const { rows } = await pool.query(`SELECT * FROM "${name}"`);
+        return `${name} ${JSON.stringify(rows)}`;
+      });
+      return (await Promise.all(texts)).join('\n');
+    },
     open: () => Promise.resolve(new PostgresStore({ pool: openPool(), table })),
     async plant(records) {
       const pool = openPool();

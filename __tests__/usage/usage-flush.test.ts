@@ -59,6 +59,40 @@ test('counts once what the store had when its answer was lost', async () => {
   expect(await calls()).toBe(4);
 });
 
+test('a write that was given up and comes late changes nothing that was told since', async () => {
+  const { clock, store, flush, count, calls } = counting();
+  let arrive = (): void => undefined;
+  jest.spyOn(store, 'write').mockImplementationOnce(async (rows, sequence) => {
+    await new Promise<void>((resolve) => (arrive = resolve));
+    await UsageRows.prototype.write.call(store, rows, sequence);
+  });
+  count(3);
+  await clock.pass(20_000);
+  expect(await calls()).toBe(0);
+  count(4);
+  await clock.pass(10_000);
+  expect(await calls()).toBe(7);
+  arrive();
+  await flush.flush();
+  expect(await calls()).toBe(7);
+});
+
+test('does not write on and on to a store that never answers', async () => {
+  const { clock, store, flush, count, calls } = counting();
+  const arrive: (() => void)[] = [];
+  const write = jest.spyOn(store, 'write').mockImplementation(async () => {
+    await new Promise<void>((resolve) => arrive.push(resolve));
+  });
+  count(3);
+  for (let n = 0; n < 30; n++) await clock.pass(10_000);
+  expect(write).toHaveBeenCalledTimes(3);
+  write.mockRestore();
+  for (const answer of arrive) answer();
+  await clock.pass(10_000);
+  await flush.flush();
+  expect(await calls()).toBe(3);
+});
+
 test('a call that comes while the store is told is told next time', async () => {
   const { clock, store, flush, count, calls } = counting();
   let finish = (): void => undefined;

@@ -41,7 +41,7 @@ const ID = NAMES.slice(0, 6);
 const GIVEN = `unnest(${COLUMNS.map(([, type], n) => `$${String(n + 1)}::${type}[]`).join(', ')}) AS given (${NAMES.join(', ')})`;
 const MAX_ROWS = 5000;
 
-/** Rows in a table, which is created with the first of them. */
+/** Rows in a table, and the number of each process's last write in another; both are created with the first rows. */
 export class PostgresUsage implements UsageStore {
   readonly #options: PostgresUsageOptions;
   #isReady: Promise<unknown> | undefined;
@@ -50,9 +50,20 @@ export class PostgresUsage implements UsageStore {
     this.#options = options;
   }
 
-  async write(rows: readonly UsageRow[]): Promise<void> {
+  async write(rows: readonly UsageRow[], sequence = 0): Promise<void> {
+    const [first] = rows;
+    if (first === undefined) return;
     await this.#start();
-    await this.#put(this.#options.pool, rows);
+    await this.#inTransaction(async (client) => {
+      // Of two writes of a process the later one waits here, and sees afterwards what the other has written.
+      const { rows: turns } = await client.query(
+        `INSERT INTO ${this.#writes} AS last (instance, sequence, hour) VALUES ($1, $2, $3)
+         ON CONFLICT (instance) DO UPDATE SET sequence = EXCLUDED.sequence, hour = EXCLUDED.hour
+         WHERE last.sequence <= EXCLUDED.sequence RETURNING 1`,
+        [first.instance, sequence, first.hour],
+      );
+      if (turns.length > 0) await this.#put(client, rows);
+    });
   }
 
   async read(query: UsageQuery): Promise<readonly UsageRow[]> {
@@ -69,15 +80,13 @@ export class PostgresUsage implements UsageStore {
     );
     for (const { day } of rows) if (!(await this.#rollDay(String(day)))) return;
     await pool.query(`DELETE FROM ${table} WHERE hour < $1`, [firstDayKept(before)]);
+    await pool.query(`DELETE FROM ${this.#writes} WHERE hour < $1`, [before]);
   }
 
   /** One transaction a day. @returns whether this process has the lock. */
   async #rollDay(day: string): Promise<boolean> {
-    const { pool, table, lockId } = this.#options;
-    const client = await pool.connect();
-    let hasFailed = true;
-    try {
-      await client.query('BEGIN');
+    const { table, lockId } = this.#options;
+    return this.#inTransaction(async (client) => {
       const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS held', [lockId + 1]);
       const isHeld = rows[0]?.['held'] === true;
       if (isHeld) {
@@ -88,9 +97,19 @@ export class PostgresUsage implements UsageStore {
         const values = [from, to, DAY_INSTANCE];
         await client.query(`DELETE FROM ${table} WHERE hour >= $1 AND hour < $2 AND instance <> $3`, values);
       }
+      return isHeld;
+    });
+  }
+
+  async #inTransaction<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#options.pool.connect();
+    let hasFailed = true;
+    try {
+      await client.query('BEGIN');
+      const result = await work(client);
       await client.query('COMMIT');
       hasFailed = false;
-      return isHeld;
+      return result;
     } finally {
       // A connection that is given up rolls its transaction back.
       client.release(hasFailed);
@@ -124,6 +143,11 @@ export class PostgresUsage implements UsageStore {
     return rows.map(rowOf);
   }
 
+  /** The table with the number of each process's last write. */
+  get #writes(): string {
+    return this.#options.table.replace(/"$/, '_writes"');
+  }
+
   #start(): Promise<unknown> {
     this.#isReady ??= this.#create().catch((error: unknown) => {
       this.#isReady = undefined;
@@ -134,7 +158,10 @@ export class PostgresUsage implements UsageStore {
 
   async #create(): Promise<void> {
     const { pool, table, lockId } = this.#options;
-    const { rows } = await pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [table]);
+    const { rows } = await pool.query('SELECT to_regclass($1) IS NOT NULL AND to_regclass($2) IS NOT NULL AS exists', [
+      table,
+      this.#writes,
+    ]);
     if (rows[0]?.['exists'] === true) return;
     const columns = COLUMNS.map(([name, type], n) => {
       const isText = type === 'text' ? ' COLLATE "C"' : '';
@@ -144,7 +171,10 @@ export class PostgresUsage implements UsageStore {
     await pool.query(`
       SELECT pg_advisory_xact_lock(${String(lockId)});
       CREATE TABLE IF NOT EXISTS ${table} (${columns.join(', ')}, PRIMARY KEY (${ID.join(', ')}));
-      CREATE INDEX IF NOT EXISTS "${name}_by_hour" ON ${table} (hour, kind);`);
+      CREATE INDEX IF NOT EXISTS "${name}_by_hour" ON ${table} (hour, kind);
+      CREATE TABLE IF NOT EXISTS ${this.#writes} (
+        instance text PRIMARY KEY, sequence float8 NOT NULL, hour text COLLATE "C" NOT NULL
+      );`);
   }
 }
 

@@ -13,13 +13,18 @@ interface Place {
   readonly instance: string;
 }
 
+/** The field with the number of the last write: one with a smaller number comes late. */
+const SEQUENCE = '(sequence)';
+
 /** Sets fields of a hash, removes those without a value, and keeps both indexes. */
 const WRITE = `
-for i = 4, #ARGV, 2 do
+if tonumber(redis.call('HGET', KEYS[1], '${SEQUENCE}') or 0) > tonumber(ARGV[4]) then return end
+redis.call('HSET', KEYS[1], '${SEQUENCE}', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+for i = 5, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('EXPIRE', KEYS[1], ARGV[1])
+if redis.call('HLEN', KEYS[1]) > 1 then
   redis.call('ZADD', KEYS[2], 0, ARGV[2])
   redis.call('ZADD', KEYS[3], 0, ARGV[3])
   redis.call('EXPIRE', KEYS[2], ${String((DAYS_KEPT + 1) * 86_400)})
@@ -39,7 +44,8 @@ for i = 1, #KEYS do
   local all = redis.call('HGETALL', KEYS[i])
   local some = {}
   for n = 1, #all, 2 do
-    if #ARGV == 0 or wanted[string.match(all[n], '^%a+')] then
+    local kind = string.match(all[n], '^%a+')
+    if kind and (#ARGV == 0 or wanted[kind]) then
       some[#some + 1] = all[n]
       some[#some + 1] = all[n + 1]
     end
@@ -93,7 +99,7 @@ export class RedisUsage implements UsageStore {
     this.#prefix = `${prefix}usage:`;
   }
 
-  async write(rows: readonly UsageRow[]): Promise<void> {
+  async write(rows: readonly UsageRow[], sequence = 0): Promise<void> {
     const hashes = new Map<string, UsageRow[]>();
     for (const row of rows) {
       const hash = hashes.get(memberOf(row));
@@ -105,7 +111,7 @@ export class RedisUsage implements UsageStore {
         const [first] = hash;
         const keys = [this.#hash(first!), this.#ofKey(first!), this.#ofAll(first!)];
         const ttl = String(first!.instance === DAY_INSTANCE ? (DAYS_KEPT + 1) * 86_400 : HOUR_SECONDS);
-        const args = [ttl, inKey(first!), memberOf(first!)];
+        const args = [ttl, inKey(first!), memberOf(first!), String(sequence)];
         return this.#eval(WRITE, keys, [...args, ...hash.flatMap((row) => [fieldOf(row), valueOf(row)])]);
       }),
     );

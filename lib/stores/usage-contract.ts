@@ -71,6 +71,20 @@ const RULES: readonly (readonly [rule: string, check: (usage: UsageStore) => Pro
   ],
 
   [
+    'passes over a write that comes late: newer ones of its process have overtaken it',
+    async (usage) => {
+      const gone = { name: 'eth_chainId' };
+      await usage.write([row(5), row(5, gone)], 1);
+      await usage.write([row(7), row(0, gone)], 3);
+      await usage.write([row(6), row(6, gone), row(6, { name: 'net_version' })], 2);
+      assert.deepEqual(await usage.read(ALL), [row(7)]);
+      await usage.write([row(2, { instance: 'b' })], 1);
+      await usage.write([row(9)], 4);
+      assert.deepEqual(sorted(await usage.read(ALL)), sorted([row(9), row(2, { instance: 'b' })]));
+    },
+  ],
+
+  [
     'removes a row that has no calls any more',
     async (usage) => {
       await usage.write([row(5), row(5, { name: 'eth_chainId' })]);

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, readdir, rename, unlink, writeFile } from 
 import { join } from 'node:path';
 import { writeDurably } from './durable-file';
 import { lockFile } from './file-lock';
-import { groupByDay, isAsked, sumOfDay, usageId } from './usage-rows';
+import { WriteTurns, groupByDay, isAsked, sumOfDay, usageId } from './usage-rows';
 import { dayOf, firstDayKept } from './usage-store';
 import type { UsageQuery, UsageRow, UsageStore } from './usage-store';
 
@@ -29,12 +29,21 @@ export class UsageFiles implements UsageStore {
   readonly #folder: string;
   /** By day and instance. */
   readonly #own = new Map<string, OwnDay>();
+  readonly #turns = new WriteTurns();
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  async write(rows: readonly UsageRow[]): Promise<void> {
+  /** One write after the other: the last line of a row is the one that counts. */
+  write(rows: readonly UsageRow[], sequence?: number): Promise<void> {
+    const written = this.#writing.then(() => (this.#turns.isLate(rows, sequence) ? undefined : this.#write(rows)));
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  async #write(rows: readonly UsageRow[]): Promise<void> {
     for (const [day, ofDay] of groupByDay(rows)) {
       await this.#writeDay(day, ofDay);
       const oldest = new Date(Date.parse(day) - OWN_DAYS * 86_400_000).toISOString().slice(0, 10);

@@ -68,6 +68,19 @@ export function groupByDay(rows: readonly UsageRow[]): ReadonlyMap<string, reado
   return days;
 }
 
+/** Which writes of a process come late, for stores that are in one. */
+export class WriteTurns {
+  /** By instance: the greatest number so far. */
+  readonly #last = new Map<string, number>();
+
+  isLate(rows: readonly UsageRow[], sequence = 0): boolean {
+    const instance = rows[0]?.instance ?? '';
+    if (sequence < (this.#last.get(instance) ?? 0)) return true;
+    this.#last.set(instance, sequence);
+    return false;
+  }
+}
+
 /** All that this process may hold; beyond, the oldest hours go. */
 const MAX_ROWS = 200_000;
 
@@ -76,8 +89,10 @@ export class UsageRows implements UsageStore {
   /** By hour, then by what they are of. */
   #hours = new Map<string, Map<string, UsageRow>>();
   #count = 0;
+  readonly #turns = new WriteTurns();
 
-  write(rows: readonly UsageRow[]): Promise<void> {
+  write(rows: readonly UsageRow[], sequence?: number): Promise<void> {
+    if (this.#turns.isLate(rows, sequence)) return Promise.resolve();
     for (const row of rows) this.#put(row);
     while (this.#count > MAX_ROWS) this.#drop([...this.#hours.keys()].sort()[0]!);
     return Promise.resolve();

@@ -97,8 +97,10 @@ export interface UsageStore {
   /**
    * Replaces rows: of each key, hour, instance, kind, name and outcome there is one. A row without calls is removed. Up
    * to 5000 rows, all of one instance, none twice. A rejection means that the store is away.
+   * @param sequence grows with each write of an instance. One with a smaller number than the store has seen of that
+   * instance comes late, and changes nothing: what it says has been told anew meanwhile. Default 0.
    */
-  write(rows: readonly UsageRow[]): Promise<void>;
+  write(rows: readonly UsageRow[], sequence?: number): Promise<void>;
   /** The rows of all instances, in any order. */
   read(query: UsageQuery): Promise<readonly UsageRow[]>;
   /**

@@ -3,7 +3,7 @@ import type { Clock } from '../limits/clock';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { HOURS_KEPT_DAYS, HOUR_MS, beginningOfDay, isoOf } from '../stores/usage-store';
-import type { UsageStore } from '../stores/usage-store';
+import type { UsageRow, UsageStore } from '../stores/usage-store';
 import type { KeyHour, Telling } from './key-hour';
 import type { UsageTable } from './usage-table';
 
@@ -17,6 +17,8 @@ export interface UsageFlushOptions {
 const INTERVAL_MS = 10_000;
 const MAX_ROWS = 5000;
 const ANSWER_MS = 10_000;
+/** Writes whose answers are still to come; with more of them, a store that hangs would fill the memory. */
+const MAX_UNANSWERED = 3;
 const RETRY_ROLL_MS = HOUR_MS;
 
 interface Batch {
@@ -36,6 +38,8 @@ export class UsageFlush {
   #rolledTo = '';
   #rolledAt = -Infinity;
   #isAway = false;
+  #sequence = 0;
+  #unanswered = 0;
   #isClosed = false;
   /** Rows that were given up because the store was away. */
   dropped = 0;
@@ -91,9 +95,8 @@ export class UsageFlush {
 
   /** @returns whether the store has it. */
   async #write({ tellings, hours }: Batch): Promise<boolean> {
-    const { store } = this.#options;
     try {
-      await this.#withinTime(store.write(tellings.map(({ row }) => row)));
+      await this.#withinTime(this.#send(tellings.map(({ row }) => row)));
       for (const { settle } of tellings) settle(true);
       this.#back();
       return true;
@@ -102,6 +105,17 @@ export class UsageFlush {
       for (const counted of hours) counted.isChanged = true;
       this.#fail(error);
       return false;
+    }
+  }
+
+  /** Numbered: one that was given up may arrive after those that have told anew what it says. */
+  async #send(rows: readonly UsageRow[]): Promise<void> {
+    if (this.#unanswered === MAX_UNANSWERED) throw new Error('earlier writes are still without an answer');
+    this.#unanswered++;
+    try {
+      await this.#options.store.write(rows, ++this.#sequence);
+    } finally {
+      this.#unanswered--;
     }
   }
 
