@@ -249,6 +249,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'key-view',
       'settings-changes',
       'key-settings',
+      'settings-schema',
       'limits-schema',
       'limits',
       'exact-object',
@@ -303,7 +304,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'websocket/message-queue',
     'websocket/open-sessions',
   ],
-  zod: ['settings/key-settings', 'settings/limits-schema', 'settings/exact-object'],
+  zod: ['settings/key-settings', 'settings/settings-schema', 'settings/limits-schema', 'settings/exact-object'],
 };
 
 const PLACES = ORDER.flatMap(([folder, files]) => files.map((file) => (folder === '' ? file : `${folder}/${file}`)));

@@ -23,6 +23,7 @@ import type { OptionRules } from './option-rules';
 import { parseOptions } from './options/options';
 import type { ParsedOptions, RpcGuardOptions } from './options/options';
 import type { UsageKinds } from './options/usage-option';
+import { prepareToParse } from './settings/key-settings';
 import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
 import { createUpstreams } from './upstream/upstreams';
@@ -88,6 +89,7 @@ export function insideOf(guard: RpcGuard): Guard {
 
 /** The guard that parsed options make. */
 export function guardOf(parsed: ParsedOptions): RpcGuard {
+  prepareToParse();
   const instance = nameInstance();
   const usage = parsed.usage && createUsage(parsed, parsed.usage, instance);
   const decisions = createDecisionLog(parsed);

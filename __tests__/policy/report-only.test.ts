@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { MemoryStore, hashSecret } from '../../lib';
 import type { Decision, KeySettingsInput } from '../../lib';
-import { ALLOWLISTS } from '../../lib/allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../../lib/allowlists';
 import { addressTable } from '../../lib/allowlists/address-table';
 import { DEFAULT_BLOCKED_METHODS } from '../../lib/allowlists/default-blocked-methods';
 import { admitTo } from '../../lib/policy/authorize';
@@ -10,7 +10,7 @@ import { judgeBody } from '../../lib/policy/evaluate-body';
 import { isRefusal } from '../../lib/policy/refusals';
 import type { RequestFacts } from '../../lib/request/request-facts';
 import { compileKeySettings } from '../../lib/settings/compile';
-import { ALLOWLIST_TYPES, parseKeySettings } from '../../lib/settings/key-settings';
+import { parseKeySettings } from '../../lib/settings/key-settings';
 import type { AllowlistType } from '../../lib/settings/key-settings';
 import { basic, call, guardedApp, post } from '../support/guarded-app';
 import { guardedSockets, openSocket } from '../support/guarded-sockets';

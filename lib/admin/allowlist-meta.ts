@@ -1,6 +1,5 @@
-import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 import type { Allowlist } from '../allowlists/allowlist';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType } from '../settings/key-settings';
 
 /** What the page says of one type of list. */

@@ -12,7 +12,7 @@ import { warningsOf } from '../keys/warnings';
 import type { Warning } from '../keys/warnings';
 import type { KeyPath } from '../request/key-path';
 import { keyHint } from '../settings/api-key';
-import { MAX_SECRETS } from '../settings/key-settings';
+import { MAX_SECRETS } from '../settings/secret';
 import { AUDIT_ACTIONS } from '../stores/audit-store';
 import { cursorOf } from '../stores/key-query';
 import type { KeyProblem } from '../stores/settings-store';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ALLOWLISTS } from '../allowlists';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 
 interface Description {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };

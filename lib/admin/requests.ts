@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from 'express';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { AllowlistType } from '../settings/key-settings';
 import { ApiError, invalidRequest } from './api-error';
 import { CsvAnswer } from './csv-answer';

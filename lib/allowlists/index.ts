@@ -13,3 +13,10 @@ export const ALLOWLISTS = { contractAddresses, userAgents, origins, methods } as
 >;
 
 export type AllowlistType = keyof typeof ALLOWLISTS;
+
+export const ALLOWLIST_TYPES: readonly AllowlistType[] = Object.keys(ALLOWLISTS) as AllowlistType[];
+
+/** One member a type, in the order of the registry. */
+export function forEachType<T>(make: (type: AllowlistType) => T): Record<AllowlistType, T> {
+  return Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)])) as Record<AllowlistType, T>;
+}

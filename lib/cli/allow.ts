@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { AllowlistType } from '../settings/key-settings';
 import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../settings/key-view';

@@ -1,7 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { ALLOWLISTS } from '../allowlists';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 
 /** What `<key>` takes. */

@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 import type { Command, Option } from 'commander';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import { KeyManager } from '../keys/key-manager';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { KeyView } from '../settings/key-view';
 import { examples, kebab, parseListType } from './arguments';
 import { openStore } from './open-store';

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { AllowlistType } from '../settings/key-settings';
 import { warningsOf } from '../keys/warnings';
 import type { KeyView } from '../settings/key-view';

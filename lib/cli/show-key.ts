@@ -1,4 +1,4 @@
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../settings/key-view';
 import type { LimitsInUse } from '../keys/limits-in-use';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { Proposal, ProposedList } from '../keys/proposal';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView } from '../settings/key-view';
 import { KEY_ARGUMENT, addExpectVersion, examples, kebab, parseListType } from './arguments';

@@ -1,5 +1,5 @@
+import { ALLOWLIST_TYPES } from '../allowlists';
 import { csvOf } from '../csv';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { SettingsChange } from '../settings/settings-changes';
 import type { AuditEvent } from '../stores/audit-store';
 

@@ -1,3 +1,4 @@
+import { ALLOWLIST_TYPES } from '../allowlists';
 import {
   BOOLEAN_RULE,
   checkArgument,
@@ -9,7 +10,7 @@ import {
 } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 import { RpcGuardError } from '../errors';
-import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
+import { parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyLimits, Limits } from '../settings/limits';
 import { SINCE_RULE } from './since';

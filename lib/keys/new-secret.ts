@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { RpcGuardError } from '../errors';
-import { MAX_SECRETS } from '../settings/key-settings';
+import { MAX_SECRETS } from '../settings/secret';
 import type { KeySettings, SecretRecord } from '../settings/key-settings';
 import { generateSecret, hashSecret } from '../settings/secret';
 import type { NewSecret } from './changes';

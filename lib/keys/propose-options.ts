@@ -1,6 +1,6 @@
+import { ALLOWLIST_TYPES } from '../allowlists';
 import { BOOLEAN_RULE, checkArgument, isPlainObject } from '../option-rules';
 import type { OptionRules } from '../option-rules';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists, KeySettings } from '../settings/key-settings';
 import { isSameEntry } from '../settings/settings-changes';
 import { entriesOf } from './changes';

@@ -1,7 +1,6 @@
-import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES, forEachType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { withChecksum } from '../allowlists/eip-55';
-import { ALLOWLIST_TYPES, forEachType } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { foldsOf, isOwnOrigin } from './propose-origins';
 import type { DomainOf } from './propose-origins';

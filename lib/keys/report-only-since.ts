@@ -1,4 +1,4 @@
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import type { KeySettings, KeySettingsInput } from '../settings/key-settings';
 import { present } from '../settings/key-view';
 

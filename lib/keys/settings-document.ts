@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { ALLOWLIST_TYPES } from '../allowlists';
 import { isPlainObject } from '../option-rules';
-import { ALLOWLIST_TYPES, parseKeySettings } from '../settings/key-settings';
+import { parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { entriesBetween } from '../settings/settings-changes';
 import type { KeyChanges } from './changes';

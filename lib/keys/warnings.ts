@@ -1,7 +1,6 @@
-import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 import { METHOD_ROWS } from '../allowlists/address-table';
 import { compileLimits } from '../settings/compile';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { grouped } from '../spelling';
 import type { KeyView } from '../settings/key-view';

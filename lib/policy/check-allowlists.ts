@@ -1,10 +1,9 @@
-import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 import type { Allowlist, CallAllowlist, RequestAllowlist } from '../allowlists/allowlist';
 import type { JsonValue } from '../json-rpc/strict-json';
 import type { RequestFacts } from '../request/request-facts';
 import { PASSES_ALL } from '../settings/compile';
 import type { CompiledAllowlists, CompiledList } from '../settings/compile';
-import { ALLOWLIST_TYPES } from '../settings/key-settings';
 import type { AllowlistType } from '../settings/key-settings';
 import type { CheckedCall } from './check';
 import type { Check } from './check';

@@ -1,5 +1,4 @@
-import { ALLOWLISTS } from '../allowlists';
-import { forEachType } from './key-settings';
+import { ALLOWLISTS, forEachType } from '../allowlists';
 import type { AllowlistType, Allowlists, KeySettings } from './key-settings';
 import type { KeyLimits, Limits } from './limits';
 import type { SecretDigest } from './secret';

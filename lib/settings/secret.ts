@@ -2,6 +2,9 @@ import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { RpcGuardError } from '../errors';
 
+/** Secrets that one key may have. */
+export const MAX_SECRETS = 100;
+
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** 62^43 > 2^256 and 62^6 > 2^32: the widths that hold 32 bytes and a CRC32. */
 const RANDOM_WIDTH = 43;

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ALLOWLISTS } from '../allowlists';
+import { ALLOWLISTS, ALLOWLIST_TYPES } from '../allowlists';
 import { isPlainObject } from '../option-rules';
-import { ALLOWLIST_TYPES } from './key-settings';
 import type { AllowlistType, Allowlists, KeySettings, SecretRecord } from './key-settings';
 
 /** One thing that became different. Of a list, each entry that came (`to` alone) or went (`from` alone). */

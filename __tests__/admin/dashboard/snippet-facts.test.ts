@@ -1,4 +1,5 @@
-import { ALLOWLIST_TYPES, parseKeySettings } from '../../../lib/settings/key-settings';
+import { ALLOWLIST_TYPES } from '../../../lib/allowlists';
+import { parseKeySettings } from '../../../lib/settings/key-settings';
 import type { KeySettingsInput } from '../../../lib/settings/key-settings';
 import type { Meta, ShownKey } from '../../../lib/admin/api';
 import { snippetFacts } from '../../../lib/admin/dashboard/snippet-facts';
