@@ -54,7 +54,7 @@ describe('a turn of the event loop', () => {
     expect(done.join('')).toBe('abc');
   });
 
-  test('takes what waits by turns of the keys, and of one key in order', async () => {
+  test('takes waiting bodies from each key in turn, and those of one key in order', async () => {
     const { done, read } = turnsOf(10);
     for (const name of ['a1', 'a2', 'a3', 'a4']) read(KEY, name);
     for (const name of ['b1', 'b2']) read(OTHER_KEY, name);
@@ -74,7 +74,7 @@ describe('a turn of the event loop', () => {
     expect(turns.hasRoom(KEY)).toBe(true);
   });
 
-  test('goes on after work that throws, whose caller hears of it', async () => {
+  test('goes on after work that throws; its caller gets the error', async () => {
     const { read, turns } = turnsOf(10);
     const broken = (): never => {
       throw new RangeError('broken');
