@@ -35,7 +35,7 @@ async function statusOf(app: AdminApp, headers: Record<string, string> = {}): Pr
   return (await app.api('GET', 'keys', undefined, headers)).status;
 }
 
-test('lets in a user with the right password, and tells the audit who', async () => {
+test('lets in a user with the right password, and names that user in the audit', async () => {
   const app = await appFor({ ann: hash, 'bob b.': await hashPassword('another long password') });
   expect(await statusOf(app, basic(PASSWORD, 'ann'))).toBe(200);
   await app.api('POST', 'keys', {}, basic('another long password', 'bob b.'));
@@ -67,20 +67,20 @@ test.each<[string, () => Record<string, string>]>([
   expect(await app.store.list()).toEqual([]);
 });
 
-describe('Repeated failures', () => {
+describe('Failed logins', () => {
   const wrong = (n: number) => basic(`wrong password ${String(n)}`, 'ann');
 
-  test('make the next try wait, and refuse what is too many', async () => {
+  test('delay the next attempt, and refuse those beyond five', async () => {
     const app = await appFor({ ann: cheap });
-    expect(await statusOf(app, wrong(0))).toBe(401);
     const began = performance.now();
+    expect(await statusOf(app, wrong(0))).toBe(401);
     const tries = [1, 2, 3, 4, 5, 6].map((n) => statusOf(app, wrong(n)));
     expect(await Promise.race(tries)).toBe(429);
     expect(await Promise.race(tries.map((status) => status.then(unless(429))))).toBe(401);
     expect(performance.now() - began).toBeGreaterThanOrEqual(245);
   });
 
-  test('of 20 addresses do not keep a right password from another address out', async () => {
+  test('from 20 addresses do not lock out the right password from another', async () => {
     let arrived = 0;
     const before: RequestHandler = (req, _res, next) => {
       Object.defineProperty(req, 'ip', { value: req.get('X-From') });
@@ -98,16 +98,16 @@ describe('Repeated failures', () => {
     expect(await statusOf(app, { ...basic(PASSWORD, 'ann'), ...from(99) })).toBe(200);
   });
 
-  test('do not hold up who is logged in already', async () => {
+  test('do not delay users who are logged in', async () => {
     const app = await appFor({ ann: cheap });
     expect(await statusOf(app, basic(PASSWORD, 'ann'))).toBe(200);
     let isOver = false;
-    const failing = Promise.all([0, 1, 2].map((n) => statusOf(app, wrong(n)))).then(() => {
+    // Five wait for 3.75 s in all: long enough on a crowded machine, and nobody waits for them here.
+    void Promise.allSettled([0, 1, 2, 3, 4].map((n) => statusOf(app, wrong(n)))).then(() => {
       isOver = true;
     });
     for (let n = 0; n < 5; n++) expect(await statusOf(app, basic(PASSWORD, 'ann'))).toBe(200);
     expect(isOver).toBe(false);
-    await failing;
   });
 });
 

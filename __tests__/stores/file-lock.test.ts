@@ -33,7 +33,7 @@ function leaveLock(ageMs = 0): void {
   utimesSync(holder, time, time);
 }
 
-test('one holds it at a time, and it leaves nothing behind', async () => {
+test('one process holds the lock at a time, and it leaves nothing behind', async () => {
   let holders = 0;
   await Promise.all(
     Array.from({ length: 10 }, async () => {
@@ -66,7 +66,7 @@ test('a lock left before its holder had written its name is taken too', async ()
   expect(existsSync(folder)).toBe(false);
 });
 
-test('of several that find a lock left by a crash one takes it at a time', async () => {
+test('of several that find a lock left by a crash, one takes it at a time', async () => {
   leaveLock();
   let holders = 0;
   await Promise.all(
@@ -92,7 +92,7 @@ test('a lock whose holder lives is not taken, and the error names the folder to 
   await lock.release();
 });
 
-test('a holder that stood still is told that it has lost the lock, and leaves the new one alone', async () => {
+test('a holder that stalled learns that it has lost the lock, and leaves the new one alone', async () => {
   const touched = jest.spyOn(fs, 'utimes').mockResolvedValue();
   const slow = await take();
   const next = await take();
@@ -104,16 +104,16 @@ test('a holder that stood still is told that it has lost the lock, and leaves th
   await next.release();
 });
 
-test.each(['EACCES', 'EROFS', 'ENOSPC'])('where waiting cannot help it fails at once: %s', async (code) => {
+test.each(['EACCES', 'EROFS', 'ENOSPC'])('an error that waiting cannot mend fails at once: %s', async (code) => {
   jest.spyOn(fs, 'mkdir').mockRejectedValue(Object.assign(new Error(code), { code }));
   const store = new FileStore(file, { logger: recordingLogger() });
   endAfterTest(() => store.close());
-  const began = performance.now();
+  const began = performance.now(); // a lock is waited for longer than that
   await expect(store.set({ apiKey: KEY })).rejects.toMatchObject({
     code: 'ERR_RPC_GUARD_STORE',
     message: expect.stringContaining(code) as string,
   });
-  expect(performance.now() - began).toBeLessThan(500);
+  expect(performance.now() - began).toBeLessThan(2000);
 });
 
 test('a write that begins while another process holds the lock and is killed succeeds', async () => {

@@ -23,6 +23,7 @@ import type { RpcGuardError } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
 import { describeLocalStore } from '../support/local-store';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
+import { until } from '../support/until';
 import { storeContract } from './store-contract';
 
 const HASH = hashSecret('rgs_a-secret');
@@ -48,11 +49,6 @@ const saved = () => JSON.parse(readFileSync(file, 'utf8')) as { readonly keys: r
 
 async function nameOf(store: FileStore, apiKey = KEY): Promise<string | undefined> {
   return (await store.get(apiKey))?.name;
-}
-
-/** Waits until `holds`; the test's own timeout is the bound. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(10);
 }
 
 const errors = () => logger.lines.filter(({ level }) => level === 'error').map(({ text }) => text);
@@ -200,7 +196,7 @@ describe('a file that is not JSON', () => {
     expect(errors()[0]).not.toContain(KEY);
   });
 
-  test.each(broken)('for %s is none to start with, and the error says file:line:column', (_, text, at) => {
+  test.each(broken)('for %s keeps a store from starting, and the error says file:line:column', (_, text, at) => {
     writeFileSync(file, text);
     const error = thrownBy(() => openStore());
     expect(error.code).toBe('ERR_RPC_GUARD_STORE');
@@ -226,7 +222,7 @@ describe('a file that is not JSON', () => {
     expect(readFileSync(file, 'utf8')).toBe('{ "keys": [');
   });
 
-  test('is not read again and again while nobody mends it, and is once somebody does', async () => {
+  test('is not read again until somebody mends it', async () => {
     save({ apiKey: KEY, name: 'good' });
     const store = openStore();
     writeFileSync(file, '{"keys":[');
@@ -268,7 +264,7 @@ describe('a file of another shape', () => {
     `{"keys":[{"apiKey":"${KEY}","__proto__":{}}]}`,
   ];
 
-  test.each(shapes)('is none to start with: %s', (text) => {
+  test.each(shapes)('keeps a store from starting: %s', (text) => {
     writeFileSync(file, text);
     expect(() => openStore()).toThrow(expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error);
   });
@@ -331,15 +327,12 @@ describe('settings that do not parse', () => {
     await expect(store.get(KEY)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_SETTINGS' });
   });
 
-  test.each([null, 7, 'x', [], {}, { apiKey: 7 }, { name: 'x' }])(
-    'without a key are passed over: %j',
-    async (entry) => {
-      save(entry, { apiKey: KEY, name: 'good' });
-      const store = openStore();
-      expect(await nameOf(store)).toBe('good');
-      expect(errors().join()).toContain('keys[0]');
-    },
-  );
+  test.each([null, 7, 'x', [], {}, { apiKey: 7 }, { name: 'x' }])('without a key are skipped: %j', async (entry) => {
+    save(entry, { apiKey: KEY, name: 'good' });
+    const store = openStore();
+    expect(await nameOf(store)).toBe('good');
+    expect(errors().join()).toContain('keys[0]');
+  });
 
   test('stay in the file as they are when another key is written', async () => {
     const bad = { apiKey: KEY, requiresecret: true };
@@ -366,7 +359,7 @@ describe('keys of the file that cannot work', () => {
     { name: 'nobody' },
   ];
 
-  test('are told when it is read, once each, by their first characters, with the place and the reason', async () => {
+  test('are logged when it is read, once each, by their first characters, with the place and the reason', async () => {
     save(...keys);
     const store = openStore();
     expect(errors()).toHaveLength(3);
@@ -406,7 +399,7 @@ describe('keys of the file that cannot work', () => {
   });
 });
 
-test('a file that is not there is told to whom serves from it, with what to write', () => {
+test('a store that serves from a missing file says so, with what to write', () => {
   const store = openStore();
   expect(errors()).toEqual([]);
   store.subscribe(() => undefined);
@@ -439,7 +432,7 @@ describe('what a killed writer left beside the file', () => {
 });
 
 describe('a write', () => {
-  test('makes a file that its owner alone can read', async () => {
+  test('makes a file that only its owner can read', async () => {
     await openStore().set({ apiKey: KEY });
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
@@ -503,7 +496,7 @@ describe('a write', () => {
     expect(await store.get(OTHER_KEY)).toBeDefined();
   });
 
-  test('takes back nothing that is edited by hand while it goes on', async () => {
+  test('undoes no edit that is made by hand meanwhile', async () => {
     save({ apiKey: KEY }, { apiKey: OTHER_KEY });
     const store = openStore();
     const written = store.set({ apiKey: KEY, name: 'renamed' });
@@ -611,19 +604,19 @@ describe('a write', () => {
 });
 
 describe('the path', () => {
-  test.each(['', undefined, null, 7, {}])('%p is none', (path) => {
+  test.each(['', undefined, null, 7, {}])('%p is not one', (path) => {
     expect(() => new FileStore(path as string)).toThrow(
       expect.objectContaining({ code: 'ERR_RPC_GUARD_OPTIONS' }) as Error,
     );
   });
 
-  test('of a folder is none', () => {
+  test('of a folder is not one', () => {
     mkdirSync(file);
     expect(() => openStore()).toThrow(expect.objectContaining({ code: 'ERR_RPC_GUARD_STORE' }) as Error);
   });
 });
 
-test('a closed store keeps what was read and looks no more', async () => {
+test('a closed store keeps what was read and stops watching', async () => {
   save({ apiKey: KEY, name: 'before' });
   const [closed, open] = [openStore(), openStore()];
   const changed: string[] = [];

@@ -197,8 +197,3 @@ export async function settled(read: () => number): Promise<number> {
     if (same === 25) return now;
   }
 }
-
-/** Resolves once `is` is true. */
-export async function until(is: () => boolean): Promise<void> {
-  while (!is()) await new Promise((resolve) => setTimeout(resolve, 5));
-}

@@ -19,7 +19,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-test('an upstream that goes away is told once, and once when it is back, without path or credentials', async () => {
+test('an upstream that goes away is logged once, and once when it is back, without path or credentials', async () => {
   const port = await freePort();
   const logger = recordingLogger();
   const upstream = `http://hidden-user:hidden-pass@127.0.0.1:${port}/hidden-path?hidden=query`;
@@ -48,7 +48,7 @@ test('an upstream that comes and goes does not flood the log', async () => {
   expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
 });
 
-test('a caller that goes away is no fault of the upstream', async () => {
+test('a caller that goes away is not blamed on the upstream', async () => {
   const { url, sockets } = await rawUpstream(() => undefined);
   const logger = recordingLogger();
   const app = await guardedApp({ options: { upstream: url, logger } });
@@ -77,7 +77,7 @@ const AWAY: readonly (readonly [string, string, RegExp])[] = [
 ];
 
 for (const [what, bytes, why] of AWAY) {
-  test(`an upstream that ${what} is told`, async () => {
+  test(`an upstream that ${what} is logged`, async () => {
     const { url } = await rawUpstream((socket) => socket.write(Buffer.from(bytes, 'latin1')));
     const logger = recordingLogger();
     const app = await guardedApp({ options: { upstream: `${url}/hidden`, logger } });
@@ -88,25 +88,25 @@ for (const [what, bytes, why] of AWAY) {
   });
 }
 
-test('an upstream to which no connection comes about is told, one that is only silent is not', async () => {
+test('an upstream that takes no connection is logged as away, one that is only silent is not', async () => {
   const { port } = await rawUpstream(() => undefined); // it never answers the TLS handshake either
   for (const [protocol, why] of [
-    ['https', 'no connection within 100 ms'],
-    ['http', 'no answer within 100 ms'],
+    ['https', 'no connection within 250 ms'],
+    ['http', 'no answer within 250 ms'],
   ] as const) {
     const logger = recordingLogger();
     const upstream = `${protocol}://127.0.0.1:${port}/hidden`;
-    const app = await guardedApp({ options: { upstream, logger, upstreamTimeoutMs: 100 } });
+    const app = await guardedApp({ options: { upstream, logger, upstreamTimeoutMs: 250 } });
     expect((await post(app.rpcUrl, CALL)).status).toBe(504);
     const told = (level: string) => logger.lines.filter((line) => line.level === level).map(({ text }) => text);
     expect(told('warn')).toEqual([expect.stringContaining(why)]);
-    const firewall = 'no connection within 100 ms: a firewall may swallow what is sent to it';
+    const firewall = 'no connection within 250 ms: a firewall may swallow what is sent to it';
     const away = `the upstream is away {"upstream":"127.0.0.1:${port}","why":"${firewall}"}`;
     expect(told('error')).toEqual(protocol === 'https' ? [away] : []);
   }
 });
 
-test('an answer that stays in pieces is told with the reason, but not of a caller that has gone', async () => {
+test('an incomplete answer is logged with its reason, unless the caller has gone', async () => {
   const head = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{';
   const cut = await rawUpstream((socket) => socket.end(head));
   const paused = await rawUpstream((socket) => socket.write(head));
@@ -119,8 +119,8 @@ test('an answer that stays in pieces is told with the reason, but not of a calle
   });
   for (const [upstream, why, options] of [
     [cut, 'its answer was cut off', {}],
-    [paused, 'its answer paused for 100 ms', { upstreamTimeoutMs: 100 }],
-    [dripping, 'its answer took more than 100 ms', { upstreamTotalMs: 100 }],
+    [paused, 'its answer paused for 250 ms', { upstreamTimeoutMs: 250 }],
+    [dripping, 'its answer took more than 250 ms', { upstreamTotalMs: 250 }],
   ] as const) {
     const logger = recordingLogger();
     const app = await guardedApp({ options: { upstream: upstream.url, logger, ...options } });
@@ -144,7 +144,7 @@ test('an answer that stays in pieces is told with the reason, but not of a calle
   expect(logger.lines.filter(({ level }) => level !== 'info')).toEqual([]);
 });
 
-test('without a logger it is on stderr', async () => {
+test('without a logger the lines go to stderr', async () => {
   const port = await freePort();
   const written: string[] = [];
   const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);

@@ -84,7 +84,7 @@ test('past 64 MiB of bodies a request is turned away; of the key with most waiti
   expect(refused).toEqual([greedy[33], greedy[34], greedy[32]]);
 });
 
-test('what is not ready waits, and holds up no other', async () => {
+test('a request that is not ready waits, and holds up no other', async () => {
   const queue = new UpstreamQueue(512);
   let isReady = false;
   const late = { ...place('a'), isReady: () => isReady };

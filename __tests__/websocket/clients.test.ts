@@ -12,10 +12,11 @@ import { startAnvil } from '../support/anvil';
 import type { Anvil } from '../support/anvil';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, basic, call, post } from '../support/guarded-app';
-import { guardedSockets, until } from '../support/guarded-sockets';
+import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedSockets } from '../support/guarded-sockets';
 import type { Reply } from '../support/reply';
 import { CHAIN_ID, DEV_ACCOUNT } from '../support/rpc-clients';
+import { until } from '../support/until';
 
 // viem prefers the WebSocket that Node brings from version 22 on, which leaves the credentials of a URL out.
 Object.assign(globalThis, { WebSocket });

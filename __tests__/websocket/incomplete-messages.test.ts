@@ -20,6 +20,28 @@ function endless(count: number): Buffer {
   return Buffer.concat([frame(OPCODE.text, '"', { fin: false }), ...Array.from({ length: count - 1 }, () => next)]);
 }
 
+afterEach(() => jest.useRealTimers());
+
+interface Watched {
+  readonly connection: Duplex;
+  readonly ended: unknown[];
+}
+
+function watched(messages: IncompleteMessages, apiKey: string, isPaused = false): Watched {
+  const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  endAfterTest(() => connection.destroy());
+  const ended: unknown[] = [];
+  const client = { socket: { isPaused }, connection } as unknown as SocketEnd;
+  messages.watch(apiKey, client, ({ refused }, code) => ended.push([refused, code]));
+  return { connection, ended };
+}
+
+async function push({ connection }: Watched, bytes: Buffer): Promise<void> {
+  const taken = once(connection, 'data');
+  connection.push(bytes);
+  await taken;
+}
+
 describe('a message that does not come to its end', () => {
   test('within bodyTimeoutMs closes its socket with 1008, and reaches nobody', async () => {
     const app = await guardedSockets({ options: { bodyTimeoutMs: 150 } });
@@ -44,18 +66,19 @@ describe('a message that does not come to its end', () => {
   });
 
   test('may be followed by others for as long as each comes to its end', async () => {
-    const app = await guardedSockets({ options: { bodyTimeoutMs: 200 } });
-    const raw = await openRaw(app.port);
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
+    const messages = new IncompleteMessages(200);
+    const socket = watched(messages, KEY);
     const one = frame(OPCODE.text, JSON.stringify(call('eth_a')));
-    // Each piece ends one message and begins the next.
-    raw.write(one.subarray(0, 10));
+    await push(socket, one.subarray(0, 10));
     for (let n = 0; n < 8; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      raw.write(Buffer.concat([one.subarray(10), one.subarray(0, 10)]));
+      jest.advanceTimersByTime(150);
+      // Ends one message and begins the next.
+      await push(socket, Buffer.concat([one.subarray(10), one.subarray(0, 10)]));
     }
-    raw.write(one.subarray(10));
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    expect(raw.frames().map(({ opcode }) => opcode)).toEqual(Array.from({ length: 9 }, () => OPCODE.text));
+    await push(socket, one.subarray(10));
+    jest.advanceTimersByTime(1000);
+    expect(socket.ended).toEqual([]);
   });
 
   test('in more fragments than it may have closes its socket with 1008', async () => {
@@ -78,24 +101,6 @@ describe('a message that does not come to its end', () => {
 });
 
 describe('the bound of incomplete messages in all', () => {
-  interface Watched {
-    readonly connection: Duplex;
-    readonly ended: unknown[];
-  }
-
-  function watched(messages: IncompleteMessages, apiKey: string, isPaused = false): Watched {
-    const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
-    endAfterTest(() => connection.destroy());
-    const ended: unknown[] = [];
-    const client = { socket: { isPaused }, connection } as unknown as SocketEnd;
-    messages.watch(apiKey, client, ({ refused }, code) => ended.push([refused, code]));
-    return { connection, ended };
-  }
-  const push = async ({ connection }: Watched, bytes: Buffer): Promise<void> => {
-    const taken = once(connection, 'data');
-    connection.push(bytes);
-    await taken;
-  };
   const large = frame(OPCODE.text, 'x'.repeat(200 * KIB));
   const half = (size: number) => large.subarray(0, size);
 
@@ -144,11 +149,12 @@ describe('the bound of incomplete messages in all', () => {
   });
 
   test('has the deadline wait while the socket is not read from', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
     const messages = new IncompleteMessages(20);
     const [paused, read] = [watched(messages, KEY, true), watched(messages, KEY)];
     await push(paused, half(10));
     await push(read, half(10));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    jest.advanceTimersByTime(100);
     expect(paused.ended).toEqual([]);
     expect(read.ended).toEqual([['BODY_TIMEOUT', undefined]]);
   });

@@ -1,17 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { KEY, call } from '../support/guarded-app';
-import {
-  OPCODE,
-  frame,
-  guardedSockets,
-  handshake,
-  openRaw,
-  openSocket,
-  settled,
-  until,
-} from '../support/guarded-sockets';
+import { OPCODE, frame, guardedSockets, handshake, openRaw, openSocket, settled } from '../support/guarded-sockets';
 import type { RawSocket } from '../support/guarded-sockets';
+import { until } from '../support/until';
 import { webSocketUpstream } from '../support/web-socket-upstream';
 import { openWire } from '../support/wire';
 import { text, expectAlive } from '../support/socket-session';

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { MemoryStore, hashSecret } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
 import { KEY, basic, call } from '../support/guarded-app';
-import { guardedSockets, settled, until } from '../support/guarded-sockets';
+import { guardedSockets, settled } from '../support/guarded-sockets';
 import { errorOf } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
+import { until } from '../support/until';
 import { webSocketUpstream } from '../support/web-socket-upstream';
 import { text, isoIn, ask, expectAlive, ALIVE, fake } from '../support/socket-session';
 

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { MemoryStore } from '../../lib';
 import { KEY, call } from '../support/guarded-app';
-import { guardedSockets, handshake, openSocket, until } from '../support/guarded-sockets';
+import { guardedSockets, handshake, openSocket } from '../support/guarded-sockets';
 import { rawUpstream } from '../support/raw-upstream';
 import { errorOf } from '../support/refusal-table';
+import { until } from '../support/until';
 import { webSocketUpstream } from '../support/web-socket-upstream';
 import { exchange, openWire } from '../support/wire';
 
@@ -60,14 +61,22 @@ describe('the upstream opens first: a handshake', () => {
   test('under way counts as a socket of its key, and no longer once it is refused', async () => {
     const silent = await rawUpstream(() => undefined);
     const { logger } = keptLog();
-    const options = { upstream: silent.url, maxSocketsPerKey: 1, upstreamTimeoutMs: 300, logger };
+    const options = { upstream: silent.url, maxSocketsPerKey: 1, logger };
     const app = await guardedSockets({ options });
-    const first = await openWire(app.port);
-    first.write(handshake(TARGET));
-    await until(() => silent.sockets.length === 1);
+    /** A handshake that waits for the upstream's answer. */
+    const begun = async (count: number) => {
+      const wire = await openWire(app.port);
+      wire.write(handshake(TARGET));
+      await until(() => silent.sockets.length === count);
+      return wire;
+    };
+    const first = await begun(1);
     expect((await exchange(app.port, handshake(TARGET), 'GET')).status).toBe(429);
-    expect((await first.answer('GET')).status).toBe(504);
-    expect((await exchange(app.port, handshake(TARGET), 'GET')).status).toBe(504);
+    silent.sockets[0]!.destroy();
+    expect((await first.answer('GET')).status).toBe(502);
+    const second = await begun(2);
+    silent.sockets[1]!.destroy();
+    expect((await second.answer('GET')).status).toBe(502);
   });
 
   test.each(['end', 'resetAndDestroy'] as const)('whose caller goes away (%s) gives the upstream up', async (end) => {

@@ -1,9 +1,10 @@
 import type { RpcGuardOptions } from '../../lib';
 import { KEY, call, post } from '../support/guarded-app';
-import { guardedSockets, until } from '../support/guarded-sockets';
+import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedPeer } from '../support/guarded-sockets';
 import { errorOf } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
+import { until } from '../support/until';
 import { answerWithMethod, webSocketUpstream } from '../support/web-socket-upstream';
 import type { Peer } from '../support/web-socket-upstream';
 import { text, expectAlive, ALIVE } from '../support/socket-session';

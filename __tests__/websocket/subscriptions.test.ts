@@ -53,9 +53,12 @@ describe('settings that change end the socket with 1008 within a second', () => 
 
 test('settings that change and still allow what is subscribed to leave the socket open', async () => {
   const store = new MemoryStore([{ apiKey: KEY, allowlists: { contractAddresses: [A, B] } }]);
-  const client = await (await guardedSockets({ store })).open();
+  const app = await guardedSockets({ store });
+  const client = await app.open();
   await subscribe(client, logsOf(B));
+  const other = await app.open();
+  await subscribe(other, logsOf(A));
   await store.set({ apiKey: KEY, name: 'renamed', allowlists: { contractAddresses: [B] } });
-  await new Promise((resolve) => setTimeout(resolve, 900));
+  await other.closed; // and with it the first has been looked at
   await subscribe(client, logsOf(B));
 });
