@@ -43,7 +43,7 @@ test.each([
   expect(matches([entry], method)).toBe(false);
 });
 
-test('names of object members are names like any other', () => {
+test('names of object members are method names like any other', () => {
   for (const name of ['__proto__', 'constructor', 'toString', 'has']) {
     expect(matches(['eth_call'], name)).toBe(false);
     expect(matches([name], name)).toBe(true);

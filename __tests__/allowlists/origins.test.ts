@@ -186,7 +186,7 @@ describe('the entry null', () => {
     expect(matches('null', origin)).toBe(false);
   });
 
-  test.each(['https://', 'localhost', '*.example.com', 'http://null'])('is not meant by %s', (entry) => {
+  test.each(['https://', 'localhost', '*.example.com', 'http://null'])('is not written %s', (entry) => {
     expect(matches(entry, 'null')).toBe(false);
   });
 });
@@ -314,7 +314,7 @@ describe('a header that is not an origin matches nothing', () => {
     for (const it of origin) expect(matches(entries, it)).toBe(false);
   });
 
-  test('unless URL, given it back, finds the very same origin in it', () => {
+  test('unless URL parses it to the very same origin', () => {
     const part = fc.constantFrom(
       ...['https://', 'http://', 'a', 'example', '.com', '.', ':', ':8', ':443', ':0', '/', '\\', '@', '?', '#', '%41'],
       ...['ä', 'A', ' ', '-', '_', '*', '[', ']', '[::1]', ',', '\t'],
@@ -333,7 +333,7 @@ describe('a header that is not an origin matches nothing', () => {
   });
 });
 
-describe('an entry is refused where it is none', () => {
+describe('an entry that is not an origin is refused', () => {
   test.each([
     '',
     ' ',
@@ -460,9 +460,12 @@ describe('app://. of Electron', () => {
     expect(matches('https://app.example', 'app://.')).toBe(false);
   });
 
-  test.each(['app://', 'app://..', 'app://./', 'app://.:80', 'https://.', '.', 'app://x'])('not %s', (origin) => {
-    expect(matches('app://.', origin)).toBe(false);
-  });
+  test.each(['app://', 'app://..', 'app://./', 'app://.:80', 'https://.', '.', 'app://x'])(
+    'but %s is not',
+    (origin) => {
+      expect(matches('app://.', origin)).toBe(false);
+    },
+  );
 });
 
 test.each([
@@ -471,7 +474,7 @@ test.each([
   ['example.com/path', 'has a path'],
   ['https://example.com?x', 'has a path'],
   ['https://example.com#x', 'has a path'],
-])('a refused entry is told what is too much, and what is left: %j', (entry, what) => {
+])('the refusal of an entry names what is too much, and what would be left: %j', (entry, what) => {
   const origin = entry.replace(/(?<=\w)[/?#]\w*$/, '');
   expect(origins.problem(entry)).toBe(`${what}, and an Origin header never does; write "${origin}"`);
 });

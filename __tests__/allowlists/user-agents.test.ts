@@ -48,7 +48,7 @@ test('nothing but the User-Agent header counts', () => {
   expect(userAgents.reads(facts)).toBeUndefined();
 });
 
-test('an entry is never an expression', () => {
+test('an entry is never a regular expression', () => {
   expect(matches(['(a+)+$'], 'a'.repeat(10_000))).toBe(false);
   expect(matches(['(a+)+$'], 'x(a+)+$x')).toBe(true);
 });
