@@ -34,18 +34,18 @@ test('every problem is in one message', () => {
   ]);
 });
 
-test.each([null, 7, 'text', [], new Map(), () => undefined])('%p is no object of options', (given) => {
+test.each([null, 7, 'text', [], new Map(), () => undefined])('%p is not an options object', (given) => {
   expect(problemsWith(given)).toEqual([
     expect.stringMatching(/^got (?:null|an? \w+); it takes an object with name, limit$/),
     expect.stringMatching(/^name: is required/),
   ]);
 });
 
-test.each(['LIMIT', 'limits', 'limt', 'ilmit'])('%s is near limit', (name) => {
+test.each(['LIMIT', 'limits', 'limt', 'ilmit'])('%s is close to limit', (name) => {
   expect(problemsWith({ name: 'x', [name]: 1 })).toEqual([`${name}: does not exist; did you mean limit?`]);
 });
 
-test.each(['colour', 'constructor', '__proto__'])('%s is near nothing: all names are shown', (name) => {
+test.each(['colour', 'constructor', '__proto__'])('%s is close to nothing: all names are shown', (name) => {
   const given = JSON.parse(`{"name":"x","${name}":1}`) as unknown;
   expect(problemsWith(given)).toEqual([`${name}: does not exist; there are name, limit`]);
 });

@@ -63,7 +63,7 @@ describe('options of an upstream and a store alone', () => {
     }
   });
 
-  test('take undefined for a default', () => {
+  test('treat undefined as left out', () => {
     const options: Record<string, unknown> = { ...NEEDED, maxBatchSize: undefined, cors: undefined, path: undefined };
     expect(parseOptions(options as unknown as RpcGuardOptions)).toMatchObject({ maxBatchSize: 1000, cors: true });
   });
@@ -76,7 +76,7 @@ describe('blockedMethods', () => {
     expect(['eth_signTransaction', 'admin_peers'].some(isBlocked)).toBe(false);
   });
 
-  test('may extend it, or be none', () => {
+  test('may extend it, or be empty', () => {
     expect(parsed({ blockedMethods: [...DEFAULT_BLOCKED_METHODS, 'x_y'] }).isBlocked('admin_peers')).toBe(true);
     expect(parsed({ blockedMethods: [] }).isBlocked('admin_peers')).toBe(false);
   });
@@ -102,7 +102,7 @@ describe('upstream', () => {
     ['https://node.example/v3/KEY', { origin: 'https://node.example', path: '/v3/KEY' }],
     ['https://node.example/rpc?key=1&b', { origin: 'https://node.example', path: '/rpc?key=1&b' }],
     ['http://[::1]:8545/', { origin: 'http://[::1]:8545', path: '/' }],
-  ])('%s is taken apart', (upstream, expected) => {
+  ])('%s is split into its parts', (upstream, expected) => {
     expect(parsed({ upstream }).upstream).toMatchObject(expected);
     expect(parsed({ upstream: { url: upstream } }).upstream).toMatchObject(expected);
   });
@@ -132,7 +132,7 @@ describe('upstream', () => {
   });
 
   test.each(['', 'http://host', 'https://host', 'host:8546', 'ws://', 'ws://%zz@host', 'ws://u:%ff@host', 7, null])(
-    'the wsUrl %p is refused, without what is hidden',
+    'the wsUrl %p is refused, without its credentials and path in the message',
     (wsUrl) => {
       const upstream = { url: 'http://user:HIDDEN@host/HIDDEN', wsUrl };
       expect(problemOf({ ...NEEDED, upstream })).not.toContain('HIDDEN');
@@ -184,7 +184,7 @@ describe('upstream', () => {
     { url: 'http://host', headers: { 'transfer-encoding': 'chunked' } },
     { url: 'http://host', headers: { Connection: 'close' } },
     { url: 'http://host', headers: { 'Content-Type': 'text/plain' } },
-  ])('%p is refused with a right one', (upstream) => {
+  ])('%p is refused, and a right one shown', (upstream) => {
     const [line] = lineOf(problemOf({ ...NEEDED, upstream }), 'upstream');
     expect(line).toContain('"http://127.0.0.1:8545"');
   });
@@ -247,7 +247,7 @@ describe('upstream', () => {
     expect(problemOf({ ...NEEDED, upstream })).not.toContain('HIDDEN');
   });
 
-  test('in an option of a wrong name is not shown either', () => {
+  test('under a misspelt option is not shown either', () => {
     expect(problemOf({ ...NEEDED, upstreamUrl: 'https://user:HIDDEN@host/HIDDEN' })).not.toContain('HIDDEN');
     expect(problemOf({ Upstream: 'https://user:HIDDEN@host/HIDDEN' })).not.toContain('HIDDEN');
   });

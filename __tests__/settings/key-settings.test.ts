@@ -60,7 +60,7 @@ describe('settings of a secret', () => {
     expect(secrets).toEqual([{ id: expect.any(String) as string, hash: HASH, hint: '', label: '', createdAt }]);
   });
 
-  test('get ids that tell them apart', () => {
+  test('get distinct ids', () => {
     const { secrets } = parseKeySettings({ apiKey: KEY, secrets: [{ hash: HASH }, { hash: HASH }, { hash: HASH }] });
     expect(new Set(secrets.map(({ id }) => id)).size).toBe(3);
   });
@@ -130,7 +130,7 @@ describe('lists that only report', () => {
   });
 
   test.each([[['method']], [['secrets']], ['methods'], [{ methods: true }], [[7]], [null]])(
-    'are no %j',
+    'cannot be %j',
     (reportOnly) => {
       expect(() => parseKeySettings({ apiKey: KEY, reportOnly })).toThrow(/^reportOnly(\.0)?: is not /);
     },
@@ -316,7 +316,7 @@ describe('settings are refused, and the place is named,', () => {
   });
 
   test.each([undefined, null, 7, '', KEY, true, [], [{ apiKey: KEY }], () => ({ apiKey: KEY })])(
-    'when they are no settings at all: %p',
+    'when they are not settings at all: %p',
     (settings) => {
       expect(problemOf(settings)).not.toBe('');
     },
@@ -354,12 +354,12 @@ test.each([
   [withLists({ origins: [null] }), 'allowlists.origins.0: is not a string'],
   [{ apiKey: KEY, allowlists: [] }, 'allowlists: is not an object of lists; write { "methods": ["eth_*"] }'],
   [{ apiKey: KEY, version: 0 }, 'version: is not a whole number from 1 on'],
-])('a value of the wrong kind is told what to write: %#', (settings: unknown, message) => {
+])('the message for a value of the wrong type says what to write: %#', (settings: unknown, message) => {
   expect(problemOf(settings)).toBe(message);
 });
 
 describe('limits', () => {
-  test('are what was written; their defaults are of the compiled key', () => {
+  test('are kept as written; compiling adds their defaults', () => {
     const limits = { perSecond: 50, perDay: 1_000_000, perAddress: { perSecond: 5 } };
     const settings = parseKeySettings({
       apiKey: KEY,
@@ -380,7 +380,7 @@ describe('limits', () => {
     });
   });
 
-  test.each([[undefined], [{}]])('%j are none', (limits) => {
+  test.each([[undefined], [{}]])('%j are no limits', (limits) => {
     const settings = parseKeySettings({ apiKey: KEY, limits, secrets: [{ hash: HASH, limits }] });
     const key = compileKeySettings(settings);
     expect([key.limits, key.secrets[0]?.limits]).toEqual([undefined, undefined]);
@@ -408,7 +408,7 @@ describe('limits', () => {
     expect(problemOf({ apiKey: KEY, limits })).toBe(problem);
   });
 
-  test('of a secret know no address', () => {
+  test('of a secret have no perAddress', () => {
     const limits = { perAddress: { perSecond: 5 } };
     expect(problemOf({ apiKey: KEY, secrets: [{ hash: HASH, limits }] })).toMatch(
       /^secrets\.0\.limits: perAddress: does not exist; there are perSecond, burst, perDay$/,

@@ -18,7 +18,7 @@ function record(secret: string, expiresAtMs = Infinity): SecretDigest & { readon
 describe('a generated secret', () => {
   const secrets = Array.from({ length: 500 }, generateSecret);
 
-  test('is rgs_, 43 characters of base62 and 6 of check', () => {
+  test('is rgs_, 43 base62 characters and a checksum of 6', () => {
     for (const secret of secrets) expect(secret).toMatch(/^rgs_[0-9A-Za-z]{49}$/);
   });
 
@@ -27,7 +27,7 @@ describe('a generated secret', () => {
     expect(secrets.some((secret) => fromBase62(secret.slice(4, 47)) >= 2n ** 255n)).toBe(true);
   });
 
-  test('ends in the CRC32 of what stands before, in base62', () => {
+  test('ends in the CRC32 of what precedes it, in base62', () => {
     for (const secret of secrets) expect(fromBase62(secret.slice(-6))).toBe(BigInt(crc32(secret.slice(0, -6))));
   });
 
@@ -40,7 +40,7 @@ describe('a generated secret', () => {
     }
   });
 
-  test('comes once', () => {
+  test('is never made twice', () => {
     expect(new Set(secrets).size).toBe(secrets.length);
   });
 
@@ -56,7 +56,7 @@ describe('a generated secret', () => {
   });
 });
 
-test('a generated API key is 32 hex digits and comes once', () => {
+test('a generated API key is 32 hex digits and never made twice', () => {
   const keys = Array.from({ length: 500 }, generateApiKey);
   for (const key of keys) expect(key).toMatch(/^[0-9a-f]{32}$/);
   expect(new Set(keys).size).toBe(keys.length);
@@ -75,7 +75,7 @@ describe('hashSecret', () => {
     expect(hashSecret(secret)).toBe(hash);
   });
 
-  test.each([undefined, null, 7, Buffer.from('abc'), ['abc'], {}])('refuses %p, which is no string', (secret) => {
+  test.each([undefined, null, 7, Buffer.from('abc'), ['abc'], {}])('refuses %p, which is not a string', (secret) => {
     expect(() => hashSecret(secret as string)).toThrow(
       expect.objectContaining({ code: 'ERR_RPC_GUARD_ARGUMENT' }) as Error,
     );

@@ -5,7 +5,7 @@ import { changesBetween } from '../../lib/settings/settings-changes';
 const HASH = 'a'.repeat(64);
 const settings = (more: Partial<KeySettingsInput>) => parseKeySettings({ apiKey: 'my-first-key', ...more });
 
-test('tells entries that came and went, not their order, and no case that a list ignores', () => {
+test('names entries that came and went, but neither their order nor a case that the list ignores', () => {
   const before = settings({ allowlists: { methods: ['eth_call', 'eth_chainId'], userAgents: ['curl'] } });
   const after = settings({ allowlists: { methods: ['eth_chainId', 'eth_getLogs'], userAgents: ['curl'] } });
   expect(changesBetween(before, after)).toEqual([
@@ -15,7 +15,7 @@ test('tells entries that came and went, not their order, and no case that a list
   expect(changesBetween(before, settings({ allowlists: { ...before.allowlists } }))).toEqual([]);
 });
 
-test('tells each limit by its own name', () => {
+test('names each limit', () => {
   const before = settings({ limits: { perSecond: 5, perDay: 100 } });
   const after = settings({ limits: { perSecond: 9, perAddress: { perSecond: 1 } } });
   expect(changesBetween(before, after)).toEqual([
@@ -25,7 +25,7 @@ test('tells each limit by its own name', () => {
   ]);
 });
 
-test('tells of secrets what changed, and of a hash that it is another', () => {
+test('names what changed of a secret; of its hash, only that it changed', () => {
   const secret = { id: 's1', hash: HASH, label: 'server', hint: 'rgs_abcd' };
   const one = settings({ secrets: [secret] });
   expect(changesBetween(settings({}), one)).toEqual([{ path: 'secrets.s1', to: 'server rgs_abcd…' }]);
