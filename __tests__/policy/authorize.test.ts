@@ -90,7 +90,7 @@ describe('the order of the steps', () => {
     ['the User-Agent', 'USER_AGENT_NOT_ALLOWED', { ...allWrong, authorization: right.authorization }],
     ['the Origin', 'ORIGIN_NOT_ALLOWED', { ...right, origin: 'https://evil.example' }],
     ['nothing', 'admitted', right],
-  ])('%s is what is told', async (_, reason, facts) => {
+  ])('%s is the reason given', async (_, reason, facts) => {
     expect(await verdict(facts, strict)).toBe(reason);
   });
 
@@ -100,7 +100,7 @@ describe('the order of the steps', () => {
     expect(await verdict({}, disabled)).toBe('KEY_DISABLED');
   });
 
-  test('settings that cannot be told refuse whatever comes', async () => {
+  test('settings that are unavailable refuse every request', async () => {
     const down = storeWith({}, 'unavailable');
     for (const facts of [{}, right, allWrong]) expect(await verdict(facts, down)).toBe('SETTINGS_UNAVAILABLE');
   });
@@ -130,13 +130,13 @@ describe('the store', () => {
     '*',
     'ключключ',
     'a\0bcdefgh',
-  ])('is not asked for what is no key: %j', async (apiKey) => {
+  ])('is not asked for a malformed key: %j', async (apiKey) => {
     const store = storeWith({});
     expect(await verdict({ apiKey }, store)).toBe(apiKey === '' ? 'KEY_REQUIRED' : 'KEY_UNKNOWN');
     expect(store.asked).toEqual([]);
   });
 
-  test('is not asked when a header came twice', async () => {
+  test('is not asked when a header is repeated', async () => {
     const store = storeWith({});
     await verdict({ duplicateHeader: 'authorization' }, store);
     expect(store.asked).toEqual([]);
@@ -166,7 +166,7 @@ describe('the store', () => {
 
 describe('an unknown key', () => {
   test.each([undefined, basicHeader(SECRET), basicHeader(SECRET, KEY), 'Basic !!', ''])(
-    'is told in the same way whatever credentials come: %j',
+    'is refused in the same words whatever credentials come: %j',
     async (authorization) => {
       const refusal = await admit(factsOf({ apiKey: 'unknown-key', authorization }), storeWith({}));
       expect(refusal).toEqual({ refused: 'KEY_UNKNOWN' });
@@ -253,14 +253,14 @@ describe("a secret's own lists", () => {
     ],
   });
 
-  test("are held in place of the key's, wider or narrower", async () => {
+  test("apply in place of the key's, wider or narrower", async () => {
     const admission = await admitted({ authorization: basicHeader(LIMITED) }, store);
     expect(ruling(admission, 'eth_getBalance', [OTHER])).toBe('passes');
     expect(ruling(admission, 'eth_getBalance', [LISTED])).toBe('CONTRACT_ADDRESS_NOT_ALLOWED');
     expect(ruling(admission, 'eth_getCode', [OTHER])).toBe('METHOD_NOT_ALLOWED');
   });
 
-  test("of another secret are not held, nor where no secret comes: the key's are", async () => {
+  test("do not apply to another secret or to none: the key's do", async () => {
     expect(await verdict({ authorization: basicHeader(SECRET) }, store)).toBe('USER_AGENT_NOT_ALLOWED');
     const headers = { userAgent: 'Android', origin: 'https://a.example' };
     for (const authorization of [basicHeader(SECRET), undefined]) {
@@ -293,7 +293,7 @@ describe('a call', () => {
     ['null', -32600],
     ['{"jsonrpc":"2.0","id":1}', -32600],
     ['{"jsonrpc":"2.0","id":1,"method":"eth_call","params":{}}', -32602],
-  ])('that is none is refused before any list: %s', (text, code) => {
+  ])('that is malformed is refused before any list: %s', (text, code) => {
     const read = parseCalls(text, 1);
     const [call] = read.ok ? read.calls : [];
     if (call === undefined) throw new Error('not read');

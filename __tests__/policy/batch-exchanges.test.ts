@@ -465,7 +465,7 @@ describe("the upstream's answers", () => {
     });
   }
 
-  test('of a status that is no success count all the same', async () => {
+  test('with an error status count all the same', async () => {
     const app = await appWith((res) => res.writeHead(500).end(whole));
     const { status, json } = await post(app.rpcUrl, CALLS);
     expect(status).toBe(200);
@@ -557,8 +557,8 @@ describe('the size of a batch', () => {
   });
 });
 
-describe('two at once', () => {
-  test('never get answers of each other', async () => {
+describe('two mixed batches at once', () => {
+  test("never get each other's answers", async () => {
     const waiting: (() => void)[] = [];
     const app = await appWith((res, body) => {
       const calls = JSON.parse(body) as { id: number; method: string }[];

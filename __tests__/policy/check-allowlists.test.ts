@@ -94,7 +94,7 @@ describe('contract addresses', () => {
     ['eth_getLogs', [{ address: [LISTED, OTHER] }]],
     ['eth_getLogs', [{}]],
     ['acme_unknown', []],
-  ])('are refused when one is not, is not told or cannot be known: %s %j', (method, params) => {
+  ])('are refused when one is not listed, is missing or cannot be known: %s %j', (method, params) => {
     const refusal = checkContracts(listed, rpcCall(method, params), table);
     expect(refusal).toMatchObject({ refused: 'CONTRACT_ADDRESS_NOT_ALLOWED' });
     expect(JSON.stringify(refusal)).not.toContain(LISTED);

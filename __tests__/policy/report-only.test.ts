@@ -102,7 +102,7 @@ const someCall = fc.constantFrom<unknown>(
 );
 
 describe('with lists that only report', () => {
-  test('the verdict is that of the settings without these lists, and they would refuse as if they refused', async () => {
+  test('the verdict is that of the settings without these lists, and wouldRefuse what they refuse when enforced', async () => {
     const property = fc.asyncProperty(
       settingsOf,
       headersOf,
@@ -202,7 +202,7 @@ describe('exactly what is forwarded without the lists is forwarded with lists th
   });
 });
 
-test('a socket that a list does not let in any more is closed once the list refuses again', async () => {
+test('a socket that a list no longer admits is closed once the list is enforced again', async () => {
   const store = new MemoryStore([{ apiKey: KEY, allowlists: { origins: [ORIGIN] }, reportOnly: ['origins'] }]);
   const app = await guardedSockets({ store });
   const [matching, other] = [

@@ -192,7 +192,7 @@ describe.each(Object.entries(ROWS))('where the upstream sends %s', (_what, row) 
   const sent = typeof http === 'string' ? http : undefined;
 
   if (http !== undefined) {
-    test('each call of a mixed batch has its own answer over HTTP', async () => {
+    test('each call of a mixed batch gets its own answer over HTTP', async () => {
       const { answer, told } = await overHttp(row, MIXED);
       expect(answer.json).toEqual(row.mixed);
       expect(answer.status).toBe(typeof status === 'number' ? status : status.mixed);
@@ -200,7 +200,7 @@ describe.each(Object.entries(ROWS))('where the upstream sends %s', (_what, row) 
       expectTold(told, row.log);
     });
 
-    test('a batch of which nothing is refused has it as it came over HTTP', async () => {
+    test('a batch of which nothing is refused gets it unchanged over HTTP', async () => {
       const { answer, told } = await overHttp(row, ALLOWED);
       if (row.whole !== undefined) expect(answer.json).toEqual(row.whole);
       else if (sent !== undefined) expect(answer.text).toBe(sent);
@@ -212,13 +212,13 @@ describe.each(Object.entries(ROWS))('where the upstream sends %s', (_what, row) 
   }
 
   if (ws !== undefined) {
-    test('each call of a mixed batch has its own answer over WebSocket', async () => {
+    test('each call of a mixed batch gets its own answer over WebSocket', async () => {
       const { answer, told } = await overWebSocket(row, MIXED);
       expect(answer.json).toEqual(row.mixed);
       expectTold(told, row.log);
     });
 
-    test('a batch of which nothing is refused has it as it came over WebSocket', async () => {
+    test('a batch of which nothing is refused gets it unchanged over WebSocket', async () => {
       const { answer, told } = await overWebSocket(row, ALLOWED);
       expect(answer.text).toBe(ws);
       expectTold(told, undefined);
