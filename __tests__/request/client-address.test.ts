@@ -33,7 +33,7 @@ describe('the caller’s address', () => {
     expect(addressOf(trustProxy, '10.0.0.1', forwardedFor)).toBe(expected);
   });
 
-  test('cannot be told of a connection that is gone', () => {
+  test('is unknown once the connection is gone', () => {
     expect(addressOf(false, undefined)).toBeUndefined();
     expect(addressOf(1, undefined)).toBeUndefined();
   });
@@ -64,7 +64,7 @@ describe('the caller’s address', () => {
     );
   });
 
-  test('counts as one caller by /64 where it is IPv6, alone where it is IPv4', () => {
+  test('counts as one caller for each IPv6 /64, and for each IPv4 address', () => {
     const caller = (address: string) => callerOf(canonicalAddress(address)!);
     expect(caller('2001:db8:1:2::3')).toBe(caller('2001:db8:1:2:ffff::'));
     expect(caller('2001:db8:1:2::3')).not.toBe(caller('2001:db8:1:3::3'));

@@ -204,15 +204,15 @@ describe('a path pattern', () => {
     '/v 3/:apiKey',
     '/%76/:apiKey',
     'http://host/:apiKey',
-  ])('%j is none', (pattern) => {
+  ])('may not be %j', (pattern) => {
     expect(parseKeyPath(pattern)).toBeUndefined();
   });
 });
 
-describe('a header that comes twice', () => {
+describe('a repeated header', () => {
   const unique = ['Host', 'Authorization', 'Origin', 'User-Agent', 'Content-Type', 'Content-Encoding'];
 
-  test.each(unique)('is told: %s', (name) => {
+  test.each(unique)('is reported: %s', (name) => {
     for (const second of [name, name.toLowerCase(), name.toUpperCase()]) {
       for (const value of ['same', 'other', '']) {
         const facts = factsFor(`/v3/${KEY}`, [
@@ -225,7 +225,7 @@ describe('a header that comes twice', () => {
     }
   });
 
-  test('is none where each comes once', () => {
+  test('is not reported where each comes once', () => {
     const facts = factsFor(
       `/v3/${KEY}`,
       unique.map((name) => [name, name]),
@@ -233,7 +233,7 @@ describe('a header that comes twice', () => {
     expect(facts?.duplicateHeader).toBeUndefined();
   });
 
-  test('may be one that hops agree on', () => {
+  test('is allowed where hops agree on it', () => {
     const facts = factsFor(`/v3/${KEY}`, [
       ['Accept', 'a'],
       ['Accept', 'b'],
@@ -243,7 +243,7 @@ describe('a header that comes twice', () => {
     expect(facts?.duplicateHeader).toBeUndefined();
   });
 
-  test('is not a value that is named like a header', () => {
+  test('is not a value that equals a header name', () => {
     const facts = factsFor(`/v3/${KEY}`, [
       ['Origin', 'Host'],
       ['Host', 'origin'],
@@ -262,7 +262,7 @@ describe('a header that comes twice', () => {
   });
 });
 
-test('headers become facts as they came', () => {
+test('headers are taken as they came', () => {
   const facts = factsFor(`/v3/${KEY}`, [
     ['AUTHORIZATION', 'Basic  eDp5 '],
     ['Origin', 'HTTPS://A.example'],

@@ -84,7 +84,7 @@ test('a call is a span by the semantic conventions, and its exchange with the up
   expect(app.upstream.seen[0]?.headers['traceparent']).toBe(`00-${traceId}-${spanId}-01`);
 });
 
-test('a method that no table knows names no span', async () => {
+test('an unknown method names no span', async () => {
   const app = await tracedApp();
   await post(app.rpcUrl, call('x'.repeat(128), [], null));
   expect(onlySpan(SpanKind.SERVER)).toMatchObject({
@@ -128,7 +128,7 @@ test('a refusal is an event, and the caller’s fault: the status stays unset', 
   expect(app.upstream.seen).toEqual([]);
 });
 
-test('an upstream that fails is an error of both spans; the error that it answers is told by its code', async () => {
+test('an upstream that fails is an error of both spans; an error that it answers is recorded by its code', async () => {
   const answers = [
     { status: 403, body: '' },
     { status: 200, body: '{"jsonrpc":"2.0","id":1,"error":{"code":3}}' },
@@ -251,7 +251,7 @@ test('records durations where metrics are asked for', async () => {
   metrics.disable();
 });
 
-test('refuses a wrong option, what is no guard, and a second time', async () => {
+test('refuses a wrong option, an argument that is not a guard, and a second call', async () => {
   const { guard } = await guardedApp();
   expect(() => openTelemetry(guard, { trustTraceContext: 'everybody' as never })).toThrow('"secret", true or false');
   expect(() => openTelemetry((() => undefined) as never)).toThrow('takes the guard');
@@ -259,7 +259,7 @@ test('refuses a wrong option, what is no guard, and a second time', async () => 
   expect(() => openTelemetry(guard)).toThrow('traced already');
 });
 
-test("behind Node's HTTP instrumentation a stranger's trace is left, and neither the key nor the upstream's URL is told", () => {
+test("behind Node's HTTP instrumentation a stranger's trace is left, and neither the key nor the upstream's URL is recorded", () => {
   const script = join(__dirname, '../support/traced-http.cjs');
   const { stdout } = spawnSync(process.execPath, [script, KEY, TRACEPARENT.traceparent], { encoding: 'utf8' });
   const { spans: told, seen } = JSON.parse(stdout) as {

@@ -111,12 +111,12 @@ test('a scrape is a GET or a HEAD', async () => {
   expect((await fetch(`${url}/metrics`, { method: 'HEAD' })).headers.get('content-length')).toMatch(/^[1-9]/);
 });
 
-test('refuses what is no guard', () => {
+test('refuses an argument that is not a guard', () => {
   expect(() => prometheusMetrics((() => undefined) as never)).toThrow('takes the guard');
 });
 
 describe('In a registry of prom-client 15', () => {
-  test('the same series are told as by the handler', async () => {
+  test('the series are those of the handler', async () => {
     const app = await guardedApp();
     const metrics = prometheusMetrics(app.guard);
     const registry = new Registry();
