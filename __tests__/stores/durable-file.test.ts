@@ -127,7 +127,7 @@ describe('a file is replaced as a whole:', () => {
     await expect(open(join(folder, 'link'), 'wx')).rejects.toMatchObject({ code: 'EEXIST' });
   });
 
-  test('whoever must not replace it any more leaves the old one', async () => {
+  test('a writer that may no longer replace it leaves the old one', async () => {
     writeFileSync(file, 'old');
     const lost = new Error('lost');
     await expect(writeDurably(file, [Buffer.from('new')], () => Promise.reject(lost))).rejects.toBe(lost);

@@ -167,7 +167,7 @@ for (const [kind, share, describeShared] of KINDS) {
       expect(await b.reads(key)).toBe(1);
     });
 
-    test('of two that write a key at once one wins and the other is told', async () => {
+    test('of two that write a key at once, one wins and the other is refused', async () => {
       const key = freshKey();
       await a.set({ apiKey: key });
       for (let version = 1; version <= 20; version++) {

@@ -111,7 +111,7 @@ describePostgres('a network that swallows packets and comes back, over PostgreSQ
     ));
 });
 
-describe('a client that would wait for minutes is told at start what to write:', () => {
+describe('a client that would wait for minutes is reported at start, with what to write:', () => {
   const complaints = async (make: (logger: ReturnType<typeof recordingLogger>) => WritableSettingsStore) => {
     const logger = recordingLogger();
     await make(logger).init?.();

@@ -20,7 +20,7 @@ async function outcomeOf(write: Promise<unknown>): Promise<unknown> {
 }
 
 test.each([undefined, null, {}, 'postgres://127.0.0.1', { query: () => Promise.resolve({ rows: [] }) }])(
-  'a pool that is none throws when the store is made: %p',
+  '%p in place of a pool throws when the store is made',
   (pool) => {
     expect(thrownBy(() => new PostgresStore({ pool: pool as unknown as PostgresPool }))).toMatchObject({
       code: 'ERR_RPC_GUARD_OPTIONS',
@@ -69,7 +69,7 @@ describePostgres('PostgresStore', () => {
   });
 
   describe('init', () => {
-    test('of ten instances at once makes one table', async () => {
+    test('of ten instances at once creates one table', async () => {
       const names = { table: freshName(), schema: freshName() };
       const stores = Array.from({ length: 10 }, () => new PostgresStore({ pool: openPool(), ...names }));
       await Promise.all(stores.map((store) => store.init()));
@@ -84,7 +84,7 @@ describePostgres('PostgresStore', () => {
       expect(await second.get(KEY)).toMatchObject({ name: 'kept' });
     });
 
-    test('makes nothing where the table is there, and needs no right to', async () => {
+    test('creates nothing where the table exists, and needs no right to', async () => {
       const { table, pool } = await openStore();
       const role = freshName();
       await pool.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
@@ -99,7 +99,7 @@ describePostgres('PostgresStore', () => {
       );
     });
 
-    test('makes the table in a schema that is there, for a role that may make no schema', async () => {
+    test('creates the table in an existing schema, for a role that may create no schema', async () => {
       const role = freshName();
       const schema = freshName();
       await openPool().query(`CREATE ROLE ${role} LOGIN; CREATE SCHEMA ${schema} AUTHORIZATION ${role}`);
@@ -115,7 +115,7 @@ describePostgres('PostgresStore', () => {
     });
   });
 
-  test('two tables know nothing of each other', async () => {
+  test('two tables share nothing', async () => {
     const { store: first } = await openStore();
     const { store: second } = await openStore({ schema: freshName() });
     await first.set({ apiKey: KEY, name: 'first' });
@@ -148,7 +148,7 @@ describePostgres('PostgresStore', () => {
     }
   });
 
-  test('lists without a limit when told so', async () => {
+  test('lists all keys when no limit is asked for', async () => {
     const { store } = await openStore();
     await store.set({ apiKey: KEY });
     expect(await store.list({ limit: Infinity })).toHaveLength(1);
@@ -227,7 +227,7 @@ describePostgres('PostgresStore', () => {
   describe('a subscription', () => {
     const listeners = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND pid <> pg_backend_pid()`;
 
-    test('comes back when its connection is ended, and has all looked at again', async () => {
+    test('comes back when its connection is ended, and has every key read again', async () => {
       const { store, pool } = await openStore();
       const told: (string | undefined)[] = [];
       endAfterTest(store.subscribe((apiKey) => told.push(apiKey)));

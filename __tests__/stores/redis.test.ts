@@ -30,7 +30,7 @@ function beginningLate(client: Client, before: () => Promise<void>): Client {
 }
 
 test.each([undefined, null, {}, 'redis://127.0.0.1', { get: () => Promise.resolve(null) }])(
-  'a client that is none throws when the store is made: %p',
+  '%p in place of a client throws when the store is made',
   (client) => {
     expect(thrownBy(() => new RedisStore({ client: client as unknown as Client }))).toMatchObject({
       code: 'ERR_RPC_GUARD_OPTIONS',
@@ -85,7 +85,7 @@ describeRedis('RedisStore', () => {
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
   ])('%s:', (_library, connect) => {
-    test('stores of two prefixes know nothing of each other', async () => {
+    test('stores of two prefixes share nothing', async () => {
       const client = await connect();
       const first = new RedisStore({ client, prefix: freshPrefix() });
       const second = new RedisStore({ client, prefix: freshPrefix() });
@@ -186,7 +186,7 @@ describeRedis('RedisStore', () => {
       });
     });
 
-    test('a subscription has all looked at again when it begins, and when its connection comes back', async () => {
+    test('a subscription has every key read again when it begins, and when its connection comes back', async () => {
       const prefix = freshPrefix();
       const store = new RedisStore({ client: await connect(), prefix });
       const looker = await nodeRedis();
@@ -204,7 +204,7 @@ describeRedis('RedisStore', () => {
       await until(() => told.includes(KEY));
     });
 
-    test('what changes while a subscription begins is looked at again', async () => {
+    test('what changes while a subscription begins is read again', async () => {
       const prefix = freshPrefix();
       const client = await connect();
       const writer = new RedisStore({ client, prefix });
@@ -268,7 +268,7 @@ describeRedis('RedisStore', () => {
       unsubscribe();
     });
 
-    test('a key that is deleted while it is written stays deleted, and the writer is told', async () => {
+    test('of a deletion and a write of the same version, one is refused', async () => {
       const store = new RedisStore({ client: await connect(), prefix: freshPrefix() });
       for (let n = 0; n < 50; n++) {
         const { version } = await store.set({ apiKey: KEY });

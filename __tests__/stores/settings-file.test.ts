@@ -76,7 +76,7 @@ describe('a settings file that is read again', () => {
     string,
   ];
 
-  test('tells keys that came, went or changed, and no others, wherever they stand', () => {
+  test('reports keys that came, went or changed, and no others, wherever they stand', () => {
     const before = read(documentOf(a, b, c, d));
     const changed = (text: string) =>
       [...read(text, before).changed]
@@ -108,7 +108,7 @@ describe('a settings file that is read again', () => {
   });
 });
 
-describe('what is no settings file', () => {
+describe('what is not a settings file', () => {
   const texts = [
     '{"keys":[,]}',
     '{"keys":[{"apiKey":"key-0001"},]}',
