@@ -20,27 +20,27 @@ function attempts() {
 const right = () => Promise.resolve(true);
 const wrong = () => Promise.resolve(false);
 
-describe('Tries of one address', () => {
+describe('Attempts from one address', () => {
   test('wait twice as long after each failure, up to 8 s', async () => {
     const { all, waits } = attempts();
     for (let n = 0; n < 8; n++) expect(await all.inTurn('a', wrong)).toBe(false);
     expect(waits).toEqual([250, 500, 1000, 2000, 4000, 8000, 8000]);
   });
 
-  test('do not wait after a right password any more', async () => {
+  test('no longer wait after a right password', async () => {
     const { all, waits } = attempts();
     for (const isRight of [wrong, wrong, right, wrong, wrong]) await all.inTurn('a', isRight);
     expect(waits).toEqual([250, 500, 250]);
   });
 
-  test('do not wait after one that nobody waited for', async () => {
+  test('do not wait after one that was given up', async () => {
     const { all, waits } = attempts();
     expect(await all.inTurn('a', () => Promise.resolve(undefined))).toBe(false);
     expect(await all.inTurn('a', right)).toBe(true);
     expect(waits).toEqual([]);
   });
 
-  test('go one after the other, five at most', async () => {
+  test('are checked one after the other, five at most', async () => {
     const { all } = attempts();
     let running = 0;
     const most: number[] = [];
@@ -56,7 +56,7 @@ describe('Tries of one address', () => {
     expect(most).toEqual([1, 1, 1, 1, 1]);
   });
 
-  test('go on after one that could not be checked', async () => {
+  test('continue after one that could not be checked', async () => {
     const { all } = attempts();
     const broken = all.inTurn('a', () => Promise.reject(new Error('no memory')));
     const next = all.inTurn('a', right);
@@ -65,7 +65,7 @@ describe('Tries of one address', () => {
   });
 });
 
-describe('While the room for tries is full', () => {
+describe('While the queue of attempts is full', () => {
   /** 20 addresses that have failed twice, each with five more tries that wait, and two addresses more. */
   async function full() {
     const { all, clock, goOn } = attempts();
@@ -85,7 +85,7 @@ describe('While the room for tries is full', () => {
     expect(outcomes).toEqual([]);
   });
 
-  test('a try of an address that has failed less pushes out one of an address that has failed more', async () => {
+  test('an attempt from an address with fewer failures pushes out one from an address with more', async () => {
     const { all, outcomes, goOn } = await full();
     const better = all.inTurn('better', right);
     await new Promise(setImmediate);
@@ -94,7 +94,7 @@ describe('While the room for tries is full', () => {
     expect(await better).toBe(true);
   });
 
-  test('a try of an address that has failed as often is refused', async () => {
+  test('an attempt from an address with as many failures is refused', async () => {
     const { all, outcomes } = await full();
     expect(await all.inTurn('as bad', right)).toBe('busy');
     expect(outcomes).toEqual([]);

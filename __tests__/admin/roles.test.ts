@@ -127,12 +127,12 @@ test.each([
   ['neither role', () => undefined],
   ['something else', () => 'Editor' as never],
   ['a promise', () => Promise.resolve('editor') as never],
-])('whoever a role function gives %s for is a viewer', async (_what, role) => {
+])('a user for whom the role function returns %s is a viewer', async (_what, role) => {
   const app = await adminApp({ options: { role } });
   expect((await app.api('POST', 'keys', {})).status).toBe(403);
 });
 
-test('without a role function, who passes a login of your own is an editor', async () => {
+test('without a role function, a user who passes your own login is an editor', async () => {
   const app = await adminApp();
   expect((await app.api('POST', 'keys', {})).status).toBe(201);
 });
@@ -158,10 +158,13 @@ describe('with basicAuthAdmin', () => {
     expect(denied).toMatchObject({ action: 'admin.denied', actor: 'bob', via: 'api' });
   });
 
-  test.each([{ hash: 'x' }, { hash: '', role: 'admin' }, { role: 'viewer' }])('a user of %j does not start', (user) => {
-    const users = { bob: { ...user, ...(user.hash === '' && { hash }) } as never };
-    expect(() => basicAuthAdmin({ users })).toThrow(/users: got something else/);
-  });
+  test.each([{ hash: 'x' }, { hash: '', role: 'admin' }, { role: 'viewer' }])(
+    'a user of %j is refused at start',
+    (user) => {
+      const users = { bob: { ...user, ...(user.hash === '' && { hash }) } as never };
+      expect(() => basicAuthAdmin({ users })).toThrow(/users: got something else/);
+    },
+  );
 
   test('a failed login is an event, once a minute and name, and no made-up name is in it', async () => {
     const app = await adminApp({ options: { authorize: basicAuthAdmin({ users: { ann: hash } }) } });

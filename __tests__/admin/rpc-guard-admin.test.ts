@@ -122,8 +122,8 @@ describe('Mounting', () => {
   });
 });
 
-describe('Who may', () => {
-  test('nothing is served to whom authorize does not let in', async () => {
+describe('Access', () => {
+  test('nothing is served to a caller that authorize does not let in', async () => {
     const authorize: RpcGuardAdminOptions['authorize'] = (_req, res) => {
       res.writeHead(401).end('who are you?');
     };
@@ -204,7 +204,7 @@ describe('Who may', () => {
       rawHttp(portOf(app), `GET /admin/api/keys HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
 
     test.each(['rebound.example', 'rebound.example:8545', 'example.com', 'rpc.example.com.', 'x.rpc.example.com'])(
-      'a request to %s is refused before anybody is asked to log in, and told what to write',
+      'a request to %s is refused before anybody is asked to log in, and the answer says what to write',
       async (host) => {
         const authorize = jest.fn(letIn);
         const app = await adminApp({ options: { publicUrl, authorize } });
@@ -300,7 +300,7 @@ describe('Keys', () => {
     expect((await app.api('GET', 'keys?limit=many')).status).toBe(400);
   });
 
-  test('keys are listed by name, or as they are asked for', async () => {
+  test('keys are sorted by name, or as the caller asks', async () => {
     const app = await adminApp();
     for (const name of ['beta', 'Alpha', 'gamma']) await newKey(app, { name });
     const namesOf = async (path: string) => (await app.api('GET', path)).json.keys.map(({ name }) => name);
@@ -311,7 +311,7 @@ describe('Keys', () => {
     for (const wrong of ['sort=age', 'order=up']) expect((await app.api('GET', `keys?${wrong}`)).status).toBe(400);
   });
 
-  test('keys that do not parse are told with each page', async () => {
+  test('keys that do not parse are reported with each page', async () => {
     const app = await adminApp();
     expect((await app.api('GET', 'keys')).json.problems).toEqual([]);
     const problem = { keyHint: 'bad…', reason: 'settings: has no such member: "x"' };
@@ -319,7 +319,7 @@ describe('Keys', () => {
     expect((await app.api('GET', 'keys')).json.problems).toEqual([problem]);
   });
 
-  test('secrets are added, rotated with a grace time and revoked; each is shown once, no hash ever', async () => {
+  test('secrets are added, rotated with a grace time and revoked; each is shown once, and no hash ever', async () => {
     const app = await adminApp();
     const { apiKey, path } = await newKey(app, { requireSecret: false });
     const added = await app.api('POST', `${path}/secrets`, { label: 'one', expiresAt: '2999-01-01T00:00:00Z' });
@@ -384,7 +384,7 @@ describe('Keys', () => {
 });
 
 describe('Settings as a document', () => {
-  test('are given without secrets, and taken over by another key, where a dry run writes nothing', async () => {
+  test('are exported without secrets and imported into another key; a dry run writes nothing', async () => {
     const app = await adminApp();
     const from = await newKey(app, { name: 'a', requireSecret: true, allowlists: { methods: ['eth_*'] } });
     const to = await newKey(app, { name: 'b', allowlists: { origins: ['https://b.example'] } });
@@ -521,7 +521,7 @@ describe('Refusals', () => {
     expect([status, json.error.code]).toEqual([413, 'BODY_TOO_LARGE']);
   });
 
-  test('a store that is down is said to be, without its address', async () => {
+  test('a store that is down is reported, without its address', async () => {
     const store = new MemoryStore();
     const app = await adminApp({ options: { store } });
     const { path } = await newKey(app);
@@ -559,7 +559,7 @@ describe('Previews and tests', () => {
     });
   });
 
-  test('what is wrong with an entry is said, and it matches nothing', async () => {
+  test('a wrong entry gets its reason, and matches nothing', async () => {
     const app = await adminApp();
     const { json } = await app.api('POST', 'allowlists/methods/check', { entries: ['eth *'], samples: ['eth_x'] });
     expect(json.entries[0]?.problem).toMatch(/is neither a method name nor a prefix/);
@@ -593,7 +593,7 @@ describe('Previews and tests', () => {
     expect(app.upstream.seen).toEqual([]);
   });
 
-  test('what is allowed is sent to the upstream when that is wanted, and nothing that is refused', async () => {
+  test('a tested request is sent to the upstream when asked, without its refused calls', async () => {
     const app = await adminApp({ sends: true });
     const { path } = await newKey(app, { allowlists: { methods: ['eth_chainId'] } });
     const ask = async (request: object) => (await app.api('POST', `${path}/test`, { ...request, send: true })).json;
@@ -623,7 +623,7 @@ describe('Previews and tests', () => {
   });
 });
 
-describe('Its description', () => {
+describe('The API description', () => {
   interface Description {
     readonly paths: Record<string, Record<string, { responses?: object }>>;
   }

@@ -18,14 +18,14 @@ function key(settings: Partial<KeySettingsInput> = {}): ShownKey {
 }
 
 test.each(['https://*.example.com', 'example.com', 'http://localhost:*', 'ftp://', 'null'])(
-  'the origin of the lines to paste matches the entry %s',
+  'the origin of the snippets matches the entry %s',
   (entry) => {
     const { origin } = snippetFacts(key({ allowlists: { origins: [entry] } }), META, undefined, false);
     expect(preview('origins', [entry], [origin!]).samples).toEqual([{ sample: origin, matchedBy: entry }]);
   },
 );
 
-test('the method of the lines to paste is one that the list lets pass', () => {
+test('the method of the snippets is one that the list allows', () => {
   const methodFor = (methods: string[]) =>
     snippetFacts(key({ allowlists: { methods } }), META, undefined, false).method;
   expect(methodFor([])).toBe('eth_blockNumber');
@@ -35,7 +35,7 @@ test('the method of the lines to paste is one that the list lets pass', () => {
   expect(methodFor(['eth_getB*'])).toBe('eth_getBalance');
 });
 
-test('with a secret that overrides the lists nothing is sent for them', () => {
+test('with a secret that overrides the lists, the snippets send no headers for them', () => {
   const lists = { origins: ['https://a.example'], userAgents: ['Android'], methods: ['eth_call'] };
   const held = snippetFacts(key({ allowlists: lists }), META, 'secret', false);
   expect(held).toMatchObject({ origin: 'https://a.example', userAgent: 'Android', method: 'eth_call' });
@@ -45,7 +45,7 @@ test('with a secret that overrides the lists nothing is sent for them', () => {
   expect(open).toMatchObject({ origin: 'https://a.example', userAgent: 'Android', method: 'eth_call' });
 });
 
-test('a secret with lists of its own is held against these', () => {
+test('with a secret that has lists of its own, the snippets follow these', () => {
   const none = Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, []])) as unknown as ShownKey['allowlists'];
   const own = { ...none, origins: ['https://b.example'] };
   const secret = { id: '1', hint: 'rgs_abcd', label: '', createdAt: '', allowlists: own, state: 'active' } as const;
@@ -53,7 +53,7 @@ test('a secret with lists of its own is held against these', () => {
   expect(snippetFacts(settings, META, 'rgs_abcdefgh', false).origin).toBe('https://b.example');
 });
 
-test('behind a proxy that ends TLS the addresses are those of TLS, unless publicUrl says them', () => {
+test('behind a proxy that ends TLS the URLs are those of TLS, unless publicUrl sets them', () => {
   const at = (meta: Meta) => snippetFacts(key(), meta, undefined, true);
   expect(at(META)).toMatchObject({
     url: 'https://rpc.example.com/v3/a-key-of-mine',
@@ -62,7 +62,7 @@ test('behind a proxy that ends TLS the addresses are those of TLS, unless public
   expect(at({ ...META, isUrlGuessed: false }).url).toBe('http://rpc.example.com/v3/a-key-of-mine');
 });
 
-test('every client sends what the lists ask for, quoted for its language', () => {
+test('the snippet of every client sends what the lists ask for, quoted for its language', () => {
   const settings = key({ allowlists: { origins: ['https://a.example'], userAgents: ["O'Brien 1\\2"] } });
   const all = snippets(snippetFacts(settings, META, 'rgs_1', false));
   expect(all.map(({ id }) => id)).toEqual(['curl', 'ethers', 'viem', 'web3', 'wscat']);
