@@ -6,7 +6,7 @@ import { serve } from '../support/serve';
 
 const PASSWORD = 'correct horse battery';
 
-test('admin hash-password makes what the login of the dashboard takes, and prints nothing else on stdout', async () => {
+test('admin hash-password prints the hash that the login of the dashboard takes, and nothing else on stdout', async () => {
   const { code, stdout, stderr } = await cli(['admin', 'hash-password'], { input: `${PASSWORD}\n` });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^\$scrypt\$\S+\n$/)]);
   expect(stderr).toContain('single quotes');
@@ -16,7 +16,7 @@ test('admin hash-password makes what the login of the dashboard takes, and print
   expect(await (await fetch(url, { headers: basic(PASSWORD, 'ann') })).text()).toBe('in');
 });
 
-test('with --json it is an object, and needs no store', async () => {
+test('with --json the hash is in an object, and no store is needed', async () => {
   const { hash } = await cliJson<{ hash: string }>(['admin', 'hash-password'], { input: PASSWORD });
   expect(hash).toMatch(/^\$scrypt\$/);
 });

@@ -28,7 +28,7 @@ test('entries are added to each list, by its name or its singular', async () => 
   });
 });
 
-test('an entry that is none, a 31st one and a list that is none are refused with 2', async () => {
+test('a malformed entry, a 31st one and an unknown list are refused with 2', async () => {
   const store = fileWith({ methods: Array.from({ length: 30 }, (_, n) => `eth_${String(n)}`) });
   const refused = [
     [['origins', 'https://a.example', 'a b'], '"a b" is not an origin'],
@@ -46,7 +46,7 @@ test('an entry that is none, a 31st one and a list that is none are refused with
   });
 });
 
-test('entries are removed, those of origins and addresses in any case', async () => {
+test('entries are removed, origins and addresses in any case', async () => {
   const store = fileWith({
     origins: ['https://a.example', 'https://b.example'],
     contractAddresses: [ADDRESS, `${ADDRESS.slice(0, -1)}c`],

@@ -83,7 +83,7 @@ describe('keys apply', () => {
     expect(again).toMatchObject({ code: 0, stdout: '', stderr: `nothing differs from ${wanted}\n` });
   });
 
-  test('without --yes and without anybody to ask it shows what differs, and does nothing', async () => {
+  test('without --yes and without a terminal it shows what differs, and does nothing', async () => {
     const [store, wanted] = [stored(), file(WANTED)];
     const before = readFileSync(store, 'utf8');
     const { code, stdout, stderr } = await cli(['keys', 'apply', wanted], { store, input: 'yes\n' });
@@ -106,7 +106,7 @@ describe('keys apply', () => {
       expect(run).toMatchObject({ code: 0, stdout: `${KEY} (my dapp)\n  name  "my dapp" → "b"\n` });
   });
 
-  test('names file, key, member and what is right for everything that is wrong, and changes nothing', async () => {
+  test('names file, key, member and a right value for everything that is wrong, and changes nothing', async () => {
     const wrong: [name: string, text: string, problem: string | RegExp][] = [
       [
         'a.yaml',
@@ -149,7 +149,7 @@ describe('keys import', () => {
     expect(readFileSync(store, 'utf8')).not.toContain(hashSecret('a'));
   });
 
-  test('creates none where one is there already', async () => {
+  test('creates none where one exists already', async () => {
     const [store, path] = [stored(), file(WANTED)];
     const before = readFileSync(store, 'utf8');
     const { code, stderr } = await cli(['keys', 'import', path], { store });

@@ -11,11 +11,11 @@ test.each([
   expect(parseDuration(text)).toBe(milliseconds);
 });
 
-test.each(['', '1', '-1h', '1.5h', '1 h', '1y', 'h', '1e3s', '24H', '99999999999d'])('%j is none', (text) => {
+test.each(['', '1', '-1h', '1.5h', '1 h', '1y', 'h', '1e3s', '24H', '99999999999d'])('%j is not a duration', (text) => {
   expect(() => parseDuration(text)).toThrow(/Write a duration such as/);
 });
 
-test('an expiry is a duration from now on, or a time as it stands', () => {
+test('an expiry is a duration from now, or a time as written', () => {
   const before = Date.now();
   const expiry = Date.parse(parseExpiry('90d')) - 90 * 86_400_000;
   expect(expiry).toBeGreaterThanOrEqual(before);
@@ -23,11 +23,11 @@ test('an expiry is a duration from now on, or a time as it stands', () => {
   expect(parseExpiry('2027-01-31T00:00:00Z')).toBe('2027-01-31T00:00:00Z');
 });
 
-test.each(['', 'tomorrow', '90', '31.1.2027'])('%j is no expiry', (text) => {
+test.each(['', 'tomorrow', '90', '31.1.2027'])('%j is not an expiry', (text) => {
   expect(() => parseExpiry(text)).toThrow(/a duration such as 90d or a time such as/);
 });
 
-test('an expiry that no calendar holds is refused', () => {
+test('an expiry that is not in the calendar is refused', () => {
   expect(() => parseExpiry('999999999w')).toThrow(/too far away/);
 });
 
@@ -44,7 +44,7 @@ test.each(['', 's', 'o', 'secrets', 'addresses', 'toString', '__proto__'])('ther
   expect(() => parseListType(text)).toThrow(/There are the lists contract-addresses, user-agents, origins, methods/);
 });
 
-test('a whole number is from 1 on', () => {
+test('a whole number is 1 or more', () => {
   expect(parseWhole('12')).toBe(12);
   for (const text of ['0', '-1', '1.5', '1e3', '', '0x10']) expect(() => parseWhole(text)).toThrow();
 });

@@ -92,7 +92,7 @@ describe('the request', () => {
     expect(elsewhere.stderr).toContain("is not the guard's path /v3/:apiKey");
   });
 
-  test('is refused with 2 and one line where it is none', async () => {
+  test('is refused with 2 and one line where it is malformed', async () => {
     const wrong: [string[], string][] = [
       [[KEY], 'there is no body'],
       [[KEY, '-d', CALL, '-H', 'Origin'], '-H takes a name and a value'],
@@ -181,7 +181,7 @@ describe('the verdict', () => {
     );
   });
 
-  test('of a batch tells each call, and what is left for the upstream', async () => {
+  test('of a batch lists each call, and what is left for the upstream', async () => {
     const { code, stdout } = await cli(['check', KEY, ...FROM_APP, '-d', `[${ADMIN},${CALL}]`], { store: guarded() });
     expect(code).toBe(4);
     expect(stdout).toMatch(/^Call 1 of 2: admin_peers, id 2$/m);
@@ -192,7 +192,7 @@ describe('the verdict', () => {
     );
   });
 
-  test('tells the room under the limits, and 4 where there is none', async () => {
+  test('shows the room under the limits, and is 4 where there is none', async () => {
     const store = guarded({ limits: { perSecond: 50, perDay: 1 } });
     const { code, stdout } = await cli(['check', KEY, ...FROM_APP, '-d', CALL], { store });
     expect(code).toBe(0);
@@ -217,7 +217,7 @@ describe('the verdict', () => {
     expect(await check(args)).toMatchObject({ code: 4, reason: 'METHOD_BLOCKED' });
   });
 
-  test('tells the method that a mistyped one may be meant for, in the request and in the list', async () => {
+  test('names the method that a mistyped one may stand for, in the request and in the list', async () => {
     const mistyped = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_blokNumber' });
     const meant = 'did you mean eth_blockNumber?';
     const passes = await check([KEY, ...FROM_APP, '-d', mistyped]);
@@ -230,7 +230,7 @@ describe('the verdict', () => {
     );
   });
 
-  test('of a key that is not there, or could not be one, is 4', async () => {
+  test('of an unknown or malformed key is 4', async () => {
     expect(await check(['unknown-key', '-d', CALL])).toMatchObject({ code: 4, status: 401, reason: 'KEY_UNKNOWN' });
     expect(await check(['a/b', '-d', CALL])).toMatchObject({ code: 4, reason: 'KEY_UNKNOWN' });
     expect(await check([], { input: `curl https://a/v3/ -d '${CALL}'` })).toMatchObject({

@@ -30,14 +30,14 @@ async function complete(store: string, ...words: readonly string[]): Promise<rea
 
 const wordsOf = (lines: readonly string[]) => lines.map((line) => line.split('\t')[0]);
 
-test('commands are offered, and those below them', async () => {
+test('commands and subcommands are offered', async () => {
   const store = keysFile();
   expect(wordsOf(await complete(store, 'ke'))).toEqual(['keys']);
   expect(wordsOf(await complete(store, 'allow', ''))).toEqual(['add', 'remove']);
   expect(wordsOf(await complete(store, ''))).not.toContain('complete');
 });
 
-test('options are offered, those of all commands too', async () => {
+test('options are offered, also those of all commands', async () => {
   const store = keysFile();
   expect(wordsOf(await complete(store, 'keys', 'create', '--na'))).toEqual(['--name']);
   expect(wordsOf(await complete(store, 'keys', 'create', '--js'))).toEqual(['--json']);
@@ -71,7 +71,7 @@ test('nothing is offered, and nothing said, where the store is away or the line 
   expect(await complete(keysFile(), 'allow', 'remove', 'nobody', 'nothing', '')).toEqual([]);
 });
 
-test('a shell without a script is refused with those that have one', async () => {
+test('a shell without a script is refused, and those that have one are named', async () => {
   const { code, stderr } = await cli(['completion', 'tcsh']);
   expect([code, stderr]).toEqual([2, expect.stringContaining('bash, zsh, fish')]);
 });

@@ -38,7 +38,7 @@ test('keys export prints the settings of a key, or of all in the order of the ke
   expect(JSON.stringify([one, all])).not.toMatch(new RegExp(`${HASH}|rgs_`));
 });
 
-test('a file of all keys, in JSON and in YAML, is what makes the same keys elsewhere', async () => {
+test('a file of all keys, in JSON and in YAML, makes the same keys elsewhere', async () => {
   const store = storeOfTwo();
   for (const name of ['keys.json', 'keys.yaml']) {
     const [file, elsewhere] = [join(temporary(), name), newFile()];
@@ -60,7 +60,7 @@ test('keys export --all says which keys are not in it, because their settings do
   expect(stderr).toBe('1234… does not parse: keys[1]: enabled: is not true or false\n');
 });
 
-test('keys export refuses neither and both of a key and --all, and a file that cannot be written', async () => {
+test('keys export takes either a key or --all, and refuses a file that cannot be written', async () => {
   const store = storeOfTwo();
   const runs = await Promise.all(
     [[], [KEY, '--all'], [KEY, '--output', '/nowhere/keys.json']].map((args) =>

@@ -33,7 +33,7 @@ test('help prints the help of a command', async () => {
   expect(none).toMatchObject({ code: 2, stdout: '', stderr: 'rpc-guard: there is no command keys nope\n' });
 });
 
-test('wrong usage ends with 2 and says what is right', async () => {
+test('wrong usage ends with 2 and shows the right usage', async () => {
   const wrong: [string[], string][] = [
     [[], 'Usage: rpc-guard'],
     [['keys'], 'Usage: rpc-guard keys'],
@@ -67,7 +67,7 @@ test('an error is one line in words or, with --json, one object of a code and a 
   expect(JSON.parse(usage.stderr)).toMatchObject({ error: { code: 'ERR_RPC_GUARD_USAGE' } });
 });
 
-test('no JSON, of a result or of an error, holds what could steer a terminal, and all of it says what it said', async () => {
+test('no JSON, of a result or of an error, holds what could steer a terminal, and it still parses to the same value', async () => {
   const name = 'a\u009b2J\u202egnp\u2028\u{e0041}b';
   const store = fileWith({ apiKey: KEY, name });
   const runs = await Promise.all(

@@ -19,7 +19,7 @@ function fileWith(...keys: readonly object[]): string {
 }
 
 describe('keys create', () => {
-  test('makes a key with what it is given, in a file for its owner alone', async () => {
+  test('makes a key with the given settings, in a file that only its owner can read', async () => {
     const store = newFile();
     const { key, secret, warnings } = await cliJson<Shown>(
       [
@@ -50,7 +50,7 @@ describe('keys create', () => {
     expect(statSync(store).mode & 0o777).toBe(0o600);
   });
 
-  test('shows the secret once, with lines that read it from where no history has it', async () => {
+  test('shows the secret once, with lines that keep it out of the shell history', async () => {
     const store = newFile();
     const { code, stdout, stderr } = await cli(['keys', 'create', '--api-key', KEY, '--require-secret'], { store });
     expect([code, stderr]).toEqual([0, '']);
@@ -79,7 +79,7 @@ describe('keys create', () => {
     expect(key.secrets).toMatchObject([{ id: secretId, label: 'backend', expiresAt: '2099-01-31T00:00:00Z' }]);
   });
 
-  test('refuses what is wrong with 2, and writes nothing', async () => {
+  test('refuses wrong arguments with 2, and writes nothing', async () => {
     const wrong: [string[], RegExp][] = [
       [['--api-key', KEY], /the key 012345… exists already/],
       [['--api-key', 'short'], /apiKey: is not 8 to 128 characters/],
@@ -112,7 +112,7 @@ describe('keys list', () => {
     expect(next).toBeUndefined();
   });
 
-  test('lists those that are searched for, of a state, up to a limit, and says where to go on', async () => {
+  test('filters by a search, a state and a limit, and says where to go on', async () => {
     const store = fileWith(...many);
     const [searched, disabled, limited] = await Promise.all([
       cliJson<KeyPage>(['keys', 'list', '--search', 'DAPP'], { store }),
@@ -137,7 +137,7 @@ describe('keys list', () => {
     expect(stdout).toMatch(/^open-to-all +enabled +0 active +open to all /m);
   });
 
-  test('prints nothing where there is none, and says so beside it', async () => {
+  test('prints nothing on stdout where there is no key, and says so on stderr', async () => {
     expect(await cli(['keys', 'list'], { store: fileWith() })).toMatchObject({
       code: 0,
       stdout: '',
@@ -146,7 +146,7 @@ describe('keys list', () => {
     expect(await cliJson(['keys', 'list'], { store: fileWith() })).toEqual({ keys: [], problems: [] });
   });
 
-  test('sorts by name, or as it is told, and goes on where a list was cut', async () => {
+  test('sorts by name, or as asked, and goes on where a list was cut', async () => {
     const store = fileWith(
       { apiKey: 'key-00001', name: 'b', createdAt: '2026-01-02T00:00:00Z' },
       { apiKey: 'key-00002', name: 'A', createdAt: '2026-01-03T00:00:00Z' },
@@ -198,7 +198,7 @@ describe('keys show', () => {
     expect(stdout).toContain('a\\u001b[2Jb');
   });
 
-  test('a key that is not there ends with 3, settings that do not parse with 1', async () => {
+  test('an unknown key ends with 3, settings that do not parse with 1', async () => {
     const store = fileWith({ apiKey: KEY, enabled: 'yes' });
     const [unknown, broken] = await Promise.all([
       cli(['keys', 'show', 'unknown-key'], { store }),
@@ -243,7 +243,7 @@ describe('a key', () => {
     expect(await run('keys', 'delete', 'x', '--yes')).toEqual({ deleted: A });
   });
 
-  test('that two could be is neither: which there are is told, and nothing is changed', async () => {
+  test('that fits two is refused: the matches are named, and nothing is changed', async () => {
     const store = both();
     const before = readFileSync(store, 'utf8');
     const [begins, name, tooShort, part] = await Promise.all(
@@ -258,7 +258,7 @@ describe('a key', () => {
   });
 });
 
-test('a change prints one line of what it has made of the key, not the whole of it', async () => {
+test('a change prints one line of its result, not the whole key', async () => {
   const store = fileWith({ apiKey: KEY, name: 'my dapp' });
   const changes: [string[], string][] = [
     [['keys', 'disable', KEY], 'version 2: disabled'],

@@ -33,7 +33,7 @@ describe('a file', () => {
     for (const { keys } of runs) expect(keys).toMatchObject([{ apiKey: KEY }]);
   });
 
-  test('./rpc-guard.json is taken where no store is named, and told on stderr', async () => {
+  test('./rpc-guard.json is used where no store is named, and stderr says so', async () => {
     const cwd = temporary();
     const none = await cli(['keys', 'list'], { cwd });
     expect(none).toMatchObject({ code: 2, stdout: '' });
@@ -45,7 +45,7 @@ describe('a file', () => {
     expect(await cli(['keys', 'list', '--json'], { cwd })).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('is made by `keys create` alone', async () => {
+  test('is created by `keys create` alone', async () => {
     const store = newFile();
     const { code, stderr } = await cli(['keys', 'list'], { store });
     expect([code, stderr]).toEqual([
@@ -66,7 +66,7 @@ describe('a file', () => {
   });
 });
 
-test('what is no store is refused with 2, and not repeated', async () => {
+test('a value that names no store is refused with 2, and not repeated', async () => {
   const wrong = [
     'mysql://user:topsecret@host/db',
     'user:topsecret@host',
@@ -97,7 +97,7 @@ test('a URL with a % that encodes nothing is refused with 2, named without its p
   }
 });
 
-test('a server that is not there, or stays silent, ends with 1 within seconds, and no password is told', async () => {
+test('an unreachable or silent server ends with 1 within seconds, and no password is printed', async () => {
   const silent = await tcpBridge();
   const stores = ['redis', 'postgres'].flatMap((scheme) => [
     [`${scheme}://user:topsecret@127.0.0.1:1/0`, `${scheme}://127.0.0.1:1/0 cannot be used: connect ECONNREFUSED`],
@@ -138,7 +138,7 @@ describeRedis('Redis', () => {
     expect((await cliJson<{ key: KeyView }>(['keys', 'disable', KEY], { store })).key.enabled).toBe(false);
   });
 
-  test('is opened with a password, and a wrong one is not told', async () => {
+  test('is opened with a password, and a wrong one is not printed', async () => {
     await redis('ACL', 'SETUSER', 'manager', 'on', '>topsecret', 'allkeys', 'allchannels', 'allcommands');
     const port = await tcpBridge(server.socket);
     const right = `redis://manager:topsecret@127.0.0.1:${port}/0?prefix=locked:`;
@@ -154,7 +154,7 @@ describeRedis('Redis', () => {
     await expectNothingLost(store);
   });
 
-  test('is used through ioredis where redis is not installed; without either the line to install one is told', async () => {
+  test('is used through ioredis where redis is not installed; without either, the message has the line to install one', async () => {
     const store = `redis://127.0.0.1:${await tcpBridge(server.socket)}/0?prefix=io:`;
     const { script, modules } = installedAlone();
     const neither = await cli(['keys', 'list'], { store, script, cwd: dirname(modules) });
@@ -189,7 +189,7 @@ describePostgres('PostgreSQL', () => {
     expect(await cliJson(['keys', 'delete', KEY, '--yes'], { store })).toEqual({ deleted: KEY });
   });
 
-  test('a table that is no plain name is refused with 2', async () => {
+  test('a table name that is not plain is refused with 2', async () => {
     const { code, stderr } = await cli(['keys', 'list'], { store: `${store}&table=a-b` });
     expect([code, stderr]).toEqual([2, expect.stringContaining('table: got "a-b"; it takes a plain name')]);
   });
@@ -198,13 +198,13 @@ describePostgres('PostgreSQL', () => {
     await expectNothingLost(`${store}&table=busy`);
   });
 
-  test('what the server says of a failure is told', async () => {
+  test('what the server says of a failure is printed', async () => {
     const { stderr, ...run } = await cli(['keys', 'list'], { store: store.replace('/postgres?', '/nowhere?') });
     expect(run).toMatchObject(OFF);
     expect(stderr).toMatch(/cannot be used: database "nowhere" does not exist/);
   });
 
-  test('without pg the line to install it is told', async () => {
+  test('without pg, the message has the line to install it', async () => {
     const { script, modules } = installedAlone();
     const { stderr, ...run } = await cli(['keys', 'list'], { store, script, cwd: dirname(modules) });
     expect(run).toMatchObject(OFF);

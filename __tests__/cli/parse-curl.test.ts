@@ -81,14 +81,14 @@ test('the user of the URL is taken, and that of --user before it', () => {
   expect(parse('curl -u d https://host/v3/k -d 1').user).toEqual({ name: 'd', password: undefined });
 });
 
-test('a variable that is given is put in; others are told', () => {
+test('a given variable is put in; others are reported', () => {
   const line = `curl -u ":$RPC_GUARD_SECRET" -H "X: $OTHER" ${URL} -d 1`;
   const { user, notes } = parse(line, { RPC_GUARD_SECRET: 'rgs_x' });
   expect(user?.password).toBe('rgs_x');
   expect(notes).toEqual(['not expanded: $OTHER']);
 });
 
-test('what is not followed is told', () => {
+test('what is not followed is reported', () => {
   expect(parse(`curl --foo -sk -b a=b -m 3 --max-time 4 ${URL} ${URL} -d 1 | jq .`).notes).toEqual([
     "ignored: curl's --foo",
     "ignored: curl's -b",

@@ -15,7 +15,7 @@ function helpOf(command: Command): string {
 const commands = everyCommand(makeProgram());
 const working = commands.filter(([, { commands: below }]) => below.length === 0);
 
-test('there are the commands', () => {
+test('the program has these commands', () => {
   expect(working.map(([name]) => name.replace('rpc-guard ', ''))).toEqual([
     'keys create',
     'keys list',
@@ -70,13 +70,13 @@ test('each command has a line in the help of the program, in lower case', () => 
   expect(listed.filter((command) => !/^[a-z]/.test(command.summary())).map((command) => command.name())).toEqual([]);
 });
 
-test('the help of the program tells the exit codes and the stores', () => {
+test('the help of the program lists the exit codes and the stores', () => {
   const help = helpOf(makeProgram());
   for (const code of [0, 1, 2, 3, 4]) expect(help).toMatch(new RegExp(`^ {2}${code} {2}\\S`, 'm'));
   for (const store of ['file:', 'redis://', 'postgres://']) expect(help).toContain(store);
 });
 
-test('the default of --grace stands in the help', () => {
+test('the help shows the default of --grace', () => {
   const rotate = commands.find(([name]) => name.endsWith('secrets rotate'));
   expect(helpOf(rotate![1])).toMatch(/--grace[^-]*\(default:\s+24h\)/);
 });

@@ -29,7 +29,7 @@ test('of a hidden answer nothing is shown, not even its length', async () => {
   expect(shown()).toBe('Secret: \n');
 });
 
-test('an input that ends is no answer', async () => {
+test('the end of the input is no answer', async () => {
   expect(await ask('Who? ', person('\x04').it)).toBeUndefined();
   expect(await askHidden('Secret: ', person('\x04').it)).toBeUndefined();
 });
@@ -38,7 +38,7 @@ test.each([ask, askHidden])('Ctrl-C ends the command with 130', async (question)
   await expect(question('Who? ', person('\x03').it)).rejects.toMatchObject({ exitCode: 130 });
 });
 
-test('what is typed as asked for confirms', async () => {
+test('typing what is asked for confirms', async () => {
   const { it, shown } = person('name\r');
   await confirm(DELETE, it);
   expect(shown()).toContain('This deletes it.\n');
@@ -49,13 +49,13 @@ test.each(['', 'nam', 'y', 'names'])('anything else does not: %j', async (typed)
   await expect(confirm(DELETE, it)).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_NOT_CONFIRMED', exitCode: 2 });
 });
 
-test('with --yes nobody is asked', async () => {
+test('--yes confirms without asking', async () => {
   const { it, shown } = person('', false);
   await confirm({ ...DELETE, yes: true }, it);
   expect(shown()).toBe('');
 });
 
-test('where nobody is there it is not done, and the message names --yes', async () => {
+test('without a terminal nothing is confirmed, and the message names --yes', async () => {
   const { it, shown } = person('name\r', false);
   expect(isAttended(it)).toBe(false);
   await expect(confirm(DELETE, it)).rejects.toMatchObject({
@@ -65,7 +65,7 @@ test('where nobody is there it is not done, and the message names --yes', async 
   expect(shown()).toBe('');
 });
 
-test('a name cannot move the cursor of whoever is asked', async () => {
+test('a name cannot move the cursor of the prompt', async () => {
   const { it, shown } = person('name\r');
   await confirm({ ...DELETE, what: 'This deletes \x1b[2Jit' }, it);
   expect(shown()).toContain('This deletes \\u001b[2Jit.');

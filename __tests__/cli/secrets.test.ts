@@ -19,7 +19,7 @@ async function shown(store: string): Promise<KeyView> {
   return (await cliJson<{ key: KeyView }>(['keys', 'show', KEY], { store })).key;
 }
 
-test('secrets add makes one beside the others, with lists of its own where they are given', async () => {
+test('secrets add makes one beside the others, with lists of its own if given', async () => {
   const { store, made } = await oneSecret();
   const args = ['secrets', 'add', KEY, '--label', 'backend', '--expires', '90d', '--method', 'eth_call'];
   const added = await cliJson<MadeSecret>(args, { store });
@@ -84,7 +84,7 @@ test('secrets add takes limits', async () => {
   expect((await shown(store)).secrets[1]).toMatchObject({ limits: { perSecond: 5, burst: 9 } });
 });
 
-test('of several the one to rotate has to be said', async () => {
+test('of several secrets you name the one to rotate', async () => {
   const { store, made } = await oneSecret();
   const { secretId } = await cliJson<MadeSecret>(['secrets', 'add', KEY], { store });
   const unsaid = await cli(['secrets', 'rotate', KEY], { store });
@@ -101,7 +101,7 @@ test('secrets revoke ends one once it is confirmed', async () => {
   expect((await shown(store)).secrets).toEqual([]);
 });
 
-test('a secret that is not there ends with 3', async () => {
+test('an unknown secret ends with 3', async () => {
   const { store } = await oneSecret();
   for (const args of [
     ['revoke', KEY, 'nope', '--yes'],

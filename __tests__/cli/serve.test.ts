@@ -85,7 +85,7 @@ describe('refuses to start', () => {
     ]);
   });
 
-  test('with a dashboard that nobody could be asked the password of', async () => {
+  test('with a dashboard that has no password, where nobody can be asked for one', async () => {
     const [code, stderr] = await refused(['--upstream', 'http://127.0.0.1:1']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('the dashboard would have no password')]);
   });
@@ -133,7 +133,7 @@ describe('refuses to start', () => {
   });
 });
 
-test('makes no file anew', async () => {
+test('does not replace an existing file', async () => {
   const folder = temporary();
   const file = join(folder, 'rpc-guard.json');
   writeFileSync(file, '{"keys":[{"apiKey":"my-first-key"}]}');

@@ -48,7 +48,7 @@ testWithBash('splits any quoted words as bash does', () => {
   expect(expected).toBe(run.stdout.toString());
 });
 
-test('expands the variables that are given, and leaves and tells others', () => {
+test('expands the variables that are given, and leaves and reports others', () => {
   const line = `a "$SECRET" \${SECRET} '$SECRET' $OTHER "x$"`;
   const { words, variables } = splitWords(line, { SECRET: 'b c' });
   expect(words).toEqual(['a', 'b c', 'b c', '$SECRET', '$OTHER', 'x$']);
