@@ -256,7 +256,7 @@ describeEachStore((fresh) => {
   });
 
   describe('update', () => {
-    test('says which lists only report, and keeps since when each does', async () => {
+    test('sets which lists only report, and keeps since when each does', async () => {
       const { manager, ask } = await desk();
       const { key } = await manager.create({ allowlists: { methods: ['eth_call'] }, reportOnly: ['methods'] });
       const since = key.reportOnlySince?.methods ?? '';
@@ -300,7 +300,7 @@ describeEachStore((fresh) => {
       expect(await ask(apiKey, { secret, userAgent: 'Android', origin: 'https://a.example' })).toBe('passed');
     });
 
-    test('can require a secret and stop to', async () => {
+    test('can require a secret, and stop requiring it', async () => {
       const { manager, ask } = await desk();
       const { key } = await manager.create();
       await soon(() => ask(key.apiKey), 'passed');
@@ -341,7 +341,7 @@ describeEachStore((fresh) => {
   });
 
   describe('addSecret', () => {
-    test('adds one beside those there are, and all of them work', async () => {
+    test('adds one beside the others, and all of them work', async () => {
       const { manager, ask } = await desk();
       const { apiKey, secret } = await keyWithSecret(manager);
       const expiresAt = inAnHour();
@@ -576,7 +576,7 @@ describeEachStore((fresh) => {
   });
 
   describe('addToAllowlist and removeFromAllowlist', () => {
-    test('entries bite as soon as they are added, and no longer when they are removed', async () => {
+    test('entries are in force as soon as they are added, until they are removed', async () => {
       const { manager, ask } = await desk();
       const { key } = await manager.create();
       const { apiKey } = key;
@@ -726,7 +726,7 @@ describeEachStore((fresh) => {
       expect((await manager.list({ sort, search: prefix, limit: 4 })).next).toBeUndefined();
     });
 
-    test('sorts by name, then by creation, when it is not told otherwise', async () => {
+    test('sorts by name, then by creation, unless asked otherwise', async () => {
       const created = (day: number) => ({ createdAt: `2026-01-0${String(day)}T00:00:00Z` });
       await shelf.plant([
         { apiKey: 'key-00001', name: 'shop', ...created(2) },
@@ -768,7 +768,7 @@ describeEachStore((fresh) => {
   });
 
   describe('versions', () => {
-    test('a change meant for another version is refused, whichever change it is, and nothing is written or told', async () => {
+    test('a change meant for another version is refused, whichever change it is, and nothing is written or announced', async () => {
       const { manager, store, events } = await desk();
       const { apiKey, secretId } = await keyWithSecret(manager);
       await manager.update(apiKey, { name: 'second', allowlists: { methods: ['eth_call'] } });
@@ -912,7 +912,7 @@ describeEachStore((fresh) => {
   });
 
   describe('onAudit', () => {
-    test('is told each change: who, what, on which key and secret, before and after, when', async () => {
+    test('is called for each change: who, what, on which key and secret, before and after, when', async () => {
       const { manager, events } = await desk();
       const from = Date.now();
       const { apiKey, secretId } = await keyWithSecret(manager);
@@ -949,7 +949,7 @@ describeEachStore((fresh) => {
       expect(idsOf(events[5]!.after!)).toContain(rotated.secretId);
     });
 
-    test('is told of nothing that did not happen, nor of looking', async () => {
+    test('is not called for changes that failed, nor for reads', async () => {
       const { manager, events } = await desk();
       const { apiKey } = (await manager.create()).key;
       await manager.get(apiKey);
@@ -961,7 +961,7 @@ describeEachStore((fresh) => {
     });
   });
 
-  describe('a key or a secret that is not there', () => {
+  describe('an unknown key or secret', () => {
     test('is named by its hint, and nothing comes into being', async () => {
       const { manager, store } = await desk();
       const message = 'there is no key fedcba…';
@@ -981,7 +981,7 @@ describeEachStore((fresh) => {
       expect(await store.list()).toEqual([]);
     });
 
-    test('a secret that is not there leaves those that are', async () => {
+    test('an unknown secret leaves the others', async () => {
       const { manager, store } = await desk();
       const { apiKey } = await keyWithSecret(manager);
       const before = await store.get(apiKey);
@@ -993,7 +993,7 @@ describeEachStore((fresh) => {
     });
   });
 
-  test('hostile input is refused with a code, and writes and tells nothing', async () => {
+  test('hostile input is refused with a code, and writes and announces nothing', async () => {
     const { manager, store, events } = await desk();
     const { apiKey, secretId } = await keyWithSecret(manager);
     const before = await store.get(apiKey);
@@ -1125,7 +1125,7 @@ describeEachStore((fresh) => {
     expect(events).toHaveLength(1);
   });
 
-  test('a key that is no string is an unknown one', async () => {
+  test('a key that is not a string is unknown', async () => {
     const { manager } = await desk();
     await manager.create({ apiKey: KEY });
     for (const value of [undefined, null, 7, {}, [], [KEY]]) {
@@ -1179,7 +1179,7 @@ describeEachStore((fresh) => {
   });
 
   describe('a stored record that is broken', () => {
-    test('is told as such by every method, and the other keys are not touched by it', async () => {
+    test('is reported as such by every method, and other keys are unaffected', async () => {
       if (!shelf.holdsBrokenRecords) return;
       const secretRecords = recordsOfSecrets(1);
       await shelf.plant([
@@ -1266,7 +1266,7 @@ describe('a listener that', () => {
     expect(steps).toEqual(['told of version 1', 'has written it down', 'resolved']);
   });
 
-  test('changes what it is told does not change what the caller gets, nor what is stored', async () => {
+  test('changes its event changes neither what the caller gets nor what is stored', async () => {
     const store = new MemoryStore();
     const { manager } = managerOf(store, {
       onAudit(event) {
@@ -1280,7 +1280,7 @@ describe('a listener that', () => {
     expect(await store.get(KEY)).toMatchObject({ enabled: true, name: '', allowlists: { methods: ['eth_call'] } });
   });
 
-  test('is not there is not missed, and an unknown actor is called unknown', async () => {
+  test('is missing does no harm, and an unknown actor is called unknown', async () => {
     const events: AuditEvent[] = [];
     const store = new MemoryStore();
     await new KeyManager(store).create({ apiKey: KEY });
@@ -1384,7 +1384,7 @@ describe('a store that', () => {
   });
 });
 
-test('a search through very many keys finds what it wants in one question to the store', async () => {
+test('a search through very many keys asks the store once', async () => {
   const shelf = memoryShelf();
   const name = (n: number) => `key-${String(n).padStart(6, '0')}`;
   await shelf.plant(
@@ -1410,7 +1410,7 @@ test('a view is of its moment: it does not follow later changes, and cannot chan
   expect((await store.get(KEY))?.allowlists.methods).toEqual(['eth_call', 'eth_chainId']);
 });
 
-test('what the caller hands in can be changed afterwards without effect', async () => {
+test('changing what was handed in has no effect afterwards', async () => {
   const store = new MemoryStore();
   const { manager } = managerOf(store);
   const allowlists = { methods: ['eth_call'] };

@@ -37,7 +37,7 @@ test('a document holds every setting that can be changed, and nothing of a secre
   expect(JSON.stringify(toDocument(key))).not.toMatch(/backend|rgs_|[0-9a-f]{64}/);
 });
 
-test('what is exported changes nothing of the key it is of, and makes another one like it', async () => {
+test('an exported document changes nothing of its own key, and makes another key like it', async () => {
   const { manager, key } = await stored();
   const { apiKey, changes, ignored } = readDocument(JSON.parse(JSON.stringify(toDocument(key))));
   expect([apiKey, ignored, compare(key, changes)]).toEqual([KEY, [], { differences: [], changes: {} }]);
@@ -55,7 +55,7 @@ test('what a document leaves out stays, and so do secrets and what the store kee
   expect(after).toMatchObject({ secrets: key.secrets, allowlists: key.allowlists, createdAt: key.createdAt });
 });
 
-test('only what differs is changed, and told in words', async () => {
+test('only what differs is changed, and described in words', async () => {
   const { manager, key } = await stored();
   const { differences, changes } = compare(key, {
     name: 'my dapp',

@@ -28,11 +28,11 @@ async function warned(settings: Partial<KeySettingsInput>): Promise<readonly War
 
 const codes = async (settings: Partial<KeySettingsInput>) => (await warned(settings)).map(({ code }) => code);
 
-test('a key that requires a secret and has one that does not expire is not warned of', async () => {
+test('a key that requires a secret and has one that does not expire gets no warning', async () => {
   expect(await warned({ requireSecret: true, secrets: [active()] })).toEqual([]);
 });
 
-test('a key with a list and without a secret is not warned of', async () => {
+test('a key with a list and without a secret gets no warning', async () => {
   for (const allowlists of [{ methods: ['eth_call'] }, { contractAddresses: [LISTED] }, { userAgents: ['Android'] }]) {
     expect(await warned({ allowlists })).toEqual([]);
   }
@@ -53,7 +53,7 @@ test.each([
 });
 
 describe('the last active secret’s expiry', () => {
-  test('is told within seven days, with the moment from which on there is none', async () => {
+  test('gives a warning in its last seven days, with the time from which there is none', async () => {
     const secrets = [expiring(DAY_MS), expiring(7 * DAY_MS - 1), expiring(2 * DAY_MS), expiring(-DAY_MS)];
     expect(await warned({ requireSecret: true, secrets })).toEqual([
       {
@@ -64,7 +64,7 @@ describe('the last active secret’s expiry', () => {
     ]);
   });
 
-  test('is not told where it is seven days away or more, where another does not expire, where none is required', async () => {
+  test('gives no warning where it is seven days away or more, where another does not expire, where none is required', async () => {
     expect(await warned({ requireSecret: true, secrets: [expiring(1), expiring(7 * DAY_MS)] })).toEqual([]);
     expect(await warned({ requireSecret: true, secrets: [expiring(1), active()] })).toEqual([]);
     expect(await codes({ secrets: [expiring(1)], allowlists: { methods: ['eth_call'] } })).toEqual([]);
@@ -92,7 +92,7 @@ describe('override', () => {
   });
 });
 
-describe('a key that whoever has it can call with', () => {
+describe('a key that is enough to call with', () => {
   const open = [
     {
       code: 'OPEN_TO_ALL',
@@ -191,12 +191,12 @@ describe('an entry that may not do what is meant', () => {
       MIXED.replace('5aAe', '5AAe'),
       'has upper and lower case that do not fit its digits (EIP-55): compare it; in lower case it is taken as it is',
     ],
-  ] as const)('is told at its list: %s %s', async (at, entry, message) => {
+  ] as const)('gives a warning at its list: %s %s', async (at, entry, message) => {
     const quoted = `The entry ${JSON.stringify(entry)} ${message}`;
     expect(await doubts({ [at]: [entry] })).toEqual([{ code: 'ENTRY_DOUBTFUL', at, message: quoted }]);
   });
 
-  test('is told of a secret’s own lists at the secret', async () => {
+  test('in a secret’s own lists gives a warning at the secret', async () => {
     const own = { ...active(), label: 'reports', allowlists: { methods: ['eth_calll'] } };
     expect(await warned({ requireSecret: true, secrets: [own] })).toEqual([
       {
@@ -207,7 +207,7 @@ describe('an entry that may not do what is meant', () => {
     ]);
   });
 
-  test('is none of those that people mean', async () => {
+  test('is none of the usual ones', async () => {
     const right = {
       methods: [
         'eth_call',
@@ -245,14 +245,14 @@ describe('a list that only reports', () => {
     expect(await codes({ allowlists: given.allowlists, reportOnly: ['origins'] })).toEqual(['OPEN_TO_ALL']);
   });
 
-  test('is told of after 30 days', async () => {
+  test('gives a warning after 30 days', async () => {
     const reporting = (days: number) => codes({ ...given, reportOnly: ['origins'], reportOnlySince: since(days) });
     expect(await reporting(29)).toEqual([]);
     expect(await reporting(30)).toEqual(['REPORT_ONLY_FOR_LONG']);
   });
 });
 
-test('several are told at once, and none holds a secret, a hash or the key', async () => {
+test('several warnings come at once, and none holds a secret, a hash or the key', async () => {
   const secret = generateSecret();
   const settings: Partial<KeySettingsInput> = {
     requireSecret: true,
@@ -282,7 +282,7 @@ describe('a burst', () => {
     return warnings.filter(({ at }) => at === 'limits').map(({ code, message }) => `${code} ${message}`);
   }
 
-  test('below 30 is warned of, as it is given or by its default', async () => {
+  test('below 30 gives a warning, whether given or by default', async () => {
     const warning = (burst: number) =>
       `BURST_BELOW_PAGE The burst of ${String(burst)} is small: a page load of 30 calls would be refused.`;
     expect(await of({ perSecond: 14 })).toEqual([warning(28)]);
@@ -292,7 +292,7 @@ describe('a burst', () => {
     }
   });
 
-  test('below the price of a method that the list lets pass is warned of, with the dearest', async () => {
+  test('below the price of a method that the list allows gives a warning that names the dearest', async () => {
     const credits = { eth_getLogs: 200, 'trace_*': 300, trace_block: 1, acme_work: 5000, 'debug_*': 6000 };
     const limits = { perSecond: 40, burst: 100 };
     const told = async (...methods: string[]) =>
