@@ -360,7 +360,7 @@ test('a second demo on the same keys and port takes another port and leaves the 
   expect(errors).toContain('anvil ended with SIGKILL');
 });
 
-test('takes a node that is already there', async () => {
+test('uses a node that is already running', async () => {
   const anvil = await startAnvil('--chain-id', '4242');
   endAfterTest(() => anvil.stop());
   const demo = await startDemo({ UPSTREAM_URL: anvil.url });
@@ -377,7 +377,7 @@ test.each([
   ['PORT', 'eight', 'PORT is "eight"'],
   ['UPSTREAM_URL', 'http://127.0.0.1:1', 'upstream unavailable'],
   ['KEYS_FILE', __filename, 'is not JSON'],
-])('ends with a clear word on %s=%s', async (name, value, word) => {
+])('ends with a clear message for %s=%s', async (name, value, word) => {
   const { code, errors } = await (await startDemo({ [name]: value })).ended;
   expect(code).toBe(1);
   expect(errors).toContain(word);

@@ -55,7 +55,7 @@ describe('the tarball', () => {
     expect(project.manifest).toHaveProperty('scripts.prepack', 'npm run build');
   });
 
-  test('tells nothing of the machine that it was built on', () => {
+  test('holds nothing of the machine that built it', () => {
     const telling = project.packed.filter((name) => {
       const content = readFileSync(join(project.folder, 'node_modules/rpc-guard', name), 'latin1');
       return content.includes(ownModule('..')) || content.includes('rpc-guard-package-');
@@ -129,7 +129,7 @@ describe('loading', () => {
     expect(stderr).toBe('');
   });
 
-  test('both in one process give one and the same', async () => {
+  test('both in one process load the same instance', async () => {
     write(project.folder, {
       'both.mjs': `
         import { createRequire } from 'node:module';
@@ -147,7 +147,7 @@ describe('loading', () => {
     expect(stderr).toBe('');
   });
 
-  test('its inside is not for import', async () => {
+  test('its internal files cannot be imported', async () => {
     const { stdout } = await expectSuccess(
       node('-e', `try { require('rpc-guard/dist/options/options.js') } catch (error) { console.log(error.code) }`),
     );

@@ -52,7 +52,7 @@ describe('more than one', () => {
     expect(upstream.seen).toHaveLength(2);
   });
 
-  test('a guard sits beside other routes, in a router, and none sees what is the other’s', async () => {
+  test('a guard sits beside other routes, in a router, and neither sees the requests of the other', async () => {
     const upstream = await recordingUpstream();
     const guard = rpcGuard({ upstream: upstream.url, store: new MemoryStore([{ apiKey: KEY }]), ...proxyUnderTest });
     endAfterTest(() => guard.close());

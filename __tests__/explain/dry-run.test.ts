@@ -191,7 +191,7 @@ const body = (...calls: readonly unknown[]) => request({ body: bodyOf(...calls) 
 const linesOf = (dry: DryRun, ...names: readonly string[]) =>
   told(dry).filter((line) => names.some((name) => line.replace(/^- /, '').startsWith(`${name} `)));
 
-test('a request that nothing stands against is allowed, and every step says so', async () => {
+test('a request that no rule refuses is allowed, and every step says so', async () => {
   const dry = await agreed(request());
   expect(dry).toMatchObject({ allowed: true, reason: null, status: 200, message: 'allowed' });
   expect(dry.forwarded).toBe('{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}');
@@ -215,13 +215,13 @@ describe('key', () => {
     ['KEY_UNKNOWN', OTHER_KEY],
     ['KEY_UNKNOWN', '__proto__'],
     ['KEY_UNKNOWN', KEY.toUpperCase()],
-  ])('%s of %j ends the story', async (reason, apiKey) => {
+  ])('%s for %j is the last step', async (reason, apiKey) => {
     const dry = await agreed(request({ apiKey, headers: withSecret('server') }), { secrets: SECRETS });
     expect(dry).toMatchObject({ reason, status: 401, calls: [] });
     expect(dry.steps).toMatchObject([{ step: 'key', outcome: 'refuse', reason }]);
   });
 
-  test('KEY_DISABLED, and the steps after it go on as if it had not been', async () => {
+  test('KEY_DISABLED, and the steps after it go on as if the key were enabled', async () => {
     const dry = await agreed(body(rpc('admin_peers')), {
       enabled: false,
       allowlists: { ...LISTS, methods: ['eth_*'] },
@@ -442,7 +442,7 @@ describe('body', () => {
     ['{"jsonrpc":"2.0","id":true,"method":"eth_call"}', 'Invalid Request', 'id is a short string, a number or null'],
     ['{"jsonrpc":"2.0","method":"a b"}', 'Invalid Request', 'method is up to 128 printable ASCII characters'],
     ['{"jsonrpc":"2.0","method":"eth_call","params":{}}', 'Invalid params', 'params is an array'],
-  ])('that is no call is refused with its words: %s', async (text, message, why) => {
+  ])('that is not a call is refused in the words of the guard: %s', async (text, message, why) => {
     const dry = await agreed(request({ body: text }));
     expect(dry).toMatchObject({ reason: 'INVALID_REQUEST', status: 400, message });
     expect(dry.calls).toMatchObject([
@@ -450,7 +450,7 @@ describe('body', () => {
     ]);
   });
 
-  test('that no other step would let pass is told of too', async () => {
+  test('is reported even where an earlier step refuses', async () => {
     const dry = await agreed(request({ body: '[' }), { requireSecret: true });
     expect(dry).toMatchObject({ reason: 'SECRET_REQUIRED', status: 401 });
     expect(linesOf(dry, 'body')).toEqual(['body refuse PARSE_ERROR: the body is not JSON from character 1 on']);
@@ -494,7 +494,7 @@ describe('contractAddresses', () => {
     ['a big number', 1e21, '1e+21'],
     ['an array', [LISTED], `["${LISTED}"]`],
     ['a long text', 'x'.repeat(1000), 'x'.repeat(100)],
-  ])('what stands where an address should is told: %s', async (_what, value, words) => {
+  ])('what stands in place of an address is named: %s', async (_what, value, words) => {
     const dry = await agreed(body(rpc('eth_getLogs', [{ address: [LISTED, value] }])), { allowlists });
     expect(linesOf(dry, 'contractAddresses')).toEqual([fails(`not listed: ${words}`)]);
   });
@@ -602,7 +602,7 @@ describe('a batch', () => {
   });
 });
 
-test('a path of one’s own is the same to it', async () => {
+test('a custom path makes no difference', async () => {
   const elsewhere = await openBench({ path: '/rpc/:apiKey/eth' });
   expect((await agreed(request(), {}, elsewhere)).allowed).toBe(true);
   expect((await agreed(request({ apiKey: 'unknown-key' }), {}, elsewhere)).reason).toBe('KEY_UNKNOWN');
@@ -726,7 +726,7 @@ describe('whatever key and request come,', () => {
   );
   const requests: fc.Arbitrary<DryRunRequest> = fc.record({ apiKey, headers, body: text });
 
-  test('the dry run and the guard say the same', async () => {
+  test('the dry run and the guard agree', async () => {
     const reasons = new Set<string | null>();
     await fc.assert(
       fc.asyncProperty(settings, requests, async (given, asked) => {

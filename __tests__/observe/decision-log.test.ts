@@ -18,7 +18,7 @@ describe('onDecision', () => {
     return { decisions, onDecision: (decision) => decisions.push(decision) };
   }
 
-  test('is told an allowed request once', async () => {
+  test('is called once for an allowed request', async () => {
     const { decisions, onDecision } = told();
     const app = await guardedApp({ options: { onDecision } });
     const answer = await post(app.rpcUrl, [call('eth_a'), call('eth_b')]);
@@ -38,7 +38,7 @@ describe('onDecision', () => {
 
   for (const [index, it] of CASES.entries()) {
     if (it.late === true) continue;
-    test(`is told once: ${caseTitle(index, it)}`, async () => {
+    test(`is called once: ${caseTitle(index, it)}`, async () => {
       const { decisions, onDecision } = told();
       const app = await appFor(it, { onDecision });
       const answer = await exchange(app.port, requestOf(it), it.method);
@@ -52,7 +52,7 @@ describe('onDecision', () => {
     });
   }
 
-  test('is told each verdict of a mixed batch once, with the methods it was given to', async () => {
+  test('is called once for each verdict of a mixed batch, with its methods', async () => {
     const { decisions, onDecision } = told();
     const app = await guardedApp({ ...keyWith({ allowlists: { methods: ['eth_a'] } }), options: { onDecision } });
     await post(app.rpcUrl, [call('eth_a'), call('eth_x'), call('eth_a'), call('admin_y'), 1, call('eth_z')]);
@@ -68,7 +68,7 @@ describe('onDecision', () => {
     );
   });
 
-  test('is not told of a preflight', async () => {
+  test('is not called for a preflight', async () => {
     const { decisions, onDecision } = told();
     const app = await guardedApp({ options: { onDecision } });
     await exchange(app.port, requestBytes({ method: 'OPTIONS', target: `/v3/${KEY}` }));
@@ -105,7 +105,7 @@ describe('onDecision', () => {
 });
 
 describe('the logger', () => {
-  test("is never told a key, a secret, or the upstream's credentials", async () => {
+  test("never gets a key, a secret, or the upstream's credentials", async () => {
     const lines: string[] = [];
     const write = (fields: object, message: string) => lines.push(`${message} ${JSON.stringify(fields)}`);
     const logger: Logger = { info: write, warn: write, error: write };

@@ -17,7 +17,7 @@ function listener(): { readonly events: RequestEvent[]; readonly onRequest: (eve
 }
 
 describe('An event over HTTP', () => {
-  test('tells of an allowed call who made it, what it cost and what became of it', async () => {
+  test('says of an allowed call who made it, what it cost and what became of it', async () => {
     const { events, onRequest } = listener();
     const id = 'laptop';
     const app = await guardedApp({
@@ -61,7 +61,7 @@ describe('An event over HTTP', () => {
     expect([events[0], events[0]?.methods, events[0]?.ms].every(Object.isFrozen)).toBe(true);
   });
 
-  test('tells of a mixed batch each method, the first refusal, and the credits of what was allowed', async () => {
+  test('lists each method of a mixed batch, with the first refusal and the credits of what was allowed', async () => {
     const { events, onRequest } = listener();
     const app = await guardedApp({ ...keyWith({ allowlists: { methods: ['eth_a'] } }), options: { onRequest } });
     const answer = await post(app.rpcUrl, [call('eth_a'), call('eth_a', [], 2), call('__proto__', [], 3), 1]);
@@ -93,7 +93,7 @@ describe('An event over HTTP', () => {
     expect(methods.at(-1)).toEqual(['(other)', 30]);
   });
 
-  test('tells of a refused request why, without the key', async () => {
+  test('says why a request was refused, without the key', async () => {
     const { events, onRequest } = listener();
     const app = await guardedApp({ ...keyWith({ requireSecret: true }), options: { onRequest } });
     await post(app.rpcUrl, call('eth_a'));
@@ -106,7 +106,7 @@ describe('An event over HTTP', () => {
     expect(JSON.stringify(events)).not.toContain(KEY);
   });
 
-  test("tells the upstream's error code, of one call and of the first of a batch that failed", async () => {
+  test("holds the upstream's error code, of one call and of the first of a batch that failed", async () => {
     const { events, onRequest } = listener();
     const error = (id: number, code: number) => ({ jsonrpc: '2.0', id, error: { code, message: '"error"' } });
     const answers = [error(1, 3), [{ jsonrpc: '2.0', id: 1, result: '"error"' }, error(2, -32005)]];
@@ -120,7 +120,7 @@ describe('An event over HTTP', () => {
     ]);
   });
 
-  test('tells that the upstream failed, with its status, or that the caller went away', async () => {
+  test('says that the upstream failed, with its status, or that the caller went away', async () => {
     const { events, onRequest } = listener();
     const leave = new AbortController();
     const upstream = await recordingUpstream((_req, res, body) => {
@@ -151,7 +151,7 @@ describe('An event over HTTP', () => {
 });
 
 describe('An event over WebSocket', () => {
-  test('tells of a single call at its hand-off, and of a batch with its answer', async () => {
+  test('comes for a single call at its hand-off, and for a batch with its answer', async () => {
     const { events, onRequest } = listener();
     const app = await guardedSockets({
       keys: [{ apiKey: KEY, allowlists: { methods: ['eth_a'] } }],
@@ -170,7 +170,7 @@ describe('An event over WebSocket', () => {
     expect(events[2]?.ms.upstream).toBeGreaterThan(0);
   });
 
-  test('tells of a batch that is not answered when its sockets close', async () => {
+  test('comes for an unanswered batch when its sockets close', async () => {
     const { events, onRequest } = listener();
     const upstream = await webSocketUpstream({ answer: () => undefined });
     const app = await guardedSockets({ upstream, options: { onRequest } });
@@ -189,7 +189,7 @@ describe('An event over WebSocket', () => {
     ]);
   });
 
-  test('tells of a refused handshake its status', async () => {
+  test('holds the status of a refused handshake', async () => {
     const { events, onRequest } = listener();
     const app = await guardedSockets({ keys: [{ apiKey: KEY, enabled: false }], options: { onRequest } });
     await expect(app.open()).rejects.toThrow('403');

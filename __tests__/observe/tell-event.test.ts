@@ -5,7 +5,7 @@ import { call, guardedApp, post } from '../support/guarded-app';
 
 const CHANNEL = 'rpc-guard:request';
 
-test('the channel tells every event of every guard, the same that onRequest gets', async () => {
+test('the channel publishes every event of every guard, the same that onRequest gets', async () => {
   const told: unknown[] = [];
   const listener = (event: unknown) => told.push(event);
   subscribe(CHANNEL, listener);
