@@ -56,6 +56,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'api',
       'audit-api',
       'usage-api',
+      'proposal-api',
       'requests',
       'csv-answer',
       'request-tester',

@@ -33,6 +33,7 @@ import { preview } from './preview';
 import type { Preview } from './preview';
 import { TEST_MEMBERS } from './request-tester';
 import type { RequestTester, TestRequest, TestResult } from './request-tester';
+import { appliedProposal, getProposal } from './proposal-api';
 import { getRefusals, getUsage } from './usage-api';
 import { answer, apiKeyOf, body, jsonOnly, param, query, texts, typeOf } from './requests';
 
@@ -118,6 +119,8 @@ const ROUTES: readonly Route[] = [
   ['get', '/refusals', 200, 'viewer', getRefusals],
   ['get', '/keys/:apiKey/usage', 200, 'viewer', getUsage],
   ['get', '/keys/:apiKey/refusals', 200, 'viewer', getRefusals],
+  ['get', '/keys/:apiKey/proposal', 200, 'viewer', getProposal],
+  ['post', '/keys/:apiKey/proposal', 200, 'editor', applyProposal],
   ['get', '/keys/:apiKey/document', 200, 'viewer', getDocument],
   ['post', '/keys/:apiKey/document', 200, 'editor', applyDocument],
   ['post', '/keys/:apiKey/secrets', 201, 'editor', addSecret],
@@ -278,6 +281,13 @@ async function applyDocument(context: ApiContext, req: Request): Promise<Documen
   const isWritten = !dryRun && differences.length > 0;
   const key = isWritten ? await updated(context, req, version, changes) : shown(context, before);
   return { key, differences, ignored, documentOf: apiKey };
+}
+
+async function applyProposal(context: ApiContext, req: Request): Promise<KeyAnswer> {
+  const { expectedVersion, ...accepted } = appliedProposal(req);
+  const change = { ...by(context, req), expectedVersion };
+  const key = await unlessStale(context, req, context.manager.applyProposal(apiKeyOf(req), accepted, change));
+  return { key: shown(context, key) };
 }
 
 async function addSecret(context: ApiContext, req: Request): Promise<MadeSecret & KeyAnswer> {

@@ -3,7 +3,7 @@ import { BOOLEAN_RULE, checkArgument, isPlainObject } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import type { AllowlistType, Allowlists, KeySettings } from '../settings/key-settings';
 import { isSameEntry } from '../settings/settings-changes';
-import { entriesOf } from './changes';
+import { entriesOf, wrong } from './changes';
 
 export interface ProposeOptions {
   /** `24h`, `7d`, or when it begins: ISO 8601. Default `7d`. */
@@ -50,6 +50,10 @@ export function checkPropose(
 
 export function checkApply(accepted: AcceptedProposal): void {
   checkArgument('applyProposal', APPLY_RULES, accepted);
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a caller without types may give it
+  if (Object.values(accepted.lists).every((entries) => entries === undefined)) {
+    throw wrong('lists: it takes one entry or more, such as { methods: ["eth_call"] }');
+  }
   for (const [type, entries] of Object.entries(accepted.lists)) {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a caller without types may give it
     if (entries !== undefined) entriesOf(type as AllowlistType, entries);
@@ -59,7 +63,6 @@ export function checkApply(accepted: AcceptedProposal): void {
 /** Never makes a list report that refuses already: what it protects would be open. */
 export function withProposed(key: KeySettings, { lists, reportOnly = true }: AcceptedProposal): KeySettings {
   const given = ALLOWLIST_TYPES.filter((type) => (lists[type]?.length ?? 0) > 0);
-  if (given.length === 0) return key;
   const grown = given.map((type) => {
     const list = [...key.allowlists[type]];
     for (const entry of lists[type] ?? []) if (!list.some((it) => isSameEntry(type, it, entry))) list.push(entry);
