@@ -12,6 +12,7 @@ import { endAfterTest } from '../support/cleanup';
 import { hasCurl } from '../support/curl';
 import { basic, call, post } from '../support/guarded-app';
 import { until } from '../support/until';
+import { putTraffic } from '../support/used-key';
 
 /** The page is the one in dist/: the tests need an up-to-date build. */
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -412,6 +413,117 @@ describe('A long list', () => {
     await page.getByText('https://c.example saved').waitFor();
     expect((await app.manager.get(apiKey))!.allowlists.origins).toEqual(['https://c.example', 'https://b.example']);
   });
+});
+
+describe('Lists are suggested from traffic', () => {
+  const APP = 'https://app.example.com';
+  const TRAFFIC = [
+    { kind: 'method', name: 'eth_call', calls: 990 },
+    { kind: 'method', name: 'eth_blockNumber', calls: 10, hoursAgo: 1 },
+    { kind: 'method', name: 'eth_sign', calls: 70, outcome: 'METHOD_NOT_ALLOWED' },
+    { kind: 'origin', name: APP, calls: 700 },
+    ...['a', 'b', 'c'].map((host) => ({ kind: 'origin', name: `https://${host}.example.org`, calls: 90 }) as const),
+    { kind: 'origin', name: '(none)', calls: 30 },
+    { kind: 'userAgent', name: 'Mozilla', calls: 900 },
+  ] as const;
+
+  async function openDialog(allowlists: NewKey['allowlists'] = {}) {
+    const app = await startApp([{ name: 'Checkout', apiKey: 'checkouts-key', allowlists }]);
+    await putTraffic(app.store, 'checkouts-key', TRAFFIC);
+    const { page } = await openPage(app, 'Checkout');
+    await page.getByRole('tab', { name: 'Allowlists' }).click();
+    await page.getByRole('button', { name: 'Suggest from traffic' }).focus();
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'Suggest from traffic' });
+    await dialog.getByText('1,000 allowed calls').waitFor();
+    const list = (name: string) => dialog.getByRole('group', { name });
+    return { app, page, dialog, list, stored: async () => (await app.manager.get('checkouts-key'))! };
+  }
+
+  inBrowser('with what they would refuse, and what is ticked is added in one write that only reports', async () => {
+    const { app, page, dialog, list, stored } = await openDialog();
+    await dialog.getByText('Most user agents are browsers').waitFor();
+    await list('API request methods').getByText('would have refused 1 % (10 of 1,000)').waitFor();
+    await list('API request methods').getByText('Refused meanwhile, and not proposed: 1').waitFor();
+    await list('Origins').getByText('would have refused 3 % (30 of 1,000)').waitFor();
+    await list('Origins').getByText('calls that say none').waitFor();
+    await dialog.getByRole('status').getByText('at most 4 % of the calls').waitFor();
+
+    await list('API request methods').getByLabel('eth_blockNumber').focus();
+    await page.keyboard.press('Space');
+    await list('API request methods').getByText('it would have refused nothing').waitFor();
+    await list('Origins').getByLabel('https://*.example.org').check();
+    expect(await list('Origins').getByLabel('https://b.example.org').isDisabled()).toBe(true);
+    await list('Origins').getByLabel(APP, { exact: true }).uncheck();
+    await list('Origins').getByText('would have refused 73 % (730 of 1,000)').waitFor();
+    await list('Origins').getByLabel(APP, { exact: true }).check();
+
+    await dialog.getByRole('button', { name: 'Add 4 entries' }).press('Enter');
+    await page.getByText('4 entries added').waitFor();
+    expect(await stored()).toMatchObject({
+      version: 2,
+      reportOnly: ['origins', 'methods'],
+      allowlists: { origins: [APP, 'https://*.example.org'], methods: ['eth_call', 'eth_blockNumber'] },
+    });
+    const url = await rpcUrl(app, page);
+    expect(await verdict(url, {}, call('eth_gasPrice'))).toBe(200);
+    expect((await app.manager.audit()).map(({ action }) => action)).toEqual(['allowlist.propose', 'key.create']);
+  });
+
+  inBrowser(
+    'a list that is there is joined, and enforcing refuses at once; where nothing is ticked it is said',
+    async () => {
+      const { app, page, dialog, list, stored } = await openDialog({ methods: ['eth_gasPrice'] });
+      await list('API request methods').getByText('goes on to, by 1 method already; what you add joins').waitFor();
+      await list('API request methods').getByLabel('eth_call').uncheck();
+      const ticked = list('Origins').getByRole('checkbox', { checked: true });
+      while ((await ticked.count()) > 0) await ticked.first().uncheck();
+      await dialog.getByText('Nothing is ticked: nothing would be added').waitFor();
+      expect(await dialog.getByRole('button', { name: 'Add', exact: true }).isDisabled()).toBe(true);
+
+      await list('API request methods').getByLabel('eth_call').check();
+      await list('Origins').getByLabel(APP, { exact: true }).check();
+      await dialog.getByLabel('Enforce').check();
+      await app.manager.update('checkouts-key', { name: 'Changed' });
+      await dialog.getByRole('button', { name: 'Add 2 entries' }).click();
+      await dialog.getByText('Somebody else changed this key').waitFor();
+      expect((await stored()).allowlists.origins).toEqual([]);
+      await dialog.getByRole('button', { name: 'Add 2 entries' }).click();
+      await page.getByText('2 entries added').waitFor();
+      expect(await stored()).toMatchObject({
+        reportOnly: [],
+        allowlists: { origins: [APP], methods: ['eth_gasPrice', 'eth_call'] },
+      });
+      await expectVerdict(await rpcUrl(app, page), 'ORIGIN_NOT_ALLOWED');
+    },
+  );
+
+  inBrowser(
+    'and while they only report, banner and cards say what they would have refused in the last day',
+    async () => {
+      const lists = { origins: [APP], methods: ['eth_call'] };
+      const app = await startApp([
+        { name: 'Checkout', apiKey: 'checkouts-key', allowlists: lists, reportOnly: ['origins'] },
+      ]);
+      const { version, ...settings } = (await app.store.get('checkouts-key'))!;
+      await app.store.set({ ...settings, reportOnlySince: { origins: '2026-01-01T00:00:00Z' } }, version);
+      const reported = { kind: 'total', name: '', hoursAgo: 1 } as const;
+      await putTraffic(app.store, 'checkouts-key', [
+        { ...reported, calls: 12, outcome: 'wouldRefuse:ORIGIN_NOT_ALLOWED' },
+        { ...reported, calls: 5, outcome: 'METHOD_NOT_ALLOWED' },
+      ]);
+      const { page } = await openPage(app, 'Checkout');
+      await page.getByText('would refuse passes: 2.35 % of the calls (12 of 512) in the last 24 h.').waitFor();
+      await page.getByRole('tab', { name: 'Allowlists' }).click();
+      const card = page.getByRole('region', { name: 'Origins' });
+      await card.getByText('it would have refused 2.35 % of the calls (12 of 512)').waitFor();
+      await page.getByRole('region', { name: 'API request methods' }).getByRole('switch').click();
+      // Of the time when only one of them reported nothing can be said of both.
+      await card.getByText('been the first to refuse 0 % of the calls (0 of 500) from the hour of').waitFor();
+      await page.getByRole('link', { name: 'API keys' }).click();
+      await page.getByRole('cell', { name: 'open to all report only for 30 days' }).waitFor();
+    },
+  );
 });
 
 inBrowser('a list type that the page does not know is drawn from what the server says of it', async () => {
@@ -840,7 +952,10 @@ describe('Accessibility', () => {
       };
       const limits = { perSecond: 5, perDay: 1000 };
       const app = await startApp([{ name: 'Checkout', overrideAllowlists: true, secret, allowlists, limits }]);
-      await putRefusal(app);
+      await putTraffic(app.store, await putRefusal(app), [
+        { kind: 'method', name: 'debug_traceBlockByHash', calls: 990 },
+        { kind: 'userAgent', name: 'a-product-with-a-name-of-the-greatest-length-that-names-may-have', calls: 990 },
+      ]);
       const { page } = await openPage(app, undefined, { scheme, width });
       const dialog = page.locator('dialog');
       const look = scheme === 'light' && width === 1200 ? undefined : BY_LOOK;
@@ -864,6 +979,10 @@ describe('Accessibility', () => {
         await closed();
       }
       await page.getByRole('tab', { name: 'Allowlists' }).click();
+      await page.getByRole('button', { name: 'Suggest from traffic' }).click();
+      await page.getByText('allowed calls in').waitFor();
+      await expectGood();
+      await closed();
       await page.getByRole('button', { name: 'Add to User agents' }).click();
       await page.getByRole('button', { name: 'Add to API request methods' }).click();
       await page.getByLabel('Method or prefix').fill('get');

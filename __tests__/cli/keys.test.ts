@@ -130,11 +130,18 @@ describe('keys list', () => {
       { apiKey: KEY, name: 'a', requireSecret: true, secrets: [{ hash: hashSecret('x') }] },
       { apiKey: 'k'.repeat(128), enabled: false, allowlists: { origins: ['a.example'], methods: ['eth_call'] } },
       { apiKey: 'open-to-all' },
+      {
+        apiKey: 'only-reports',
+        allowlists: { origins: ['a.example'], methods: ['eth_call'] },
+        reportOnly: ['methods'],
+        reportOnlySince: { methods: '2026-01-01T00:00:00Z' },
+      },
     );
     const { stdout } = await cli(['keys', 'list'], { store });
     expect(stdout).toMatch(new RegExp(`^${KEY} +a +enabled +1 active, required +none `, 'm'));
     expect(stdout).toMatch(/^k{128} +disabled +0 active +origins 1, methods 1 /m);
     expect(stdout).toMatch(/^open-to-all +enabled +0 active +open to all /m);
+    expect(stdout).toMatch(/^only-reports +enabled +0 active +origins 1, methods 1 report-only for 30 days /m);
   });
 
   test('prints nothing on stdout where there is no key, and says so on stderr', async () => {

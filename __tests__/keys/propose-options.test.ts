@@ -2,7 +2,8 @@ import { KeyManager, MemoryStore } from '../../lib';
 import type { AuditEvent, RpcGuardError } from '../../lib';
 import { usageOf } from '../../lib/stores/usage-rows';
 import { HOUR_MS, hourOf } from '../../lib/stores/usage-store';
-import { KEY, call, guardedApp, post } from '../support/guarded-app';
+import { hashSecret } from '../../lib/settings/secret';
+import { KEY, basic, call, guardedApp, post } from '../support/guarded-app';
 
 const TOKEN = '0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed';
 const SENDER = '0x1111111111111111111111111111111111111111';
@@ -28,17 +29,24 @@ const ATTACKS: readonly (readonly [body: unknown, headers: Record<string, string
   [call('eth_blockNumber'), { 'User-Agent': 'curl/8' }],
 ];
 
+/** What was counted in this hour was two days ago too. */
+async function putBack(store: MemoryStore): Promise<void> {
+  const usage = usageOf(store);
+  const now = Date.now();
+  const rows = await usage.read({ apiKey: KEY, from: hourOf(now - HOUR_MS), to: hourOf(now + HOUR_MS) });
+  const earlier = (hour: string) => hourOf(Date.parse(hour) - 48 * HOUR_MS);
+  await usage.write(
+    rows.map((row) => ({ ...row, instance: 'a', hour: earlier(row.hour), lastAt: row.lastAt - 48 * HOUR_MS })),
+  );
+}
+
 /** A key that has been used for two days: what it is asked now it was asked two days ago too. */
 async function used() {
   const store = new MemoryStore([{ apiKey: KEY }]);
   const app = await guardedApp({ store });
   for (let round = 0; round < 12; round++) for (const body of TRAFFIC) await post(app.rpcUrl, body, PAGE);
   await app.guard.close();
-  const usage = usageOf(store);
-  const now = Date.now();
-  const rows = await usage.read({ apiKey: KEY, from: hourOf(now - HOUR_MS), to: hourOf(now + HOUR_MS) });
-  const earlier = (hour: string) => hourOf(Date.parse(hour) - 48 * HOUR_MS);
-  await usage.write(rows.map((row) => ({ ...row, hour: earlier(row.hour), lastAt: row.lastAt - 48 * HOUR_MS })));
+  await putBack(store);
   const events: AuditEvent[] = [];
   const manager = new KeyManager(store, { onAudit: (event) => events.push(event) });
   return { store, manager, events };
@@ -88,10 +96,85 @@ test('what is misspelt is refused', async () => {
     [
       () => manager.propose(KEY, { since: 'yesterday' }),
       () => manager.propose(KEY, { minimumShare: 2 }),
-      () => manager.propose(KEY, { secretId: 'x' } as never),
+      () => manager.propose(KEY, { secret: 'x' } as never),
+      () => manager.applyProposal(KEY, { lists: {} }),
       () => manager.applyProposal(KEY, { lists: { method: ['eth_call'] } } as never),
       () => manager.applyProposal(KEY, {} as never),
     ].map((work) => work().then(String, (error: unknown) => (error as RpcGuardError).code)),
   );
-  expect(codes).toEqual(Array(5).fill('ERR_RPC_GUARD_ARGUMENT'));
+  expect(codes).toEqual(Array(6).fill('ERR_RPC_GUARD_ARGUMENT'));
+});
+
+describe('a secret that has lists of its own', () => {
+  const SECRET = 'a-secret-brought-along-from-elsewhere';
+  const secrets = [
+    { id: 'own', hash: hashSecret(SECRET), allowlists: { methods: ['eth_chainId'] } },
+    { id: 'other', hash: hashSecret(`${SECRET}-2`) },
+  ];
+
+  test('gets lists from what it did alone, with the lists that hold for it', async () => {
+    const store = new MemoryStore([{ apiKey: KEY, secrets: [{ ...secrets[0]!, allowlists: {} }, secrets[1]!] }]);
+    const app = await guardedApp({ store });
+    const asSecret = { ...PAGE, ...basic(SECRET) };
+    for (let round = 0; round < 60; round++) {
+      await post(app.rpcUrl, call('eth_call', [{ to: TOKEN }]), asSecret);
+      await post(app.rpcUrl, [call('eth_getLogs', [{}], 1), call('made_up', [], 2)], asSecret);
+      await post(app.rpcUrl, call('eth_gasPrice'), { ...PAGE, ...basic(`${SECRET}-2`) });
+    }
+    await app.guard.close();
+    await putBack(store);
+    const { calls, lists } = await new KeyManager(store).propose(KEY, { secretId: 'own' });
+    expect(calls).toBe(2 * 180);
+    expect(lists.methods.entries.map(({ entry, calls: count }) => [entry, count])).toEqual([
+      ['eth_call', 120],
+      ['eth_getLogs', 120],
+    ]);
+    expect(lists.methods.others).toEqual([{ name: '(unknown)', calls: 120 }]);
+    expect(lists.contractAddresses).toMatchObject({
+      entries: [{ entry: expect.stringMatching(new RegExp(TOKEN, 'i')) as unknown, calls: 120 }],
+      // Under a list of addresses, logs of any contract and unknown methods are refused: nothing is ticked.
+      uncovered: { calls: 360 },
+    });
+    expect(lists.origins.entries).toMatchObject([{ entry: 'https://app.example.com', calls: 360 }]);
+    const ofKey = await new KeyManager(store).propose(KEY);
+    expect(ofKey.lists.methods.entries.map(({ entry }) => entry)).toEqual(['eth_call', 'eth_gasPrice', 'eth_getLogs']);
+  });
+
+  test('gets entries on its own lists; the others stay as they are', async () => {
+    const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, secrets }]));
+    const lists = { methods: ['eth_call'], origins: ['https://a.example'] };
+    const key = await manager.applyProposal(KEY, { lists, secretId: 'own' });
+    expect(key.secrets[0]!.allowlists).toMatchObject({
+      methods: ['eth_chainId', 'eth_call'],
+      origins: ['https://a.example'],
+    });
+    expect([key.allowlists.methods, key.secrets[1]!.allowlists, key.reportOnly]).toEqual([[], undefined, ['origins']]);
+    const [event] = await manager.audit();
+    expect(event).toMatchObject({ action: 'allowlist.propose', secretId: 'own' });
+  });
+
+  test.each([
+    ['of a secret, where the key refuses', { lists: { origins: ['https://a.example'] }, secretId: 'own' }],
+    ['of the key, where a secret refuses', { lists: { methods: ['eth_call'] } }],
+  ])('a new list %s by the same type, is not made to report: that would open the other', async (_what, accepted) => {
+    const allowlists = { origins: ['https://b.example'] };
+    const store = new MemoryStore([{ apiKey: KEY, allowlists, secrets }]);
+    const manager = new KeyManager(store);
+    await expect(manager.applyProposal(KEY, accepted)).rejects.toMatchObject({
+      code: 'ERR_RPC_GUARD_ARGUMENT',
+      message: expect.stringContaining('refuses already on this key') as unknown,
+    });
+    expect((await store.get(KEY))!.version).toBe(1);
+    expect((await manager.applyProposal(KEY, { ...accepted, reportOnly: false })).reportOnly).toEqual([]);
+  });
+
+  test('is needed where one is named', async () => {
+    const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, secrets }]));
+    const codeOf = (secretId: string) =>
+      manager.propose(KEY, { secretId }).then(String, (error: unknown) => (error as RpcGuardError).code);
+    expect([await codeOf('other'), await codeOf('none')]).toEqual([
+      'ERR_RPC_GUARD_ARGUMENT',
+      'ERR_RPC_GUARD_SECRET_UNKNOWN',
+    ]);
+  });
 });

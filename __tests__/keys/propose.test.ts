@@ -115,14 +115,15 @@ test('origins that anybody can have are not proposed', () => {
   );
   const proposal = proposed([
     ...names.map((name) => ({ kind: 'origin', name, calls: 10 })),
-    { kind: 'origin', name: 'https://mine.vercel.app', calls: 60 },
-    { kind: 'origin', name: 'chrome-extension://abcdefgh', calls: 20 },
+    { kind: 'origin', name: 'https://mine.vercel.app', calls: 1600 },
+    { kind: 'origin', name: 'chrome-extension://abcdefgh', calls: 200 },
   ]);
   expect(entries(proposal, 'origins')).toEqual([
     ['https://mine.vercel.app', true],
     ['chrome-extension://abcdefgh', true],
   ]);
   expect(proposal.lists.origins.uncovered.calls).toBe(10 * names.length);
+  expect(proposal.lists.origins.others.map(({ name }) => name).sort()).toEqual([...names].sort().slice(0, 10));
   expect(proposal.notes).toContainEqual('10 calls had no Origin header: a list of origins refuses servers and apps.');
 });
 
@@ -149,7 +150,7 @@ test('user agents are not proposed where most are browsers, nor those that occur
     proposed([
       { kind: 'userAgent', name: 'Mozilla', calls: mozilla },
       { kind: 'userAgent', name: 'ethers', calls: 50 },
-      { kind: 'userAgent', name: 'e', calls: 10 },
+      { kind: 'userAgent', name: 'e', calls: 5 },
     ]);
   expect(entries(of(90), 'userAgents')).toEqual([]);
   expect(of(90).notes).toEqual([expect.stringContaining('use origins')]);
@@ -171,12 +172,34 @@ test('a list has 30 entries at most, those it has included, which are not propos
 
 test('calls of methods that nobody knows are no entry, and a list of addresses would refuse them', () => {
   const proposal = proposed([
-    { kind: 'method', name: '(unknown)', calls: 25 },
-    { kind: 'address', name: ADDRESS, calls: 75 },
+    { kind: 'method', name: '(unknown)', calls: 5 },
+    { kind: 'address', name: ADDRESS, calls: 95 },
   ]);
   expect(entries(proposal, 'methods')).toEqual([]);
-  expect(proposal.lists.contractAddresses.uncovered).toEqual({ calls: 25, share: 0.25 });
+  expect(proposal.lists.contractAddresses).toMatchObject({
+    calls: 100,
+    uncovered: { calls: 5, share: 0.05 },
+    others: [{ name: '(unknown)', calls: 5 }],
+  });
   expect(proposal.notes).toContainEqual(
-    expect.stringContaining('25 calls were of methods that the guard does not know'),
+    expect.stringContaining('5 calls were of methods that the guard does not know'),
   );
+});
+
+test('an entry that is listed covers no name that stands for others', () => {
+  const traffic = ['(other)', 'otherwise'].map((name) => ({ kind: 'userAgent', name, calls: 50 }));
+  const { userAgents } = proposed(traffic, { allowlists: { userAgents: ['other'] } }).lists;
+  expect(userAgents).toMatchObject({ entries: [], uncovered: { calls: 50 }, others: [{ name: '(other)', calls: 50 }] });
+});
+
+test('of a list that could not cover a tenth of the calls nothing is ticked', () => {
+  const of = (calls: number) =>
+    proposed([
+      { kind: 'origin', name: 'https://app.example.com', calls: 1000 - calls },
+      { kind: 'origin', name: '(none)', calls },
+    ]);
+  expect(entries(of(99), 'origins')).toEqual([['https://app.example.com', true]]);
+  expect(of(100).lists.origins).toMatchObject({ entries: [{ isTicked: false }], uncovered: { calls: 1000 } });
+  expect(of(100)).toMatchObject({ togetherAtMost: 0 });
+  expect(of(100).notes.at(-1)).toMatch(/^Nothing of origins is ticked/);
 });

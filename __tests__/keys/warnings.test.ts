@@ -241,14 +241,18 @@ describe('a list that only reports', () => {
   const since = (days: number) => ({ origins: new Date(Date.now() - days * DAY_MS).toISOString() });
 
   test('refuses nobody, and leaves the key open', async () => {
-    expect(await codes({ ...given, reportOnly: ['origins'] })).toEqual([]);
-    expect(await codes({ allowlists: given.allowlists, reportOnly: ['origins'] })).toEqual(['OPEN_TO_ALL']);
+    const reporting = { reportOnly: ['origins'] as const, reportOnlySince: since(1) };
+    expect(await codes({ ...given, ...reporting })).toEqual([]);
+    expect(await codes({ allowlists: given.allowlists, ...reporting })).toEqual(['OPEN_TO_ALL']);
   });
 
   test('gives a warning after 30 days', async () => {
     const reporting = (days: number) => codes({ ...given, reportOnly: ['origins'], reportOnlySince: since(days) });
     expect(await reporting(29)).toEqual([]);
     expect(await reporting(30)).toEqual(['REPORT_ONLY_FOR_LONG']);
+    const byHand = (days: number) =>
+      codes({ ...given, reportOnly: ['origins'], createdAt: since(days).origins, updatedAt: since(days).origins });
+    expect([await byHand(29), await byHand(30)]).toEqual([[], ['REPORT_ONLY_FOR_LONG']]);
   });
 });
 

@@ -147,6 +147,44 @@ test('names the contract that is not listed in the group of its refusal', async 
   expect(JSON.parse(group!.name)).toEqual(['eth_getLogs', '(none)', 'node', other.toLowerCase(), 'http', '']);
 });
 
+test('counts calls that a list of addresses would refuse whatever is on it', async () => {
+  const { rpcUrl, counted: rowsOf } = await countingApp();
+  const overriding = [{ to: CONTRACT }, 'latest', { [CONTRACT]: { code: '0x' } }];
+  await post(rpcUrl, [
+    call('eth_getLogs', [{}], 1),
+    call('eth_getLogs', [{ address: [] }], 2),
+    call('eth_call', overriding, 3),
+    call('eth_getLogs', [{ address: [CONTRACT, '0x1'] }], 4),
+    call('made_up', [CONTRACT], 5),
+  ]);
+  expect(brief(await rowsOf(1), 'address')).toEqual(['address (none) allowed 4', `address ${CONTRACT} allowed 1`]);
+});
+
+test('counts what a secret does that has lists of its own, call by call', async () => {
+  const ids = { own: { allowlists: { methods: ['eth_call', 'made_up'] } }, none: {} };
+  const secrets = Object.entries(ids).map(([id, more]) => ({ id, hash: hashSecret(`${SECRET} ${id}`), ...more }));
+  const { rpcUrl, counted: rowsOf } = await countingApp({ secrets });
+  const headers = { ...basic(`${SECRET} own`), Origin: 'https://a.example', 'User-Agent': 'ethers/6' };
+  await post(rpcUrl, call('eth_call', [{ to: CONTRACT }]), headers);
+  await post(
+    rpcUrl,
+    [call('eth_call', [{ to: CONTRACT }], 1), call('made_up', [], 2), call('eth_gasPrice', [], 3)],
+    headers,
+  );
+  await post(rpcUrl, call('eth_chainId'), { ...headers, ...basic(`${SECRET} none`) });
+  await post(rpcUrl, call('eth_chainId'), { Origin: 'https://a.example' });
+  expect(brief(await rowsOf(4), 'ofSecret')).toEqual([
+    'ofSecret address ' + CONTRACT + ' own allowed 2',
+    'ofSecret method (unknown) own allowed 1',
+    'ofSecret method eth_call own allowed 2',
+    'ofSecret method eth_gasPrice own METHOD_NOT_ALLOWED 1',
+    'ofSecret origin https://a.example own METHOD_NOT_ALLOWED 1',
+    'ofSecret origin https://a.example own allowed 3',
+    'ofSecret userAgent ethers own METHOD_NOT_ALLOWED 1',
+    'ofSecret userAgent ethers own allowed 3',
+  ]);
+});
+
 test('counts what the upstream failed at, and its error codes', async () => {
   const answers = [
     '{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"header not found"}}',

@@ -16,7 +16,10 @@ import { basic, call, guardedApp, post } from '../support/guarded-app';
 import { guardedSockets, openSocket } from '../support/guarded-sockets';
 import { KEY, OTHER_KEY, basicHeader, factsOf, recordingLogger } from '../support/pieces';
 import { ask, expectAlive } from '../support/socket-session';
+import { until } from '../support/until';
 
+/** That of the same settings with all lists enforced. */
+const ENFORCING_KEY = 'the-key-that-enforces-all-lists';
 const SECRET = 'a-secret-brought-along-from-elsewhere';
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER = '0x1111111111111111111111111111111111111111';
@@ -157,7 +160,31 @@ describe('exactly what is forwarded without the lists is forwarded with lists th
     const secrets = [{ hash: hashSecret(SECRET), allowlists: { ...LISTS, methods: ['eth_blockNumber'] } }];
     const settings = { allowlists: LISTS, secrets };
     const reporting = { ...settings, apiKey: KEY, reportOnly: types };
-    return new MemoryStore([reporting, { ...without(settings, types), apiKey: OTHER_KEY }]);
+    const open = { ...without(settings, types), apiKey: OTHER_KEY };
+    return new MemoryStore([reporting, open, { ...settings, apiKey: ENFORCING_KEY }]);
+  }
+
+  /** What was decided on each method of a body, once it is told; of a request that came in no further, on all. */
+  async function decided(decisions: Decision[], body: unknown): Promise<readonly (Decision | undefined)[]> {
+    const methods = [body].flat().map((it) => (it as { method: string }).method);
+    await until(() => {
+      const told = decisions.flatMap((it) => it.methods);
+      return (
+        told.length === methods.length || decisions.some(({ allowed, methods: of }) => !allowed && of.length === 0)
+      );
+    }, 1);
+    const all = decisions.splice(0);
+    return methods.map(
+      (method) => all.find((it) => it.methods.includes(method)) ?? all.find(({ allowed }) => !allowed),
+    );
+  }
+
+  /** What is reported is the reason for which the settings would refuse with all lists enforced. */
+  function expectReported(reporting: readonly (Decision | undefined)[], enforcing: readonly (Decision | undefined)[]) {
+    expect(reporting.map((it) => it?.wouldRefuse)).toEqual(
+      reporting.map((it, index) => (it?.allowed === true ? enforcing[index]?.reason : undefined)),
+    );
+    return reporting.filter((it) => it?.wouldRefuse !== undefined).length;
   }
 
   test('over HTTP, in batches, and by a secret with its own lists', async () => {
@@ -166,39 +193,58 @@ describe('exactly what is forwarded without the lists is forwarded with lists th
       const decisions: Decision[] = [];
       const options = { exposeReason: false, onDecision: (decision: Decision) => decisions.push(decision) };
       const app = await guardedApp({ store: store(types), options });
+      const send = async (apiKey: string, body: unknown, headers: Record<string, string>) => {
+        const answer = await post(app.rpcUrl.replace(KEY, apiKey), body, { ...headers, 'X-Request-Id': 'same' });
+        const seen = app.upstream.seen.splice(0).map((request) => request.body);
+        return { ...answer, seen, names: [...answer.headers.keys()], decided: await decided(decisions, body) };
+      };
       for (const headers of HEADERS) {
         for (const body of BODIES) {
-          const sent = { ...headers, 'X-Request-Id': 'same' };
-          const reporting = await post(app.rpcUrl, body, sent);
-          const seen = app.upstream.seen.splice(0);
-          const open = await post(app.rpcUrl.replace(KEY, OTHER_KEY), body, sent);
+          const reporting = await send(KEY, body, headers);
+          const open = await send(OTHER_KEY, body, headers);
+          const enforcing = await send(ENFORCING_KEY, body, headers);
           expect([types, reporting.status, reporting.text]).toEqual([types, open.status, open.text]);
-          expect(seen.map((request) => request.body)).toEqual(
-            app.upstream.seen.splice(0).map((request) => request.body),
-          );
-          expect([...reporting.headers.keys()]).toEqual([...open.headers.keys()]);
+          expect([reporting.seen, reporting.names]).toEqual([open.seen, open.names]);
+          differs += expectReported(reporting.decided, enforcing.decided);
         }
       }
-      differs += decisions.filter(({ wouldRefuse }) => wouldRefuse !== undefined).length;
     }
     expect(differs).toBeGreaterThan(50);
   });
 
   test('over WebSocket, from the handshake on', async () => {
+    let differs = 0;
     for (const types of SUBSETS) {
       const app = await guardedSockets({ store: store(types), options: { exposeReason: false } });
-      for (const headers of HEADERS) {
-        const told: unknown[] = [];
-        for (const url of [app.socketUrl, app.socketUrl.replace(KEY, OTHER_KEY)]) {
-          const sent = { headers: { ...headers, 'X-Request-Id': 'same' } };
-          const peer = await openSocket(url, sent).catch((error: unknown) => String(error));
-          const answers: unknown[] = [];
-          if (typeof peer !== 'string') for (const body of BODIES) answers.push(await ask(peer, body));
-          told.push({ types, answers, seen: app.upstream.messages.splice(0), peer: typeof peer === 'string' && peer });
+      const converse = async (apiKey: string, headers: Record<string, string>) => {
+        const sent = { headers: { ...headers, 'X-Request-Id': 'same' } };
+        const peer = await openSocket(app.socketUrl.replace(KEY, apiKey), sent).catch((error: unknown) =>
+          String(error),
+        );
+        if (typeof peer === 'string') await until(() => app.decisions.length > 0, 1);
+        const [handshake] = app.decisions.splice(0);
+        const answers: unknown[] = [];
+        const all: (Decision | undefined)[] = [];
+        for (const body of BODIES) {
+          if (typeof peer === 'string') {
+            all.push(...[body].flat().map(() => handshake));
+            continue;
+          }
+          answers.push(await ask(peer, body));
+          all.push(...(await decided(app.decisions, body)));
         }
-        expect(told[0]).toEqual(told[1]);
+        const seen = app.upstream.messages.splice(0);
+        return { told: { types, answers, seen, peer: typeof peer === 'string' && peer }, decided: all };
+      };
+      for (const headers of HEADERS) {
+        const reporting = await converse(KEY, headers);
+        const open = await converse(OTHER_KEY, headers);
+        const enforcing = await converse(ENFORCING_KEY, headers);
+        expect(reporting.told).toEqual(open.told);
+        differs += expectReported(reporting.decided, enforcing.decided);
       }
     }
+    expect(differs).toBeGreaterThan(50);
   });
 });
 

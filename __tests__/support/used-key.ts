@@ -1,4 +1,4 @@
-import type { MemoryStore } from '../../lib';
+import type { WritableSettingsStore } from '../../lib';
 import { HOUR_MS, hourOf } from '../../lib/stores/usage-store';
 import type { UsageKind, UsageRow } from '../../lib/stores/usage-store';
 
@@ -13,7 +13,7 @@ export interface CountedName {
 
 /** What `names` say of a key, and 1000 allowed calls over the two days before this hour. */
 export async function putTraffic(
-  store: Pick<MemoryStore, 'usage'>,
+  store: WritableSettingsStore,
   apiKey: string,
   names: readonly CountedName[],
 ): Promise<void> {
@@ -23,5 +23,5 @@ export async function putTraffic(
     return { apiKey, hour: hourOf(lastAt), instance: 'a', kind, name, outcome, calls, lastAt, ...none };
   };
   const totals = [48, 0].map((hoursAgo) => row({ kind: 'total', name: '', calls: 500, hoursAgo }));
-  await store.usage.write([...totals.map((it) => ({ ...it, requests: it.calls, peak: 0 })), ...names.map(row)]);
+  await store.usage!.write([...totals.map((it) => ({ ...it, requests: it.calls, peak: 0 })), ...names.map(row)]);
 }

@@ -21,14 +21,13 @@ export async function getProposal(
   req: Request,
 ): Promise<ProposalAnswer> {
   const { since, minimumShare, secretId } = query(req);
-  const asked = { since, minimumShare: minimumShare === undefined ? undefined : Number(minimumShare) };
-  const options = secretId === undefined ? asked : { ...asked, secretId };
-  return { proposal: await manager.propose(apiKeyOf(req), options) };
+  const share = minimumShare === undefined ? undefined : Number(minimumShare);
+  return { proposal: await manager.propose(apiKeyOf(req), { since, minimumShare: share, secretId }) };
 }
 
 /** What a request to apply a proposal holds. Its lists, which the manager checks, need not be those of the proposal. */
 export function appliedProposal(req: Request): ApplyProposal {
-  const given = body(req, ['lists', 'reportOnly', 'expectedVersion']) as ApplyProposal;
+  const given = body(req, ['lists', 'reportOnly', 'secretId', 'expectedVersion']) as ApplyProposal;
   if (!Number.isInteger(given.expectedVersion)) {
     throw invalidRequest('expectedVersion: it takes the version of the key that was read');
   }

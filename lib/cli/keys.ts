@@ -296,8 +296,17 @@ function secretsOf({ requireSecret, secrets }: KeyView): string {
 }
 
 function listsOfKey(key: KeyView): Cell {
-  const lists = ALLOWLIST_TYPES.filter((type) => key.allowlists[type].length > 0);
-  if (lists.length > 0) return lists.map((type) => `${kebab(type)} ${String(key.allowlists[type].length)}`).join(', ');
-  const isOpen = warningsOf(key).some(({ code }) => code === 'OPEN_TO_ALL');
-  return isOpen ? { text: 'open to all', colour: 'yellow' } : 'none';
+  const { allowlists, reportOnly } = key;
+  const warnings = warningsOf(key);
+  const lists = ALLOWLIST_TYPES.filter((type) => allowlists[type].length > 0);
+  if (lists.length === 0) {
+    return warnings.some(({ code }) => code === 'OPEN_TO_ALL') ? { text: 'open to all', colour: 'yellow' } : 'none';
+  }
+  const isLong = (type: AllowlistType) => warnings.some((it) => it.code === 'REPORT_ONLY_FOR_LONG' && it.at === type);
+  const words = lists.map((type) => {
+    const effect = reportOnly.includes(type) ? ` report-only${isLong(type) ? ' for 30 days' : ''}` : '';
+    return `${kebab(type)} ${String(allowlists[type].length)}${effect}`;
+  });
+  const text = words.join(', ');
+  return lists.some((type) => reportOnly.includes(type)) ? { text, colour: 'yellow' } : text;
 }

@@ -16,6 +16,7 @@ import type { Context } from './with-store';
 interface SuggestFlags extends ChangeFlags {
   readonly since: string;
   readonly list?: AllowlistType;
+  readonly secret?: string;
   readonly apply?: boolean;
   readonly enforce?: boolean;
   readonly yes?: boolean;
@@ -30,6 +31,7 @@ export function addSuggest(program: Command): void {
     .argument('<key>', KEY_ARGUMENT)
     .option('--since <since>', 'how far back, or a time: 24h, 7d, 2027-01-31T00:00:00Z', '7d')
     .option('--list <list>', 'this list alone', parseListType)
+    .option('--secret <secret-id>', "for the lists of this secret's own, from what it did")
     .option('--apply', 'add what is ticked; lists without entries only report at first')
     .option('--enforce', 'with --apply: these lists refuse at once')
     .option('--yes', 'add it without being asked')
@@ -41,11 +43,11 @@ export function addSuggest(program: Command): void {
 }
 
 async function suggest(context: Context, named: string, flags: SuggestFlags): Promise<void> {
-  const { since, list, apply, enforce = false, yes, expectVersion } = flags;
+  const { since, list, secret: secretId, apply, enforce = false, yes, expectVersion } = flags;
   if (enforce && apply !== true) throw usage('--enforce goes with --apply');
   const { manager, output } = context;
   const { apiKey, version } = await storedKey(context, named);
-  const proposal = await manager.propose(apiKey, { since });
+  const proposal = await manager.propose(apiKey, { since, secretId });
   const types = list === undefined ? ALLOWLIST_TYPES : [list];
   const lists = tickedOf(proposal, types);
   if (apply !== true || Object.keys(lists).length === 0) {
@@ -61,7 +63,7 @@ async function suggest(context: Context, named: string, flags: SuggestFlags): Pr
     accepts: (typed) => /^y(?:es)?$/i.test(typed),
   });
   const change = { expectedVersion: expectVersion ?? version };
-  const key = await manager.applyProposal(apiKey, { lists, reportOnly: !enforce }, change);
+  const key = await manager.applyProposal(apiKey, { lists, reportOnly: !enforce, secretId }, change);
   showChange(output, key, wordsOf(key, lists));
 }
 

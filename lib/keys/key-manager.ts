@@ -51,9 +51,10 @@ import { limitsInUse } from './limits-in-use';
 import type { LimitsInUse } from './limits-in-use';
 import { loadDomainOf } from './domain-of';
 import type { Proposal } from './proposal';
-import { checkApply, checkPropose, withProposed } from './propose-options';
+import { checkApply, checkPropose, listsOf, withProposed } from './propose-options';
 import type { AcceptedProposal, ProposeOptions } from './propose-options';
 import { proposalOf } from './propose';
+import { rowsOfSecret } from './rows-of-secret';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
 import type { KeyView } from '../settings/key-view';
 import { withReportOnlySince } from './report-only-since';
@@ -99,6 +100,7 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
 };
 
 const PROPOSED_FROM: readonly UsageKind[] = ['total', 'method', 'origin', 'address', 'userAgent', 'secret'];
+const PROPOSED_FROM_SECRET: readonly UsageKind[] = ['secret', 'ofSecret'];
 
 /**
  * Keys and secrets over their whole life, in any writable store. A change is made to the settings as they are stored and
@@ -197,23 +199,28 @@ export class KeyManager {
    * you choose of it.
    */
   async propose(apiKey: string, options: ProposeOptions = {}): Promise<Proposal> {
-    const { sinceMs, minimumShare } = checkPropose(options, Date.now());
+    const { sinceMs, minimumShare, secretId } = checkPropose(options, Date.now());
     const settings = await this.#read(apiKey);
     if (settings === undefined) {
       throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', `there is no key ${keyHint(apiKey)}`);
     }
-    const query = { apiKey, from: hourOf(sinceMs), to: hourOf(Date.now() + HOUR_MS), kinds: PROPOSED_FROM };
-    const rows = await stored(() => usageOf(this.#store).read(query));
-    return proposalOf(rows, { allowlists: settings.allowlists, minimumShare, domainOf: loadDomainOf() });
+    const allowlists = listsOf(settings, secretId);
+    const kinds = secretId === undefined ? PROPOSED_FROM : PROPOSED_FROM_SECRET;
+    const query = { apiKey, from: hourOf(sinceMs), to: hourOf(Date.now() + HOUR_MS), kinds };
+    const counted = await stored(() => usageOf(this.#store).read(query));
+    const rows = secretId === undefined ? counted : rowsOfSecret(counted, secretId);
+    return proposalOf(rows, { allowlists, minimumShare, domainOf: loadDomainOf() });
   }
 
   /**
    * Adds entries to several lists in one write. Lists that had none only report from then on, unless `reportOnly` is
-   * false; a list that refuses already goes on refusing.
+   * false: then all that are named refuse. A list that refuses already goes on refusing.
+   * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` also where a list of the same type refuses elsewhere on the key: a type
+   * reports or refuses for the key and its secrets alike.
    */
   async applyProposal(apiKey: string, accepted: AcceptedProposal, options: ChangeOptions = {}): Promise<KeyView> {
     checkApply(accepted);
-    return this.#change('allowlist.propose', apiKey, options, undefined, (key) => withProposed(key, accepted));
+    return this.#change('allowlist.propose', apiKey, options, accepted.secretId, (key) => withProposed(key, accepted));
   }
 
   /** Keys whose settings do not parse, which `list` leaves out; 100 at most, `[]` where the store does not tell. */

@@ -29,8 +29,15 @@ export interface ProposedEntry {
 export interface ProposedList {
   /** Those that are on the list already are not among them. */
   readonly entries: readonly ProposedEntry[];
+  /** All that was counted for the list. */
+  readonly calls: number;
   /** What neither the list as it is nor the ticked entries let pass. */
   readonly uncovered: { readonly calls: number; readonly share: number };
+  /**
+   * What of it is no entry either, the 10 with the most calls: what anybody can send, what found no room, `(none)` for
+   * calls that say nothing, `(unknown)` for methods that the guard does not know, `(other)` for rare names.
+   */
+  readonly others: readonly { readonly name: string; readonly calls: number }[];
   /** What the guard refused meanwhile, for any reason: never proposed. */
   readonly refused: readonly { readonly entry: string; readonly calls: number; readonly lastAt: string }[];
 }

@@ -1,15 +1,18 @@
 import { ALLOWLIST_TYPES } from '../allowlists';
-import { BOOLEAN_RULE, checkArgument, isPlainObject } from '../option-rules';
-import type { OptionRules } from '../option-rules';
+import { BOOLEAN_RULE, checkArgument, isPlainObject, isText } from '../option-rules';
+import type { OptionRule, OptionRules } from '../option-rules';
 import type { AllowlistType, Allowlists, KeySettings } from '../settings/key-settings';
 import { isSameEntry } from '../settings/settings-changes';
 import { entriesOf, wrong } from './changes';
+import { secretOf } from './new-secret';
 
 export interface ProposeOptions {
   /** `24h`, `7d`, or when it begins: ISO 8601. Default `7d`. */
   readonly since?: string | undefined;
   /** Entries with a smaller share of the calls are listed and not ticked: 0 to 1. Default 0.001. */
   readonly minimumShare?: number | undefined;
+  /** A secret that has lists of its own: for these, from what it did. Default: for the key's lists. */
+  readonly secretId?: string | undefined;
 }
 
 /** What is taken over of a proposal. */
@@ -18,10 +21,14 @@ export interface AcceptedProposal {
   readonly lists: Partial<Allowlists>;
   /** Whether lists that had no entries only report at first. Default `true`. */
   readonly reportOnly?: boolean | undefined;
+  /** A secret that has lists of its own: the entries join these. Default: the key's. */
+  readonly secretId?: string | undefined;
 }
 
 const SPAN = /^([1-9][0-9]{0,3})([hd])$/;
 const HOUR_MS = 3_600_000;
+
+const SECRET_ID_RULE: OptionRule = { accepts: isText, takes: 'the id of a secret' };
 
 const PROPOSE_RULES: OptionRules<ProposeOptions> = {
   since: {
@@ -32,20 +39,22 @@ const PROPOSE_RULES: OptionRules<ProposeOptions> = {
     accepts: (value) => typeof value === 'number' && value >= 0 && value <= 1,
     takes: 'a share from 0 to 1, such as 0.001',
   },
+  secretId: SECRET_ID_RULE,
 };
 
 const APPLY_RULES: OptionRules<AcceptedProposal> = {
   lists: { accepts: isPlainObject, takes: 'entries by list, such as { methods: ["eth_call"] }', isRequired: true },
   reportOnly: BOOLEAN_RULE,
+  secretId: SECRET_ID_RULE,
 };
 
 export function checkPropose(
   options: ProposeOptions,
   nowMs: number,
-): { readonly sinceMs: number; readonly minimumShare: number } {
+): { readonly sinceMs: number; readonly minimumShare: number; readonly secretId: string | undefined } {
   checkArgument('propose', PROPOSE_RULES, options);
-  const { since = '7d', minimumShare = 0.001 } = options;
-  return { sinceMs: beginningOf(since, nowMs), minimumShare };
+  const { since = '7d', minimumShare = 0.001, secretId } = options;
+  return { sinceMs: beginningOf(since, nowMs), minimumShare, secretId };
 }
 
 export function checkApply(accepted: AcceptedProposal): void {
@@ -60,21 +69,44 @@ export function checkApply(accepted: AcceptedProposal): void {
   }
 }
 
-/** Never makes a list report that refuses already: what it protects would be open. */
-export function withProposed(key: KeySettings, { lists, reportOnly = true }: AcceptedProposal): KeySettings {
+/**
+ * Never makes a list report that refuses already, as what it protects would be open. A type reports or refuses on the
+ * whole key.
+ */
+export function withProposed(key: KeySettings, { lists, reportOnly = true, secretId }: AcceptedProposal): KeySettings {
   const given = ALLOWLIST_TYPES.filter((type) => (lists[type]?.length ?? 0) > 0);
+  const present = listsOf(key, secretId);
   const grown = given.map((type) => {
-    const list = [...key.allowlists[type]];
+    const list = [...present[type]];
     for (const entry of lists[type] ?? []) if (!list.some((it) => isSameEntry(type, it, entry))) list.push(entry);
     return [type, list] as const;
   });
+  const allowlists = { ...present, ...Object.fromEntries(grown) };
+  const changed =
+    secretId === undefined
+      ? { ...key, allowlists }
+      : { ...key, secrets: key.secrets.map((it) => (it.id === secretId ? { ...it, allowlists } : it)) };
   const others = key.reportOnly.filter((type) => !given.includes(type));
-  const reporting = given.filter((type) => key.allowlists[type].length === 0 || key.reportOnly.includes(type));
-  return {
-    ...key,
-    allowlists: { ...key.allowlists, ...Object.fromEntries(grown) },
-    reportOnly: reportOnly ? [...others, ...reporting] : others,
-  };
+  const reporting = given.filter((type) => key.reportOnly.includes(type) || present[type].length === 0);
+  if (!reportOnly) return { ...changed, reportOnly: others };
+  const opened = reporting.find((type) => !key.reportOnly.includes(type) && refusesAnywhere(key, type));
+  if (opened !== undefined) {
+    const text = `reportOnly: a list of ${opened} refuses already on this key and would only report too`;
+    throw wrong(`${text}; give reportOnly: false, or let ${opened} only report first`);
+  }
+  return { ...changed, reportOnly: [...others, ...reporting] };
+}
+
+/** The lists that hold for a secret, or the key's. */
+export function listsOf(key: KeySettings, secretId: string | undefined): Allowlists {
+  if (secretId === undefined) return key.allowlists;
+  const { allowlists } = secretOf(key, secretId);
+  if (allowlists !== undefined) return allowlists;
+  throw wrong("secretId: this secret has no lists of its own; the key's hold for it: leave secretId out");
+}
+
+function refusesAnywhere({ allowlists, secrets }: KeySettings, type: AllowlistType): boolean {
+  return allowlists[type].length > 0 || secrets.some((secret) => (secret.allowlists?.[type].length ?? 0) > 0);
 }
 
 /** NaN for what is neither a span nor a time. */

@@ -1,6 +1,7 @@
 import { ALLOWLISTS, ALLOWLIST_TYPES, forEachType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { withChecksum } from '../allowlists/eip-55';
+import { grouped } from '../spelling';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { foldsOf, isOwnOrigin } from './propose-origins';
 import type { DomainOf } from './propose-origins';
@@ -25,6 +26,11 @@ const BROWSER = 'Mozilla';
 /** A shorter part would occur in many other headers. */
 const MIN_PRODUCT = 3;
 const MAX_REFUSED = 30;
+const MAX_OTHERS = 10;
+/** A list is not for traffic of which no entry could cover so much: nothing of it is ticked. */
+const UNCOVERABLE = 0.1;
+/** How methods are counted that no table knows. */
+const UNKNOWN = '(unknown)';
 const KINDS: Readonly<Record<AllowlistType, string>> = {
   contractAddresses: 'address',
   userAgents: 'userAgent',
@@ -49,7 +55,7 @@ interface Span {
 /** Proposes lists from what was allowed. Refused calls are shown beside it and never proposed. */
 export function proposalOf(rows: readonly CountedRow[], parts: ProposeParts): Proposal {
   const totals = rows.filter(({ kind, outcome }) => kind === 'total' && isAllowed(outcome));
-  const calls = totals.reduce((sum, row) => sum + row.calls, 0);
+  const calls = sumOf(totals);
   const span = spanOf(totals);
   const length = span.to - span.from;
   const isEnough = calls >= MIN_CALLS && length >= DAY_MS;
@@ -63,7 +69,7 @@ export function proposalOf(rows: readonly CountedRow[], parts: ProposeParts): Pr
     days: Math.round((length / DAY_MS) * 10) / 10,
     lists,
     togetherAtMost: calls === 0 ? 0 : Math.min(1, uncovered / calls),
-    notes: isEnough ? notesOf(rows, length) : [tooLittle(calls)],
+    notes: isEnough ? [...notesOf(rows, length), ...uncoverableNotes(lists)] : [tooLittle(calls)],
   };
 }
 
@@ -81,17 +87,26 @@ function listOf(
 ): ProposedList {
   const ofKind = rows.filter(({ kind }) => kind === KINDS[type]);
   const seen = sumByName(ofKind.filter(({ outcome }) => isAllowed(outcome)));
-  const all = seen.reduce((sum, { calls }) => sum + calls, 0);
-  const entries = parts === undefined ? [] : entriesOf(type, seen, span, parts);
-  const passes = parts && parts.allowlists[type].length > 0 ? ALLOWLISTS[type].compile(parts.allowlists[type]) : none;
-  const ticked = new Set(entries.filter(({ isTicked }) => isTicked).map(({ entry }) => entry));
-  const covered = seen.filter(({ name }) => passes(name) || ticked.has(entryOf(type, name)));
+  const offered = parts === undefined ? [] : entriesOf(type, seen, span, parts);
+  const passes = parts === undefined ? none : passesOf(type, parts.allowlists);
   // Which addresses calls of a method query that nobody knows cannot be told: the list refuses them.
   const unread = type === 'contractAddresses' ? unknownCalls(rows) : 0;
-  const calls = all - covered.reduce((sum, row) => sum + row.calls, 0) + unread;
+  const calls = sumOf(seen) + unread;
+  const names = new Set(offered.map(({ entry }) => entry));
+  const others = seen.filter(({ name }) => !passes(name) && !names.has(entryOf(type, name)));
+  if (unread > 0) others.push({ name: UNKNOWN, calls: unread, firstAt: 0, lastAt: 0 });
+  const isCovering = sumOf(others) < UNCOVERABLE * calls;
+  const entries = isCovering ? offered : offered.map((it) => ({ ...it, isTicked: false }));
+  const passing = sumOf(seen.filter(({ name }) => passes(name)));
+  const uncovered = calls - passing - sumOf(entries.filter(({ isTicked }) => isTicked));
   return {
     entries,
-    uncovered: { calls, share: all + unread === 0 ? 0 : calls / (all + unread) },
+    calls,
+    uncovered: { calls: uncovered, share: calls === 0 ? 0 : uncovered / calls },
+    others: others
+      .sort((a, b) => b.calls - a.calls)
+      .slice(0, MAX_OTHERS)
+      .map(({ name, calls: count }) => ({ name: entryOf(type, name), calls: count })),
     refused: sumByName(ofKind.filter(({ outcome }) => !isAllowed(outcome)))
       .filter(({ name }) => isEntry(type, name))
       .slice(0, MAX_REFUSED)
@@ -105,15 +120,14 @@ function entriesOf(
   { from, to }: Span,
   { allowlists, minimumShare, domainOf }: ProposeParts,
 ): readonly ProposedEntry[] {
-  const all = seen.reduce((sum, { calls }) => sum + calls, 0);
+  const all = sumOf(seen);
   if (type === 'userAgents' && isBrowsers(seen)) return [];
-  const present = allowlists[type];
-  const passes = present.length > 0 ? ALLOWLISTS[type].compile(present) : none;
+  const passes = passesOf(type, allowlists);
   const newFrom = to - NEW_SHARE * (to - from);
   const offered = seen.filter(
     ({ name }) => isEntry(type, name) && !passes(name) && (type !== 'origins' || isOwnOrigin(name, domainOf)),
   );
-  const room = MAX_ENTRIES - present.length;
+  const room = MAX_ENTRIES - allowlists[type].length;
   const entries = offered.slice(0, room).map(({ name, calls, firstAt, lastAt }) => {
     const share = calls / all;
     const isTicked = share >= minimumShare && firstAt < newFrom;
@@ -138,6 +152,10 @@ function sumByName(rows: readonly CountedRow[]): readonly Seen[] {
   return [...names.values()].sort((a, b) => b.calls - a.calls || (a.name < b.name ? -1 : 1));
 }
 
+function sumOf(counted: readonly { readonly calls: number }[]): number {
+  return counted.reduce((sum, { calls }) => sum + calls, 0);
+}
+
 function isAllowed(outcome: string): boolean {
   return outcome === 'allowed' || outcome.startsWith('wouldRefuse:');
 }
@@ -148,24 +166,29 @@ function isEntry(type: AllowlistType, name: string): boolean {
   return type !== 'userAgents' || name.length >= MIN_PRODUCT;
 }
 
+/** What the list as it is lets pass; names that stand for others, never. */
+function passesOf(type: AllowlistType, { [type]: entries }: Allowlists): (name: string) => boolean {
+  if (entries.length === 0) return none;
+  const matches = ALLOWLISTS[type].compile(entries);
+  return (name) => !name.startsWith('(') && matches(name);
+}
+
 function entryOf(type: AllowlistType, name: string): string {
-  return type === 'contractAddresses' ? withChecksum(name) : name;
+  return type === 'contractAddresses' && !name.startsWith('(') ? withChecksum(name) : name;
 }
 
 function isBrowsers(products: readonly Seen[]): boolean {
-  const all = products.reduce((sum, { calls }) => sum + calls, 0);
+  const all = sumOf(products);
   return (products.find(({ name }) => name === BROWSER)?.calls ?? 0) > all / 2;
 }
 
 function unknownCalls(rows: readonly CountedRow[]): number {
-  const unknown = rows.filter(
-    ({ kind, name, outcome }) => kind === 'method' && name === '(unknown)' && isAllowed(outcome),
-  );
-  return unknown.reduce((sum, { calls }) => sum + calls, 0);
+  const unknown = rows.filter(({ kind, name, outcome }) => kind === 'method' && name === UNKNOWN && isAllowed(outcome));
+  return sumOf(unknown);
 }
 
 function tooLittle(calls: number): string {
-  return `Too little was seen to propose anything: ${String(calls)} allowed calls. It takes ${String(MIN_CALLS)}, over a day.`;
+  return `Too little was seen to propose anything: ${grouped(calls)} allowed calls. It takes ${String(MIN_CALLS)}, over a day.`;
 }
 
 function notesOf(rows: readonly CountedRow[], length: number): readonly string[] {
@@ -176,21 +199,29 @@ function notesOf(rows: readonly CountedRow[], length: number): readonly string[]
   if (isBrowsers(of('userAgent'))) notes.push('Most user agents are browsers, which all say Mozilla: use origins.');
   const noOrigin = of('origin').find(({ name }) => name === '(none)');
   if (noOrigin !== undefined) {
-    notes.push(`${String(noOrigin.calls)} calls had no Origin header: a list of origins refuses servers and apps.`);
+    notes.push(`${grouped(noOrigin.calls)} calls had no Origin header: a list of origins refuses servers and apps.`);
   }
   const unknown = unknownCalls(allowed);
   if (unknown > 0) {
     notes.push(
-      `${String(unknown)} calls were of methods that the guard does not know: a list of addresses refuses them.`,
+      `${grouped(unknown)} calls were of methods that the guard does not know: a list of addresses refuses them.`,
     );
   }
-  const bySecret = of('secret').reduce((sum, { calls }) => sum + calls, 0);
+  const bySecret = sumOf(of('secret'));
   if (bySecret > 0) {
     notes.push(
-      `${String(bySecret)} calls came with a secret: what they did is counted too, whatever lists hold for them.`,
+      `${grouped(bySecret)} calls came with a secret: what they did is counted too, whatever lists hold for them.`,
     );
   }
   return notes;
+}
+
+function uncoverableNotes(lists: Proposal['lists']): readonly string[] {
+  return ALLOWLIST_TYPES.filter((type) => {
+    const { entries, uncovered, calls } = lists[type];
+    const single = entries.filter(({ covers, isTicked }) => covers.length === 0 && !isTicked);
+    return entries.length > 0 && uncovered.calls - sumOf(single) >= UNCOVERABLE * calls;
+  }).map((type) => `Nothing of ${type} is ticked: of a tenth of the calls or more it could cover none.`);
 }
 
 function none(): boolean {

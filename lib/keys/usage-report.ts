@@ -18,7 +18,7 @@ import { wrong } from './changes';
 import { SINCE_RULE, isSpan, timeOf } from './since';
 
 /** What a report lists names of: a kind, the reasons of refusals, or keys. */
-export type UsageBy = Exclude<UsageKind, 'total' | 'refusal'> | 'reason' | 'key';
+export type UsageBy = Exclude<UsageKind, 'total' | 'ofSecret' | 'refusal'> | 'reason' | 'key';
 
 export interface UsageOptions {
   /** `24h`, `7d`, or when it begins: ISO 8601. Default `24h`. It is put back to the beginning of its hour or day. */
@@ -79,7 +79,7 @@ export interface UsageReport {
   readonly isPartial: boolean;
 }
 
-const NAMED = USAGE_KINDS.filter((kind) => kind !== 'total' && kind !== 'refusal');
+const NAMED = USAGE_KINDS.filter((kind) => kind !== 'total' && kind !== 'ofSecret' && kind !== 'refusal');
 const BYS: readonly string[] = [...NAMED, 'reason', 'key'];
 const DAY_MS = 24 * HOUR_MS;
 const MAX_POINTS = 1000;

@@ -71,8 +71,9 @@ export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warnin
   }
   warnings.push(...limitWarnings(key, prices));
   for (const type of key.reportOnly) {
-    const since = key.reportOnlySince?.[type];
-    if (since === undefined || Date.now() - Date.parse(since) < REPORT_ONLY_MS) continue;
+    // A change by hand does not say when: then as long as nothing else has been changed.
+    const { [type]: since = key.updatedAt } = key.reportOnlySince ?? {};
+    if (Date.now() - Date.parse(since) < REPORT_ONLY_MS) continue;
     warn('REPORT_ONLY_FOR_LONG', type, `Since ${since} the list only reports: it refuses nothing.`);
   }
   for (const doubt of doubtsOf(allowlists)) warn('ENTRY_DOUBTFUL', doubt.type, doubt.message);

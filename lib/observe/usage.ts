@@ -14,7 +14,7 @@ import type { SettingsStore } from '../stores/settings-store';
 import { ALLOWED, NO_KEY, WOULD_REFUSE } from '../stores/usage-store';
 import { classOf } from '../usage/counts';
 import type { Counts } from '../usage/counts';
-import { ADDRESS, CODE, METHOD, ORIGIN, SECRET, USER_AGENT, WIRE } from '../usage/key-hour';
+import { ADDRESS, CODE, METHOD, OF_SECRET, ORIGIN, SECRET, USER_AGENT, WIRE } from '../usage/key-hour';
 import type { KeyHour } from '../usage/key-hour';
 import { addressOf, originOf, productOf } from '../usage/names';
 import { UsageFlush } from '../usage/usage-flush';
@@ -42,6 +42,8 @@ interface Tally {
 }
 
 const UNKNOWN_METHOD = '(unknown)';
+/** A call that a list of addresses would refuse, whatever is on it. */
+const NO_ADDRESS = '(none)';
 /** Counts what keys do, and tells the store every 10 s. */
 export class Usage {
   readonly #parts: UsageParts;
@@ -98,6 +100,9 @@ export class Usage {
       const tally = tallyOf(call, tallies);
       tally.calls++;
       tally.credits += this.#countCall(counted, call, tally.outcome, now);
+      if (occurrence.admission?.credential?.allowlists !== undefined) {
+        this.#countOfSecret(counted, occurrence, call.call, tally.outcome, now);
+      }
       const note = call.refusal ?? call.wouldRefuse;
       if (note !== undefined) this.#note(counted, occurrence, note, now, call);
     }
@@ -120,7 +125,10 @@ export class Usage {
     add(counted.of(WIRE).of(wire, ALLOWED));
     if (origins) add(counted.of(ORIGIN).of(originOf(facts.origin), ALLOWED));
     if (userAgents) add(counted.of(USER_AGENT).of(productOf(facts.userAgent), ALLOWED));
-    if (admission?.credential !== undefined) add(counted.of(SECRET).of(admission.credential.id, ALLOWED));
+    if (admission?.credential !== undefined) {
+      add(counted.of(SECRET).of(admission.credential.id, ALLOWED));
+      if (admission.credential.allowlists !== undefined) this.#countOfSecret(counted, occurrence, call, ALLOWED, now);
+    }
     if (addresses) this.#countAddresses(counted, call, ALLOWED, credits, now);
     total.requests++;
     counted.spend(credits, now);
@@ -143,13 +151,33 @@ export class Usage {
 
   #countAddresses(counted: KeyHour, call: RpcCall, outcome: string, credits: number, now: number): void {
     if (call.params === undefined || call.params.length === 0) return;
-    const addresses = queriedAddresses(call, this.#parts.addressTable);
-    if (addresses === undefined || addresses.length === 0) return;
-    const names = counted.of(ADDRESS);
-    for (const address of addresses) {
-      const name = typeof address === 'string' ? addressOf(address) : '';
-      if (name !== '') names.of(name, outcome).add(1, credits, now);
-    }
+    for (const address of this.#addressesOf(call)) counted.of(ADDRESS).of(address, outcome).add(1, credits, now);
+  }
+
+  /** What a list of addresses holds a call against: `(none)` where it would refuse it whatever is listed. */
+  #addressesOf(call: RpcCall): readonly string[] {
+    const table = this.#parts.addressTable;
+    const addresses = queriedAddresses(call, table);
+    if (addresses === undefined) return isKnownMethod(call.method, table) ? [NO_ADDRESS] : [];
+    return addresses.map((it) => (typeof it === 'string' ? addressOf(it) : '') || NO_ADDRESS);
+  }
+
+  /** A list of a secret's own is proposed from what this secret does alone. */
+  #countOfSecret(
+    counted: KeyHour,
+    { facts, admission }: Occurrence,
+    call: JudgedCall['call'],
+    outcome: string,
+    now: number,
+  ): void {
+    if ('invalid' in call) return;
+    const { origins, addresses, userAgents } = this.#kinds;
+    const names = [`method ${this.#methodOf(call.method)}`];
+    if (origins) names.push(`origin ${originOf(facts.origin)}`);
+    if (userAgents) names.push(`userAgent ${productOf(facts.userAgent)}`);
+    if (addresses) names.push(...this.#addressesOf(call).map((address) => `address ${address}`));
+    const { id } = admission!.credential!;
+    for (const name of names) counted.of(OF_SECRET).of(`${name} ${id}`, outcome).add(1, 0, now);
   }
 
   /** What is of the request as a whole: bytes and time stand with what was allowed of it. */

@@ -14,7 +14,10 @@ export const ALLOWED = 'allowed';
 /** Begins the outcome of what passed a list that only reports. */
 export const WOULD_REFUSE = 'wouldRefuse:';
 
-/** What a row counts by. `refusal` rows are groups of refusals, for who asks why. */
+/**
+ * What a row counts by. `refusal` rows are groups of refusals, for who asks why. `ofSecret` rows are what secrets do that
+ * have lists of their own, `method eth_call 4f1c2d3e4f5a`: other rows do not tell whose calls they are of.
+ */
 export const USAGE_KINDS = [
   'total',
   'method',
@@ -25,6 +28,7 @@ export const USAGE_KINDS = [
   'network',
   'wire',
   'code',
+  'ofSecret',
   'refusal',
 ] as const;
 export type UsageKind = (typeof USAGE_KINDS)[number];
@@ -40,6 +44,7 @@ export const NAMES_KEPT: Readonly<Partial<Record<UsageKind, number>>> = {
   userAgent: 30,
   secret: 100,
   code: 50,
+  ofSecret: 200,
 };
 
 /** What a group of refusals tells besides. */

@@ -8,6 +8,7 @@ import type { UsageBy } from '../../keys/usage-report';
 import type { RefusalsAnswer, UsageAnswer } from '../usage-api';
 import type { MadeSecret } from '../../keys/key-manager';
 import type { SettingsDocument } from '../../keys/settings-document';
+import type { ApplyProposal, ProposalAnswer } from '../proposal-api';
 import type { AllowlistType } from '../../settings/key-settings';
 
 /** What the server, or the way there, answered instead of what was asked for. */
@@ -108,6 +109,10 @@ export const api = {
   ) => send('GET', `${usagePath(apiKey)}usage${query(asked)}`, undefined, signal) as Promise<UsageAnswer>,
   refusals: (apiKey: string | undefined, asked: { readonly requestId?: string }, signal?: AbortSignal) =>
     send('GET', `${usagePath(apiKey)}refusals${query(asked)}`, undefined, signal) as Promise<RefusalsAnswer>,
+  proposal: (apiKey: string, asked: { readonly since: string; readonly secretId: string }, signal: AbortSignal) =>
+    send('GET', `${keyPath(apiKey)}/proposal${query(asked)}`, undefined, signal) as Promise<ProposalAnswer>,
+  applyProposal: (apiKey: string, accepted: ApplyProposal) =>
+    send('POST', `${keyPath(apiKey)}/proposal`, accepted) as Promise<KeyAnswer>,
   updateKey: (apiKey: string, changes: KeyChanges & { readonly version: number }) =>
     send('PATCH', keyPath(apiKey), changes) as Promise<KeyAnswer>,
   deleteKey: (apiKey: string, version: number) => send('DELETE', `${keyPath(apiKey)}${query({ version })}`),

@@ -300,19 +300,25 @@ function SecretsOf({ settings: { secrets, requireSecret } }: { readonly settings
   );
 }
 
-function ListsOf({ settings: { allowlists, warnings } }: { readonly settings: ShownKey }) {
+function ListsOf({ settings: { allowlists, reportOnly, warnings } }: { readonly settings: ShownKey }) {
   const types = useLists();
-  const inForce = types.filter(({ type }) => allowlists[type].length > 0);
-  if (warnings.some(({ code }) => code === 'OPEN_TO_ALL')) return <span class="state wait">open to all</span>;
+  const isOpen = warnings.some(({ code }) => code === 'OPEN_TO_ALL');
+  const isLong = warnings.some(({ code }) => code === 'REPORT_ONLY_FOR_LONG');
+  const listed = types.filter(({ type }) => allowlists[type].length > 0);
   if (types.length === 0) return null;
-  if (inForce.length === 0) return <span class="quiet-text">none</span>;
+  if (listed.length === 0 && !isOpen) return <span class="quiet-text">none</span>;
   return (
     <>
-      {inForce.map(({ type, one, many }) => (
-        <Fragment key={type}>
-          <span class="chip">{count(allowlists[type].length, one, many)}</span>{' '}
-        </Fragment>
-      ))}
+      {isOpen && <span class="state wait">open to all</span>}{' '}
+      {!isOpen &&
+        listed.map(({ type, one, many }) => (
+          <Fragment key={type}>
+            <span class="chip">{count(allowlists[type].length, one, many)}</span>{' '}
+          </Fragment>
+        ))}
+      {listed.some(({ type }) => reportOnly.includes(type)) && (
+        <span class="state wait">{isLong ? 'report only for 30 days' : 'report only'}</span>
+      )}
     </>
   );
 }

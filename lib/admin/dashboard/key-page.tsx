@@ -11,6 +11,7 @@ import { Notice, isGrave } from './notice';
 import type { OnSecret, PanelProps } from './panel-props';
 import { Problem, codeOf } from './problem';
 import { ReportOnlyBanner } from './report-only';
+import { ReportedProvider, useReportedOf } from './reported';
 import { LIST, followLink, go, keyRoute } from './route';
 import type { KeyTab } from './route';
 import { SettingsTab } from './settings-tab';
@@ -89,10 +90,11 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
   const isViewer = panel.meta.role === 'viewer';
   const { label, Panel } = TABS[tab];
   const isRead = isViewer && (tab === 'settings' || tab === 'allowlists');
+  const reported = useReportedOf(settings);
   useTitle(`${label} · ${nameOf(settings)}`);
 
   return (
-    <>
+    <ReportedProvider value={reported}>
       <KeyHeading settings={settings} meta={panel.meta} />
       <ReportOnlyBanner settings={settings} />
       <Tabs
@@ -105,7 +107,7 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
       <div class="panel" {...panelProps('key', isRead ? 'settings' : tab)}>
         {isRead ? <AsItWas settings={settings} /> : <Panel key={tab} {...panel} />}
       </div>
-    </>
+    </ReportedProvider>
   );
 }
 

@@ -5,6 +5,7 @@ import { useLists } from './lists';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
+import { Part, useReported } from './reported';
 import { Switch } from './switch';
 import { Time } from './time';
 import { say } from './toast';
@@ -15,7 +16,8 @@ interface ReportOnlyProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
 }
 
 /** Whether a list refuses, or only reports. Of an empty list, which refuses nothing, it is not asked. */
-export function ReportOnly({ list: { type, title }, settings, setSettings }: ReportOnlyProps) {
+export function ReportOnly({ list, settings, setSettings }: ReportOnlyProps) {
+  const { type, title } = list;
   const isOn = settings.reportOnly.includes(type);
   const since = settings.reportOnlySince?.[type];
 
@@ -42,8 +44,22 @@ export function ReportOnly({ list: { type, title }, settings, setSettings }: Rep
             Since <Time at={since} />.
           </>
         )}
+        {isOn && <Lately list={list} isOnly={settings.reportOnly.length === 1} />}
       </Switch>
       <Problem error={switching.error} />
+    </>
+  );
+}
+
+/** Of a call that several lists would refuse only the first one knows. */
+function Lately({ list: { refusal }, isOnly }: { readonly list: AllowlistMeta; readonly isOnly: boolean }) {
+  const reported = useReported();
+  if (!reported || reported.passed === 0) return null;
+  return (
+    <>
+      {' '}
+      It would have {isOnly ? 'refused' : 'been the first to refuse'}{' '}
+      <Part of={reported} calls={reported.byReason.get(refusal) ?? 0} />.
     </>
   );
 }
@@ -51,12 +67,19 @@ export function ReportOnly({ list: { type, title }, settings, setSettings }: Rep
 /** Shown for as long as a list only reports: it does not protect. */
 export function ReportOnlyBanner({ settings: { reportOnly } }: { readonly settings: ShownKey }) {
   const lists = useLists().filter(({ type }) => reportOnly.includes(type));
+  const reported = useReported();
   if (lists.length === 0) return null;
   return (
     <Notice warn>
       <p>
         Report only: {lists.map(({ title }) => title).join(', ')}. What{' '}
-        {lists.length === 1 ? 'this list' : 'these lists'} would refuse passes.
+        {lists.length === 1 ? 'this list' : 'these lists'} would refuse passes
+        {reported && reported.passed > 0 && (
+          <>
+            : <Part of={reported} calls={reported.wouldRefuse} />
+          </>
+        )}
+        .
       </p>
     </Notice>
   );

@@ -1,12 +1,17 @@
 import type { ShownKey } from '../api';
 
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
+  return `${number.toLocaleString()} ${number === 1 ? one : many}`;
 }
 
 /** With separators, as people write numbers where they are. */
 export function number(value: number): string {
   return value.toLocaleString();
+}
+
+/** A share, 0 to 1, never shown as less than it is. */
+export function percent(share: number): string {
+  return `${(Math.ceil(share * 10_000) / 100).toLocaleString()} %`;
 }
 
 export function shorten(apiKey: string): string {
