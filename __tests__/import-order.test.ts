@@ -97,6 +97,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'serve-without-upgrade',
       'open-sessions',
       'session',
+      'send-message',
       'incomplete-messages',
       'frame-scanner',
       'open-upstream',

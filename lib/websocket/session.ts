@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
@@ -22,7 +21,7 @@ import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { RequestFacts } from '../request/request-facts';
 import { keyHint } from '../settings/api-key';
 import type { Lookup, SettingsCache } from '../stores/settings-cache';
-import { corkForTurn } from './coalesce-writes';
+import { sendToCaller, sendToUpstream } from './send-message';
 import { Heartbeat } from './heartbeat';
 import { MAX_WAITING_BYTES, MessageQueue } from './message-queue';
 import type { Message } from './message-queue';
@@ -62,7 +61,6 @@ export class Session {
   private readonly messages: MessageQueue;
   private readonly subscriptions = new Subscriptions();
   private readonly replyOptions: ReplyOptions;
-  private readonly connections = new Map<WebSocket, Duplex>();
   /** Batches that are not answered yet: 16 at most. */
   private readonly unanswered = new Set<Occurrence>();
   private hasEnded = false;
@@ -71,24 +69,24 @@ export class Session {
   constructor(
     private readonly parts: SessionParts,
     private readonly facts: RequestFacts,
-    client: SocketEnd,
-    upstream: SocketEnd,
+    private readonly clientEnd: SocketEnd,
+    private readonly upstreamEnd: SocketEnd,
   ) {
     const { upstreamTimeoutMs, exposeReason } = parts.options;
     this.replyOptions = { requestId: facts.requestId, exposeReason };
-    this.client = client.socket;
-    this.upstream = upstream.socket;
+    this.client = clientEnd.socket;
+    this.upstream = upstreamEnd.socket;
     this.batches = new PendingBatches(upstreamTimeoutMs, () => {
       this.closeFor('UPSTREAM_TIMEOUT', 1011);
     });
-    this.messages = new MessageQueue(client.socket, {
+    this.messages = new MessageQueue(this.client, {
       mayTake: () => this.hasRoom(),
       take: (message) => this.take(message),
       fail: this.fail,
     });
     this.listen();
-    this.connect(client);
-    this.connect(upstream);
+    this.connect(clientEnd);
+    this.connect(upstreamEnd);
     this.upstream.resume();
   }
 
@@ -134,7 +132,7 @@ export class Session {
     upstream.on('message', (data: Buffer, isBinary) => {
       this.heartbeat.heard(upstream);
       if (this.batches.take(data)) return;
-      this.send(client, data, isBinary);
+      this.send(data, isBinary);
       if (client.bufferedAmount > MAX_WAITING_BYTES) upstream.pause();
     });
     client.on('error', () => undefined);
@@ -157,7 +155,6 @@ export class Session {
   }
 
   private connect({ socket, connection }: SocketEnd): void {
-    this.connections.set(socket, connection);
     this.heartbeat.watch(socket, connection);
     connection.on('drain', () => {
       if (socket === this.client && this.upstream.isPaused) this.upstream.resume();
@@ -251,14 +248,14 @@ export class Session {
     message.credits = prices.costOf(allowed);
     if (allowed.length > 0) message.upstream = upstream.host;
     if (batch) this.passBatch(message, judged);
-    else if (allowed.length > 0) this.send(this.upstream, serialiseAll(judged));
+    else if (allowed.length > 0) this.forward(serialiseAll(judged));
     else this.answer(message, refuseEach(judged, this.replyOptions));
     return batch;
   }
 
   private answer(message: Occurrence, answer: Buffer | string): void {
     message.bytesOut = Buffer.byteLength(answer);
-    this.send(this.client, answer);
+    this.send(answer);
   }
 
   private admittedNow(): ValueOrPromise<Admission | Refusal> {
@@ -342,7 +339,7 @@ export class Session {
     const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
     const body = serialiseBatch(calls);
     const send = (): void => {
-      this.send(this.upstream, body);
+      this.forward(body);
     };
     if (ids.size > 0) {
       this.batches.exchange(ids, send, done);
@@ -352,12 +349,12 @@ export class Session {
     done(Buffer.alloc(0));
   }
 
-  private send(to: WebSocket, data: Buffer | string, isBinary = false): void {
-    if (data.length === 0 || to.readyState !== WebSocket.OPEN) return;
-    // `ws` sends text as two chunks, frame head and masked payload, but bytes as one.
-    const bytes = to === this.upstream && typeof data === 'string' ? Buffer.from(data) : data;
-    corkForTurn(this.connections.get(to)!);
-    to.send(bytes, { binary: isBinary });
+  private send(answer: Buffer | string, isBinary = false): void {
+    if (answer.length > 0 && this.client.readyState === WebSocket.OPEN) sendToCaller(this.clientEnd, answer, isBinary);
+  }
+
+  private forward(calls: string): void {
+    if (this.upstream.readyState === WebSocket.OPEN) sendToUpstream(this.upstreamEnd, calls);
   }
 
   /** An unexpected error must not leave a socket open. */
