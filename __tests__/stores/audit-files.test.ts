@@ -103,6 +103,7 @@ test('a change by hand stands before the write that finds it', async () => {
   writeFileSync(file, readFileSync(file, 'utf8').replace('"enabled": true', '"enabled": false'));
   await manager.update(KEY, { name: 'later' });
   expect((await manager.audit()).map(({ action }) => action)).toEqual(['key.update', 'file.change', 'key.create']);
+  expect(await manager.get(KEY)).toMatchObject({ name: 'later', enabled: false });
 });
 
 test('begins a new file at its bound, keeps ten, and pages through all of them', async () => {
@@ -130,8 +131,9 @@ test('begins a new file at its bound, keeps ten, and pages through all of them',
 test('a line longer than what is read at once is read whole', async () => {
   const { file } = place();
   const files = new AuditFiles({ path: () => file, inLock: (work) => work(), isMade: () => true });
-  const long = eventOf({ changes: [{ path: 'name', to: 'x'.repeat(700_000) }] });
-  const [first, last] = [eventOf(), eventOf()];
+  const first = eventOf();
+  const long = eventOf({ changes: [{ path: 'name', to: 'x'.repeat(2_100_000) }] });
+  const last = eventOf();
   for (const event of [first, long, last]) await files.append([event]);
   expect((await files.list({ limit: 9 })).map(({ id }) => id)).toEqual([last.id, long.id, first.id]);
   expect(await files.list({ limit: 9, before: long.id })).toEqual([first]);

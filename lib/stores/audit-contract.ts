@@ -130,6 +130,23 @@ const RULES: readonly (readonly [rule: string, check: (store: AuditedStore) => P
   ],
 
   [
+    'gives an event that is appended late in its place, and takes any id to go on behind',
+    async ({ audit }) => {
+      const [late, first, second] = ['00', '01', '02'].map((second) =>
+        eventOf({ at: `2027-01-31T00:00:${second}.000Z` }),
+      );
+      await audit.append([first!]);
+      await audit.append([second!]);
+      await audit.append([late!]);
+      const ids = (events: readonly AuditEvent[]) => events.map(({ id }) => id);
+      assert.deepEqual(ids(await audit.list({ limit: 9 })), [second!.id, first!.id, late!.id]);
+      assert.deepEqual(ids(await audit.list({ before: eventOf({ at: '2027-01-31T00:00:01.500Z' }).id, limit: 1 })), [
+        first!.id,
+      ]);
+    },
+  ],
+
+  [
     'keeps an event once that is appended twice',
     async ({ audit }) => {
       const [first, second] = [eventOf({}), eventOf({})];

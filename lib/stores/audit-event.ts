@@ -23,7 +23,7 @@ export interface Happening {
   readonly changes?: readonly SettingsChange[];
   readonly requestId?: string | undefined;
   readonly group?: string | undefined;
-  /** What makes the id unique. Default: 8 random hex digits. */
+  /** What makes the id unique. Default: a count, so that events of one millisecond keep their order, and 8 random hex digits. */
   readonly unique?: string;
 }
 
@@ -60,8 +60,11 @@ export function timeOfChange(before: KeySettings | undefined): string {
   return new Date(last > now && last - now < MAX_SKEW_MS ? last : now).toISOString();
 }
 
+let made = 0;
+
 function uniquePart(): string {
-  return randomBytes(4).toString('hex');
+  made = (made + 1) % 0x10000;
+  return hex(made, 4) + randomBytes(4).toString('hex');
 }
 
 function hex(value: number, digits: number): string {

@@ -1,6 +1,7 @@
 import { open, rename, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { isAskedFor } from './audit-store';
+import { AuditIndex } from './audit-index';
+import { newestOf } from './audit-order';
 import type { AuditEvent, AuditQuery, AuditStore } from './audit-store';
 
 /** What the store of the settings does for its history. */
@@ -17,7 +18,7 @@ export interface SettingsFileAccess {
 export interface PendingEvent {
   /** The change is made. */
   keep(): Promise<void>;
-  /** Something failed. Whether the change was made, the settings file tells the next writer. */
+  /** Whether the change was made, the settings file tells the next writer. */
   leave(): Promise<void>;
 }
 
@@ -43,23 +44,24 @@ export class AuditFiles implements AuditStore {
   readonly isKeptWithChange = true;
   readonly #settings: SettingsFileAccess;
   readonly #maxBytes: number;
+  readonly #index = new AuditIndex(() => this.#paths());
 
   constructor(settings: SettingsFileAccess, maxBytes = MAX_BYTES) {
     this.#settings = settings;
     this.#maxBytes = maxBytes;
   }
 
-  append(events: readonly AuditEvent[]): Promise<void> {
-    return this.#settings.inLock(() => this.appendLocked(events));
+  /** What is on the disk already is looked for before and under the lock, so that a long history is not read under it. */
+  async append(events: readonly AuditEvent[]): Promise<void> {
+    const fresh = await this.#notIn(events);
+    if (fresh.length > 0) await this.#settings.inLock(async () => this.appendLocked(await this.#notIn(fresh)));
   }
 
-  /** For who holds the lock. */
+  /** For who holds the lock, and events that are new. */
   async appendLocked(events: readonly AuditEvent[]): Promise<void> {
-    const fresh: AuditEvent[] = [];
-    for (const event of events) if (!(await this.#has(event.id))) fresh.push(event);
-    if (fresh.length === 0) return;
-    const pending = await this.#write(fresh.map((event) => JSON.stringify(event)).join('\n'));
-    await pending.keep();
+    if (events.length === 0) return;
+    const pending = await this.#write(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    await pending.leave();
   }
 
   /** Writes an event whose change is made next. For who holds the lock. */
@@ -68,22 +70,10 @@ export class AuditFiles implements AuditStore {
   }
 
   async list(query: AuditQuery): Promise<readonly AuditEvent[]> {
-    const { before, limit } = query;
-    const found = new Map<string, AuditEvent>();
-    const asked = needleOf(query);
-    const place = before === undefined ? undefined : Buffer.from(`"id":${JSON.stringify(before)}`);
-    let isReached = place === undefined;
-    for (const path of this.#paths()) {
-      for await (const line of linesBackwards(path, () => (isReached ? asked : place))) {
-        if (!isReached) isReached = line.text.includes(place!);
-        else if (asked === undefined || line.text.includes(asked)) {
-          const event = this.#eventOf(line);
-          if (event !== undefined && isAskedFor(event, query)) found.set(event.id, event);
-          if (found.size === limit) return [...found.values()];
-        }
-      }
-    }
-    return [...found.values()];
+    const found = await this.#index.find(query);
+    const pending = await this.#pending();
+    if (pending === undefined || found.some(({ id }) => id === pending.id)) return found;
+    return newestOf([...found, pending].sort(byId), query);
   }
 
   /** The newest event of each key, as far as there is one from this time (ISO 8601) on. */
@@ -109,23 +99,23 @@ export class AuditFiles implements AuditStore {
     }
   }
 
-  async #has(id: string): Promise<boolean> {
-    const needle = Buffer.from(`"id":${JSON.stringify(id)}`);
-    for (const path of this.#paths()) {
-      for await (const line of linesBackwards(path, () => needle)) if (line.text.includes(needle)) return true;
-    }
-    return false;
+  async #notIn(events: readonly AuditEvent[]): Promise<readonly AuditEvent[]> {
+    const isNew = await Promise.all(events.map(async ({ id }) => !(await this.#index.has(id))));
+    return events.filter((_, at) => isNew[at]);
   }
 
-  async #write(lines: string): Promise<PendingEvent> {
-    const path = this.#path();
-    await this.#rotate(path);
-    const file = await open(path, 'a+', OWNER_ONLY);
+  /** What stands at the end without its newline, if its change is made. */
+  async #pending(): Promise<AuditEvent | undefined> {
+    for await (const line of linesBackwards(this.#path())) return line.isWhole ? undefined : this.#eventOf(line);
+    return undefined;
+  }
+
+  async #write(text: string): Promise<PendingEvent> {
+    const { file, start } = await this.#opened();
     try {
-      const start = await this.#mend(path, file);
       if (start === 0) await giveTo(file, this.#settings.path());
       try {
-        await file.appendFile(lines);
+        await file.appendFile(text);
         await file.sync();
       } catch (error) {
         await file.truncate(start);
@@ -136,6 +126,22 @@ export class AuditFiles implements AuditStore {
       await file.close();
       throw error;
     }
+  }
+
+  /** The file to write to, and where. What a crash left at its end is decided on before it becomes an older one. */
+  async #opened(): Promise<{ readonly file: FileHandle; readonly start: number }> {
+    const path = this.#path();
+    const file = await open(path, 'a+', OWNER_ONLY);
+    try {
+      const start = await this.#mend(path, file);
+      if (start < this.#maxBytes) return { file, start };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await file.close();
+    await this.#rotate();
+    return this.#opened();
   }
 
   /** Decides on what a crash has left at the end, and returns where the next line begins. */
@@ -149,13 +155,12 @@ export class AuditFiles implements AuditStore {
     return (await file.stat()).size;
   }
 
-  async #rotate(path: string): Promise<void> {
-    const { size } = await stat(path).catch(() => ({ size: 0 }));
-    if (size < this.#maxBytes) return;
+  /** A crash while files were renamed has left a number free: no file goes for that one's sake. */
+  async #rotate(): Promise<void> {
     const paths = this.#paths();
-    for (let n = paths.length - 1; n > 0; n--) {
-      await rename(paths[n - 1]!, paths[n]!).catch(unlessMissing);
-    }
+    const found = await Promise.all(paths.map((path) => stat(path).catch(unlessMissing)));
+    const free = found.indexOf(undefined);
+    for (let n = free === -1 ? paths.length - 1 : free; n > 0; n--) await rename(paths[n - 1]!, paths[n]!);
   }
 
   #path(): string {
@@ -182,23 +187,18 @@ function pendingIn(file: FileHandle): PendingEvent {
   };
 }
 
-/** What the line of an event that is asked for has in it. */
-function needleOf({ apiKey, actor, action }: AuditQuery): Buffer | undefined {
-  const [member] = Object.entries({ apiKey, actor, action }).filter(([, value]) => value !== undefined);
-  return member && Buffer.from(`${JSON.stringify(member[0])}:${JSON.stringify(member[1])}`);
+function byId(a: AuditEvent, b: AuditEvent): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-/**
- * The lines of a file from its end on.
- * @param wanted gives bytes that a line must hold to be of interest: parts of the file without them are passed over.
- */
-async function* linesBackwards(path: string, wanted?: () => Buffer | undefined): AsyncGenerator<Line, void> {
+/** The lines of a file from its end on. */
+async function* linesBackwards(path: string): AsyncGenerator<Line, void> {
   const file = await open(path, 'r').catch(unlessMissing);
   if (file === undefined) return;
   try {
     let end = (await file.stat()).size;
     let rest: Buffer = Buffer.alloc(0);
-    for (let isTail = true; end > 0;) {
+    while (end > 0) {
       const size = Math.min(READ_AT_ONCE, end);
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, end - size);
       if (bytesRead < size) return; // it was cut off meanwhile
@@ -207,9 +207,7 @@ async function* linesBackwards(path: string, wanted?: () => Buffer | undefined):
       const from = end === 0 ? 0 : text.indexOf(NEWLINE) + 1;
       rest = end > 0 && from === 0 ? text : text.subarray(0, from);
       if (rest === text) continue; // not even one line
-      const needle = wanted?.();
-      if (isTail || needle === undefined || text.indexOf(needle, from) !== -1) yield* linesIn(text, from, end);
-      isTail = false;
+      yield* linesIn(text, from, end);
     }
   } finally {
     await file.close();

@@ -59,7 +59,7 @@ export interface AuditQuery {
   readonly apiKey?: string | undefined;
   readonly actor?: string | undefined;
   readonly action?: AuditAction | undefined;
-  /** Those that happened before the event of this id. */
+  /** Those whose ids are less: that happened before the event of this id. */
   readonly before?: string | undefined;
   /** So many at most. */
   readonly limit: number;
@@ -74,12 +74,15 @@ export interface AuditStore {
   readonly isKeptWithChange?: boolean;
   /** Keeps events that belong to no change. One whose id is there already is kept once. */
   append(events: readonly AuditEvent[]): Promise<void>;
-  /** The events that a query finds, the newest first. */
+  /** The events that a query finds, the newest first: by their ids, from the greatest on, whenever they were appended. */
   list(query: AuditQuery): Promise<readonly AuditEvent[]>;
 }
 
+/** What queries ask of an event. */
+export type AskedMembers = Pick<AuditEvent, 'id' | 'apiKey' | 'actor' | 'action'>;
+
 /** Whether a query asks for an event, apart from its place. */
-export function isAskedFor(event: AuditEvent, { apiKey, actor, action }: AuditQuery): boolean {
+export function isAskedFor(event: AskedMembers, { apiKey, actor, action }: AuditQuery): boolean {
   return (
     (apiKey === undefined || event.apiKey === apiKey) &&
     (actor === undefined || event.actor === actor) &&

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
 import { describeError, quiet } from '../logger';
@@ -127,15 +128,21 @@ export class FileStore implements WritableSettingsStore {
 
   async set(settings: KeySettingsInput, expectedVersion?: number, event?: AuditEvent): Promise<KeySettings> {
     const { apiKey } = settings;
-    const change = (current: KeySettings | undefined) => settingsToWrite(current, settings, expectedVersion, event?.at);
+    const assertUnedited = this.#editGuard(apiKey, expectedVersion);
+    const change = (current: KeySettings | undefined): KeySettings => {
+      assertUnedited(current);
+      return settingsToWrite(current, settings, expectedVersion, event?.at);
+    };
     const written = await this.#write({ apiKey, change, event });
     return written!;
   }
 
   async delete(apiKey: string, expectedVersion?: number, event?: AuditEvent): Promise<boolean> {
     let existed = false;
+    const assertUnedited = this.#editGuard(apiKey, expectedVersion);
     const change = (current: KeySettings | undefined, exists: boolean): undefined => {
       existed = exists;
+      assertUnedited(current);
       assertFresh(current, expectedVersion);
     };
     await this.#write({ apiKey, change, event });
@@ -181,11 +188,20 @@ export class FileStore implements WritableSettingsStore {
     return () => this.#listeners.delete(onChange);
   }
 
-  /** Stops watching the file. The settings that were read stay in force. */
-  close(): Promise<void> {
+  /** Stops watching the file, and ends the write that is under way. The settings that were read stay in force. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
-    return Promise.resolve();
+    await this.#lastWrite;
+  }
+
+  /** People leave the version as it is: what they edit after the writer has read the key is a newer one all the same. */
+  #editGuard(apiKey: string, expectedVersion: number | undefined): (current: KeySettings | undefined) => void {
+    if (expectedVersion === undefined) return () => undefined;
+    const seen = this.#readable(this.#document, this.#document.byKey.get(apiKey));
+    return (current) => {
+      if (seen?.version === current?.version && !isDeepStrictEqual(seen, current)) throw editedKey();
+    };
   }
 
   #settingsOf(record: KeyRecord): KeySettings {
@@ -387,9 +403,12 @@ export class FileStore implements WritableSettingsStore {
     }
     const edit = document.editOf(document.byKey.get(apiKey), written);
     if (edit === undefined) return written;
-    await this.#replaceFile(path, document.partsWith(edit), async () => {
+    const assertUnedited = async (): Promise<void> => {
       await lock.assertHeld();
       if ((await stampOf(path)) !== stamp) throw new EditedMeanwhile(path);
+    };
+    await this.#replaceFile(path, document.partsWith(edit), assertUnedited, async () => {
+      await assertUnedited();
       return event && this.audit.begin({ ...event, version: written?.version ?? event.version });
     });
     if (document === this.#document) document.apply(edit);
@@ -428,10 +447,14 @@ export class FileStore implements WritableSettingsStore {
     }
   }
 
-  /** @param begin is asked last, and gives the event that is kept with the change; it throws to keep the old file. */
+  /**
+   * @param assertUnedited throws to keep the old file; asked last, because to sync the event takes long.
+   * @param begin gives the event that is kept with the change.
+   */
   async #replaceFile(
     path: string,
     parts: readonly Uint8Array[],
+    assertUnedited: () => Promise<void>,
     begin: () => Promise<PendingEvent | undefined>,
   ): Promise<void> {
     let keepsReaders: boolean;
@@ -439,6 +462,7 @@ export class FileStore implements WritableSettingsStore {
     try {
       keepsReaders = await writeDurably(path, parts, async () => {
         pending = await begin();
+        if (pending !== undefined) await assertUnedited();
       });
       await pending?.keep();
     } catch (error) {
@@ -457,6 +481,11 @@ class EditedMeanwhile extends RpcGuardError {
   constructor(path: string) {
     super('ERR_RPC_GUARD_STORE', `${path} is edited again and again; nothing was written`);
   }
+}
+
+function editedKey(): RpcGuardError {
+  const message = 'the key was edited in the file meanwhile; read the settings again and repeat the change';
+  return new RpcGuardError('ERR_RPC_GUARD_STALE_WRITE', message);
 }
 
 function hintOf({ apiKey }: KeyRecord): string {
