@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 const { MemoryStore } = require('../dist/index.js');
 const { Usage } = require('../dist/observe/usage.js');
-const { newOccurrence } = require('../dist/observe/request-event.js');
+const { Occurrence } = require('../dist/observe/request-event.js');
 const { addressTable } = require('../dist/allowlists/address-table.js');
 const { compileCredits } = require('../dist/limits/credits.js');
 const { admissionOf } = require('../dist/policy/authorize.js');
@@ -44,7 +44,7 @@ function occurrences(body, count = 1000) {
       headers: {},
       requestId: `request-${String(n)}`,
     };
-    const it = newOccurrence(facts, 'http', performance.now());
+    const it = new Occurrence(facts, 'http', performance.now());
     return Object.assign(it, {
       admission,
       judged: judgeBody(text, 1000, admission, rules),

@@ -114,13 +114,13 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     tracing: undefined,
   };
   const webSockets = new (loadWebSockets().WebSocketGuard)(guard, (req, res, facts, refusal) => {
-    res.setHeader('X-Request-Id', facts.requestId);
+    const headers = { 'X-Request-Id': facts.requestId };
     const done = () => {
-      respondRefusal({ req, res, facts }, refusal, parsed.exposeReason);
+      respondRefusal({ req, res, facts, headers, bytesOut: 0 }, refusal, parsed.exposeReason);
     };
     // No preflight: that asks for no upgrade.
     if (req.method === 'OPTIONS') done();
-    else guard.applyCors(req, res, done);
+    else guard.applyCors(req, res, headers, done);
   });
 
   const sayWhere = createSayWhere(parsed.path, parsed.wsPath, parsed.logger);

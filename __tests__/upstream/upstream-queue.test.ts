@@ -4,7 +4,7 @@ import { KEY, call, guardedApp } from '../support/guarded-app';
 import { recordingUpstream } from '../support/upstream';
 import { openWire, requestBytes } from '../support/wire';
 
-const place = (key: string, connection: object = {}, bytes = 100): Place => ({
+const place = (key: string, connection = { underWay: 0 }, bytes = 100): Place => ({
   key,
   connection,
   bytes,
@@ -38,7 +38,7 @@ test('no more than maxConcurrent are under way; the others wait in order', async
 
 test('one connection has no more than 64 under way, and holds up no other', async () => {
   const queue = new UpstreamQueue(512);
-  const connection = {};
+  const connection = { underWay: 0 };
   const pipelined = Array.from({ length: 100 }, () => place('a', connection));
   const { order } = line(queue, pipelined);
   const other = place('a');
@@ -74,7 +74,7 @@ test('past 1000 waiting a request is turned away; of the key with most waiting, 
 
 test('past 64 MiB of bodies a request is turned away; of the key with most waiting, if another key comes', async () => {
   const queue = new UpstreamQueue(1);
-  const large = (key: string) => place(key, {}, 2 * 1024 * 1024);
+  const large = (key: string) => place(key, { underWay: 0 }, 2 * 1024 * 1024);
   const greedy = Array.from({ length: 35 }, () => large('greedy'));
   const { refused } = line(queue, greedy);
   await settled();

@@ -31,7 +31,9 @@ export async function askUpstream(
   call.upstream = client.name;
   const send = (trace?: TraceHeaders) => client.send(body, headers, facts.requestId, onlyReads(call), trace);
   const exchange = tracing === undefined ? send() : tracing.exchange(call, send);
-  const stopListening = whenGone(req, exchange.abort);
+  const stopListening = whenGone(req, () => {
+    exchange.abort();
+  });
   const answer = await exchange.answer;
   call.inflated?.shrinkTo(0);
   call.upstreamMs = (call.upstreamMs ?? 0) + performance.now() - sentAt;

@@ -4,8 +4,19 @@ import type { Socket } from 'node:net';
 /** How long the rest of a refused request is read and dropped, so that the caller gets to see the refusal. */
 const LINGER_MS = 2000;
 
-/** Requests under way on a socket. They share one listener: a caller may pipeline any number of them. */
-const underWay = new WeakMap<Socket, Set<() => void>>();
+/** What the guard keeps of a caller's connection, on which any number of requests may be pipelined. */
+interface Connection {
+  /** What ends the requests that are under way on it. They share one listener. */
+  readonly aborts: Set<() => void>;
+  /** How many of them are with the upstream. */
+  underWay: number;
+}
+
+const connections = new WeakMap<Socket, Connection>();
+
+export function connectionOf({ socket }: IncomingMessage): Connection {
+  return connections.get(socket) ?? watch(socket);
+}
 
 export function hasGone({ socket }: IncomingMessage): boolean {
   return socket.destroyed;
@@ -15,19 +26,19 @@ export function hasGone({ socket }: IncomingMessage): boolean {
  * Calls `abort` if the caller goes away, until the function that it returns is called. It is the socket that tells:
  * of pipelined responses only the first hears of that by itself.
  */
-export function whenGone({ socket }: IncomingMessage, abort: () => void): () => void {
-  const aborts = underWay.get(socket) ?? watch(socket);
+export function whenGone(req: IncomingMessage, abort: () => void): () => void {
+  const { aborts } = connectionOf(req);
   aborts.add(abort);
   return () => aborts.delete(abort);
 }
 
-function watch(socket: Socket): Set<() => void> {
-  const aborts = new Set<() => void>();
-  underWay.set(socket, aborts);
+function watch(socket: Socket): Connection {
+  const connection = { aborts: new Set<() => void>(), underWay: 0 };
+  connections.set(socket, connection);
   socket.on('close', () => {
-    for (const abort of aborts) abort();
+    for (const abort of connection.aborts) abort();
   });
-  return aborts;
+  return connection;
 }
 
 /** Whether every earlier response on this connection has been taken. Only one pipelined response is next at a time. */

@@ -1,9 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import cors from 'cors';
 import type { CorsOptions } from '../options/cors-options';
 
-/** Sets the CORS headers of an answer, then goes on. It answers a preflight by itself. */
-export type CorsHandler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
+/** Sets the CORS headers of an answer, in `headers` where it can, then goes on. It answers a preflight by itself. */
+export type CorsHandler = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  headers: OutgoingHttpHeaders,
+  next: (error?: unknown) => void,
+) => void;
+
+type CorsMiddleware = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
 
 const EXPOSED_HEADERS = 'X-Request-Id,Retry-After,RateLimit,RateLimit-Policy';
 const ALLOWED_HEADERS = ['Content-Type', 'Authorization', 'X-Request-Id'];
@@ -20,31 +27,30 @@ const MAX_ASKED_LENGTH = 2048;
 
 export function corsFor(option: boolean | CorsOptions): CorsHandler {
   if (option === false) {
-    return (_req, _res, next) => {
+    return (_req, _res, _headers, next) => {
       next();
     };
   }
   const options = { ...DEFAULTS, ...(option === true ? {} : option) };
-  const handler = option === true ? setOpenHeaders : (cors(options) as CorsHandler);
-  return (req, res, next) => {
+  const handler = option === true ? undefined : (cors(options) as CorsMiddleware);
+  return (req, res, headers, next) => {
     const isOfApplication = hasCorsHeaders(res);
     if (req.method === 'OPTIONS') {
       if (isOfApplication) answerPreflight(req, res);
       else preflightHandler(options, req)(req, res, next);
     } else if (isOfApplication) next();
-    else handler(req, res, next);
+    else if (handler !== undefined) handler(req, res, next);
+    else {
+      // What the `cors` package would set, without making its options anew for each request.
+      headers['Access-Control-Allow-Origin'] = '*';
+      headers['Access-Control-Expose-Headers'] = EXPOSED_HEADERS;
+      next();
+    }
   };
 }
 
-/** What the `cors` package would set, without making its options anew for each request. */
-function setOpenHeaders(_req: IncomingMessage, res: ServerResponse, next: () => void): void {
-  res.setHeader('Access-Control-Allow-Origin', '*');
-  res.setHeader('Access-Control-Expose-Headers', EXPOSED_HEADERS);
-  next();
-}
-
-function preflightHandler(options: CorsOptions, req: IncomingMessage): CorsHandler {
-  return cors({ allowedHeaders: [...allowedHeaders(req)], ...options }) as CorsHandler;
+function preflightHandler(options: CorsOptions, req: IncomingMessage): CorsMiddleware {
+  return cors({ allowedHeaders: [...allowedHeaders(req)], ...options }) as CorsMiddleware;
 }
 
 /**

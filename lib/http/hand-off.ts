@@ -8,9 +8,10 @@ import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { Place } from '../upstream/upstream-queue';
 import { UNTAKEN, askUpstream, holdAnswer, waitingBytes } from './ask-upstream';
-import { hasGone, isNext, whenGone } from './client-connection';
+import { connectionOf, hasGone, isNext, whenGone } from './client-connection';
 import { noteFailure, replyOptions } from './incoming-call';
 import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { answerMixed } from './mixed-answer';
@@ -23,12 +24,19 @@ const CROWDED = refuseForNow(
 );
 
 /** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
-export async function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): Promise<void> {
+export function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): ValueOrPromise<void> {
   const { admission } = decided;
   const charged = hasLimits(admission) ? charge(guard, call, decided) : decided.judged;
-  const hadToWait = charged instanceof Promise;
-  const judged = hadToWait ? await charged : charged;
-  if (hadToWait) call.limitWaitMs = performance.now() - call.decidedAt;
+  if (!(charged instanceof Promise)) return enterLine(guard, call, { admission, judged: charged }, false);
+  return charged.then((judged) => {
+    call.limitWaitMs = performance.now() - call.decidedAt;
+    return enterLine(guard, call, { admission, judged }, true);
+  });
+}
+
+/** The calls as the limits leave them go before the upstream, which may take a turn. */
+function enterLine(guard: Guard, call: IncomingCall, charged: AdmittedCalls, hadToWait: boolean): ValueOrPromise<void> {
+  const { judged } = charged;
   call.judged = judged;
   setLimitHeaders(guard, call, judged.batch ? undefined : judged.calls[0]?.refusal);
   if (judged.limited !== undefined) {
@@ -42,9 +50,28 @@ export async function handOff(guard: Guard, call: IncomingCall, decided: Admitte
   call.credits = guard.options.prices.costOf(judged.allowed);
   const place = placeOf(guard, call, judged);
   const entered = guard.queue.enter(place);
-  const hasWaited = hadToWait || entered instanceof Promise;
+  if (entered === true && !hadToWait) {
+    call.place = place;
+    return forward(guard, call, charged);
+  }
+  return forwardInTurn(guard, call, charged, { place, entered });
+}
+
+/** A place in the line, and whether it is before the upstream already. */
+interface Turn {
+  readonly place: Place;
+  readonly entered: ValueOrPromise<boolean>;
+}
+
+/** Sends what has waited, for its limits or in line: its key may have changed meanwhile. */
+async function forwardInTurn(
+  guard: Guard,
+  call: IncomingCall,
+  { admission, judged }: AdmittedCalls,
+  { place, entered }: Turn,
+): Promise<void> {
   const isIn = entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered;
-  if (hasWaited) call.waitMs = performance.now() - call.decidedAt;
+  call.waitMs = performance.now() - call.decidedAt;
   if (!isIn) {
     call.failure = CROWDED;
     if (!hasGone(call.req)) giveBack(guard, call, admission, judged.allowed);
@@ -52,21 +79,18 @@ export async function handOff(guard: Guard, call: IncomingCall, decided: Admitte
     refuseCalls(guard, call, judged, CROWDED);
     return;
   }
-  try {
-    const current = hasWaited ? await admitAgain(guard, call, judged) : { admission, judged };
-    const { allowed = [] } = isRefusal(current) ? {} : current.judged;
-    if (allowed.length < judged.allowed.length) {
-      const refused = judged.allowed.filter((it) => !allowed.includes(it));
-      giveBack(guard, call, admission, refused);
-    }
-    if (isRefusal(current)) refuseCalls(guard, call, judged, current);
-    else await forward(guard, call, current);
-  } finally {
-    guard.queue.leave(place);
+  call.place = place;
+  const current = await admitAgain(guard, call, judged);
+  const { allowed = [] } = isRefusal(current) ? {} : current.judged;
+  if (allowed.length < judged.allowed.length) {
+    const refused = judged.allowed.filter((it) => !allowed.includes(it));
+    giveBack(guard, call, admission, refused);
   }
+  if (isRefusal(current)) refuseCalls(guard, call, judged, current);
+  else await forward(guard, call, current);
 }
 
-function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): Promise<void> | void {
+function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): ValueOrPromise<void> {
   const { judged } = calls;
   if (judged.allowed.length === 0) return answerRefused(guard, call, judged);
   return judged.allowed.length < judged.calls.length
@@ -128,23 +152,27 @@ function placeOf({ queue }: Guard, { req, res, facts, bytesIn: bytes }: Incoming
       queue.look();
     });
   }
-  return { key: facts.apiKey, connection: req.socket, bytes, isReady: () => !isMixed || isNext(res) };
+  const isReady = isMixed ? () => isNext(res) : always;
+  return { key: facts.apiKey, connection: connectionOf(req), bytes, isReady };
+}
+
+function always(): true {
+  return true;
 }
 
 /** The status is that of the limit, whatever else was refused: clients retry by it. */
 function answerLimited(guard: Guard, call: IncomingCall, judged: JudgedCalls, limited: Refusal): void {
   const options = replyOptions(guard, call);
-  const status = setRefusalHeaders(call.res, limited);
-  respondJson(call.res, status, refuseEach(judged, options) || refusalReply(limited, idOf(judged), options));
+  const status = setRefusalHeaders(call, limited);
+  respondJson(call, status, refuseEach(judged, options) || refusalReply(limited, idOf(judged), options));
 }
 
 /** A caller that is refused with 401 or 403 does not learn the limits. */
-function setLimitHeaders({ limits }: Guard, { res, facts, admission }: IncomingCall, refusal?: Refusal): void {
-  if (admission === undefined) return;
+function setLimitHeaders({ limits }: Guard, { headers, facts, admission }: IncomingCall, refusal?: Refusal): void {
+  if (admission === undefined || !hasLimits(admission)) return;
   const status = refusal === undefined ? 200 : (refusal.status ?? REFUSALS[refusal.refused].status);
   if (status === 401 || status === 403) return;
-  const headers = limits.headersFor(facts, admission);
-  for (const name of Object.keys(headers)) res.setHeader(name, headers[name as keyof typeof headers]!);
+  Object.assign(headers, limits.headersFor(facts, admission));
 }
 
 async function waitInLine(
@@ -181,7 +209,7 @@ async function admitAgain(
 function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): void {
   const [first] = judged.calls;
   if (judged.batch || first?.refusal === undefined) {
-    respondJson(call.res, 200, refuseEach(judged, replyOptions(guard, call)), guard.options.callerIdleMs);
+    respondJson(call, 200, refuseEach(judged, replyOptions(guard, call)), guard.options.callerIdleMs);
     return;
   }
   respondRefusal(call, first.refusal, guard.options.exposeReason, first.call.id);
@@ -204,7 +232,7 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
   noteFailure(guard, call, answer);
   // A 429 of the upstream holds for the batch as a whole, so that clients back off.
   if (!judged.batch || answer.status !== undefined) refuseCalls(guard, call, judged, answer);
-  else respondJson(call.res, 200, refuseAllowed(judged, answer, replyOptions(guard, call)), guard.options.callerIdleMs);
+  else respondJson(call, 200, refuseAllowed(judged, answer, replyOptions(guard, call)), guard.options.callerIdleMs);
 }
 
 /** Refuses all calls that had been allowed. */
@@ -214,6 +242,6 @@ function refuseCalls(guard: Guard, call: IncomingCall, judged: JudgedCalls, refu
     respondRefusal(call, refusal, exposeReason, idOf(judged));
     return;
   }
-  const status = setRefusalHeaders(call.res, refusal);
-  respondJson(call.res, status, refuseAllowed(judged, refusal, replyOptions(guard, call)), callerIdleMs);
+  const status = setRefusalHeaders(call, refusal);
+  respondJson(call, status, refuseAllowed(judged, refusal, replyOptions(guard, call)), callerIdleMs);
 }

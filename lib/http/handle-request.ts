@@ -1,18 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers';
 import { parseTurns } from '../json-rpc/parse-turn';
 import { describeError } from '../logger';
-import { newOccurrence } from '../observe/request-event';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { judgeAgain, judgeBody } from '../policy/evaluate-body';
 import { CLOSING, isRefusal, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import { whenKnown } from '../policy/value-or-promise';
+import type { ValueOrPromise } from '../policy/value-or-promise';
 import { requestFacts } from '../request/request-facts';
-import type { RequestFacts } from '../request/request-facts';
 import { Holding } from './byte-budget';
 import { cutWhenIdle, hasGone, whenGone } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
-import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
+import { IncomingCall } from './incoming-call';
+import type { AdmittedCalls, Guard } from './incoming-call';
 import { arrivedBody, readBody } from './request-body';
 import { respondRefusal } from './respond';
 
@@ -37,30 +39,47 @@ export function handleRequest(
     return;
   }
   guard.tracing?.arrived(facts);
-  res.setHeader('X-Request-Id', facts.requestId);
-  guard.applyCors(req, res, (error?: unknown) => {
+  const headers = { 'X-Request-Id': facts.requestId };
+  if (req.method === 'OPTIONS') res.setHeader('X-Request-Id', facts.requestId);
+  guard.applyCors(req, res, headers, (error?: unknown) => {
     if (error !== undefined || req.method === 'OPTIONS') {
+      res.setHeader('X-Request-Id', facts.requestId);
       next(error);
       return;
     }
-    const noted = newOccurrence(facts, 'http', performance.now());
+    const call = new IncomingCall(req, res, facts, headers);
     guard.underWay.begin(res);
-    void route(guard, { req, res, inflated: undefined, answer: undefined, ...noted });
+    // Node's parser goes on to a body that came together with its headers.
+    if (req.complete) begin(guard, call);
+    else setImmediate(begin, guard, call);
   });
 }
 
-/** Ends in one answer and one event, whatever happens. Never rejects. */
+function begin(guard: Guard, call: IncomingCall): void {
+  void route(guard, call);
+}
+
+/**
+ * Ends in one answer and one event, whatever happens. Never rejects. Where key, body and answer are at hand nothing is
+ * awaited: each `await` costs as much as reading the call.
+ */
 async function route(guard: Guard, call: IncomingCall): Promise<void> {
   try {
-    const calls = await judge(guard, call);
+    const judging = judge(guard, call);
+    const calls = judging instanceof Promise ? await judging : judging;
     call.judged = isRefusal(calls) ? calls : calls.judged;
     call.decidedAt = performance.now();
-    if (isRefusal(calls)) await refuseUnread(guard, call, calls);
-    else await handOff(guard, call, calls);
+    if (isRefusal(calls)) {
+      refuseWhole(guard, call, calls, arrivedBody(call.req, guard.options.maxBodyBytes));
+    } else {
+      const answering = handOff(guard, call, calls);
+      if (answering instanceof Promise) await answering;
+    }
   } catch (error) {
     fail(guard, call, error);
   }
   call.inflated?.shrinkTo(0);
+  if (call.place !== undefined) guard.queue.leave(call.place);
   endUnderWay(guard, call.res);
   noteAnswer(guard, call);
   guard.observe(call);
@@ -87,7 +106,6 @@ function endUnderWay({ underWay, options }: Guard, res: ServerResponse): void {
 function noteAnswer({ underWay }: Guard, call: IncomingCall): void {
   const { req, res } = call;
   call.status = res.statusCode;
-  if (call.bytesOut === 0) call.bytesOut = Number(res.getHeader('content-length') ?? 0);
   // The guard itself ends the connection where it cannot end an answer.
   if (call.failure !== undefined || !hasGone(req)) return;
   call.aborted = !underWay.hasCut;
@@ -95,45 +113,61 @@ function noteAnswer({ underWay }: Guard, call: IncomingCall): void {
 }
 
 /** Cheapest first: of a request that fails its key, secret, User-Agent or Origin no body is read. */
-async function judge(guard: Guard, call: IncomingCall): Promise<Refusal | AdmittedCalls> {
+function judge(guard: Guard, call: IncomingCall): ValueOrPromise<Refusal | AdmittedCalls> {
   const { options, store, limits, underWay } = guard;
-  const { req, facts, arrivedAt } = call;
+  const { req, facts } = call;
   if (underWay.isClosing) return CLOSING;
   if (req.method !== 'POST') return refuse('METHOD_NOT_POST');
-  let admission = await admit(facts, store);
-  if (isRefusal(admission)) return admission;
-  call.admission = admission;
-  const refusal = limits.refuseUnread(facts, admission);
-  if (refusal !== undefined) return refusal;
-  if (req.headers['content-encoding'] !== undefined) call.inflated = new Holding(guard.inflated, facts.apiKey);
-  const body = await readBody(req, options, call.inflated);
-  if (isRefusal(body)) return body;
-  if (performance.now() - arrivedAt > READMIT_AFTER_MS) admission = await admit(facts, store);
-  if (isRefusal(admission)) return admission;
-  call.bytesIn = body.length;
-  return judgeInTurn(guard, facts, body, admission);
+  return whenKnown(admit(facts, store), (admission) => {
+    if (isRefusal(admission)) return admission;
+    call.admission = admission;
+    const refusal = limits.refuseUnread(facts, admission);
+    if (refusal !== undefined) return refusal;
+    if (req.headers['content-encoding'] !== undefined) call.inflated = new Holding(guard.inflated, facts.apiKey);
+    const body = readBody(req, options, call.inflated);
+    return body instanceof Promise
+      ? body.then((late) => judgeLate(guard, call, late, admission))
+      : judgeInTurn(guard, call, body, admission);
+  });
 }
 
-/** A key may be revoked while a body waits for its turn. */
-async function judgeInTurn(
-  { options, store }: Guard,
-  facts: RequestFacts,
-  body: Buffer | string,
+/** A key may be revoked while its body arrives. */
+function judgeLate(
+  guard: Guard,
+  call: IncomingCall,
+  body: Buffer | string | Refusal,
   admission: Admission,
-): Promise<Refusal | AdmittedCalls> {
-  const { apiKey } = facts;
-  if (!parseTurns.hasRoom(apiKey)) return TOO_MANY_BODIES;
-  const waitsFrom = performance.now();
-  const judge = () => judgeBody(body, options.maxBatchSize, admission, options);
-  const judged = await parseTurns.run(apiKey, body.length, judge);
-  if (isRefusal(judged)) return judged;
-  if (performance.now() - waitsFrom < READMIT_AFTER_MS) return { admission, judged };
-  const anew = await admit(facts, store);
-  return isRefusal(anew) ? anew : { admission: anew, judged: judgeAgain(judged, anew, options) };
+): ValueOrPromise<Refusal | AdmittedCalls> {
+  const { facts, arrivedAt } = call;
+  if (isRefusal(body) || performance.now() - arrivedAt <= READMIT_AFTER_MS) {
+    return judgeInTurn(guard, call, body, admission);
+  }
+  return whenKnown(admit(facts, guard.store), (anew) =>
+    isRefusal(anew) ? anew : judgeInTurn(guard, call, body, anew),
+  );
 }
 
-async function refuseUnread(guard: Guard, call: IncomingCall, refusal: Refusal): Promise<void> {
-  refuseWhole(guard, call, refusal, await arrivedBody(call.req, guard.options.maxBodyBytes));
+/** Many bodies at once take turns, in which a key may be revoked too. */
+function judgeInTurn(
+  { options, store }: Guard,
+  call: IncomingCall,
+  body: Buffer | string | Refusal,
+  admission: Admission,
+): ValueOrPromise<Refusal | AdmittedCalls> {
+  if (isRefusal(body)) return body;
+  call.bytesIn = body.length;
+  const { facts } = call;
+  if (!parseTurns.hasRoom(facts.apiKey)) return TOO_MANY_BODIES;
+  const judge = () => judgeBody(body, options.maxBatchSize, admission, options);
+  const judging = parseTurns.run(facts.apiKey, body.length, judge);
+  if (!(judging instanceof Promise)) return isRefusal(judging) ? judging : { admission, judged: judging };
+  const waitsFrom = performance.now();
+  return judging.then(async (judged) => {
+    if (isRefusal(judged)) return judged;
+    if (performance.now() - waitsFrom < READMIT_AFTER_MS) return { admission, judged };
+    const anew = await admit(facts, store);
+    return isRefusal(anew) ? anew : { admission: anew, judged: judgeAgain(judged, anew, options) };
+  });
 }
 
 /** Unexpected errors are answered as INTERNAL_ERROR. */

@@ -1,14 +1,16 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { CallLimits } from '../limits/limit-calls';
-import type { Observe, Occurrence } from '../observe/request-event';
+import { Occurrence } from '../observe/request-event';
+import type { Observe } from '../observe/request-event';
 import type { Tracing } from '../observe/tracing';
 import type { ParsedOptions } from '../options/options';
 import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import type { Refusal, ReplyOptions } from '../policy/refusals';
+import type { RequestFacts } from '../request/request-facts';
 import { keyHint } from '../settings/api-key';
 import type { CachedStore } from '../stores/settings-cache';
-import type { UpstreamQueue } from '../upstream/upstream-queue';
+import type { Place, UpstreamQueue } from '../upstream/upstream-queue';
 import type { Upstreams } from '../upstream/upstreams';
 import type { ByteBudget, Holding } from './byte-budget';
 import { hasGone } from './client-connection';
@@ -44,10 +46,21 @@ export interface AdmittedCalls {
 }
 
 /** A request on its way, with what is noted of it for the event at its end. */
-export interface IncomingCall extends Answerable, Occurrence {
+export class IncomingCall extends Occurrence implements Answerable {
+  /** Its place before the upstream, from when it goes there. */
+  place: Place | undefined = undefined;
   /** What it holds of the guard's budgets. */
-  inflated: Holding | undefined;
-  answer: Holding | undefined;
+  inflated: Holding | undefined = undefined;
+  answer: Holding | undefined = undefined;
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    facts: RequestFacts,
+    readonly headers: OutgoingHttpHeaders,
+  ) {
+    super(facts, 'http', performance.now());
+  }
 }
 
 export function replyOptions({ options }: Guard, { facts }: IncomingCall): ReplyOptions {

@@ -34,8 +34,8 @@ export function answerMixed(guard: Guard, call: IncomingCall, { admission, judge
     exchangeMixed(judged, send, replyOptions(guard, call), ({ json, lack }) => {
       if (lack !== undefined) noteFailure(guard, call, lack);
       const { status = 200, retryAfter: after } = exchange.backOff ?? {};
-      if (after !== undefined) call.res.setHeader('Retry-After', retryAfter(after));
-      respondJson(call.res, status, json, guard.options.callerIdleMs);
+      if (after !== undefined) call.headers['Retry-After'] = retryAfter(after);
+      respondJson(call, status, json, guard.options.callerIdleMs);
       resolve();
     });
   });

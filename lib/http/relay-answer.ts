@@ -1,23 +1,28 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { isShort } from '../observe/upstream-code';
 import { CutOff, endWhenSilent } from '../upstream/read-answer';
 import type { Patience, UpstreamAnswer } from '../upstream/read-answer';
 import { endInSlices } from './client-connection';
-import { retryAfter } from './respond';
+import { retryAfter, writeHead } from './respond';
+import type { Answerable } from './respond';
 
 /**
- * Of the upstream's headers only these pass. A list of what is withheld would have to know every header that steers a
- * server in front (`X-Accel-Redirect`) or a browser (`Refresh`).
+ * Of the upstream's headers only these pass, and those about rates. A list of what is withheld would have to know every
+ * header that steers a server in front (`X-Accel-Redirect`) or a browser (`Refresh`).
  */
-const PASSING_HEADERS =
-  /^(?:content-length|content-encoding|cache-control|retry-after|ratelimit.*|x-ratelimit-.*|server-timing|traceresponse)$/;
+const PASSING_HEADERS: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-encoding',
+  'cache-control',
+  'retry-after',
+  'server-timing',
+  'traceresponse',
+]);
 /** The upstream's value replaces the application's: these say how the bytes are to be read. */
 const FRAMING_HEADERS: ReadonlySet<string> = new Set(['content-length', 'content-encoding']);
 
 /** What is noted of an answer as it is passed on. */
-interface Relayed {
-  readonly res: ServerResponse;
-  bytesOut: number;
+interface Relayed extends Answerable {
   answered: Buffer | undefined;
 }
 
@@ -34,17 +39,10 @@ export function relayAnswer(
 ): Promise<void> | undefined {
   const { status, headers, body } = answer;
   const { res } = call;
-  res.statusCode = status;
-  for (const name of Object.keys(headers)) {
-    const value = headers[name];
-    if (value === undefined || !PASSING_HEADERS.test(name)) continue;
-    if (res.hasHeader(name) && !FRAMING_HEADERS.has(name)) continue;
-    res.setHeader(name, name === 'retry-after' ? retryAfter(String(value)) : value);
-  }
-  res.setHeader('Content-Type', 'application/json');
-  res.setHeader('X-Content-Type-Options', 'nosniff');
+  const relayed = relayedHeaders(headers, call);
+  if (Buffer.isBuffer(body)) relayed['content-length'] = body.length;
+  writeHead(res, status, relayed);
   if (Buffer.isBuffer(body)) {
-    res.setHeader('Content-Length', body.length);
     note(call, body, headers);
     endInSlices(res, body, patience.callerIdleMs);
     return undefined;
@@ -75,6 +73,26 @@ export function relayAnswer(
     });
     body.pipe(res);
   });
+}
+
+/** The guard's headers come before the upstream's, and the application's too. */
+function relayedHeaders(given: IncomingHttpHeaders, { res, headers }: Relayed): OutgoingHttpHeaders {
+  const relayed: OutgoingHttpHeaders = Object.assign({}, headers);
+  for (const name in given) {
+    const value = given[name];
+    if (value === undefined || !passes(name)) continue;
+    if (!FRAMING_HEADERS.has(name) && (isSet(headers, name) || res.hasHeader(name))) continue;
+    relayed[name] = name === 'retry-after' ? retryAfter(String(value)) : value;
+  }
+  return relayed;
+}
+
+function passes(name: string): boolean {
+  return PASSING_HEADERS.has(name) || name.startsWith('ratelimit') || name.startsWith('x-ratelimit-');
+}
+
+function isSet(headers: OutgoingHttpHeaders, name: string): boolean {
+  return Object.keys(headers).some((other) => other.toLowerCase() === name);
 }
 
 function note(call: Relayed, bytes: Buffer, headers: IncomingHttpHeaders): void {

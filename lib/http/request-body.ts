@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { setImmediate } from 'node:timers';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { ZlibOptions } from 'node:zlib';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
+import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { Holding } from './byte-budget';
 import { whenGone } from './client-connection';
 
@@ -45,20 +45,39 @@ const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
 /**
  * The body of a request: its bytes, inflated, whatever its `Content-Type` says; or the text of what an earlier
  * middleware parsed. Too large, too slow, encoded in another way or cut short, it is a refusal. It is inflated when
- * there is `room` for what may come of it, which is held until `room` is given back.
+ * there is `room` for what may come of it, which is held until `room` is given back. Synchronous for a plain body that
+ * has come whole.
  */
-export async function readBody(
+export function readBody(
   req: IncomingMessage,
   limits: BodyLimits,
   room?: Holding,
-): Promise<Buffer | string | Refusal> {
+): ValueOrPromise<Buffer | string | Refusal> {
   if (req.readableDidRead || req.readableEnded) return parsedBody(req, limits.maxBodyBytes);
-  const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? '';
-  const decode = INFLATERS.get(encoding);
+  const { 'content-encoding': named = '', 'content-type': type = '' } = req.headers;
+  const encoding = named.trim().toLowerCase();
+  const decode = encoding === '' ? undefined : INFLATERS.get(encoding);
   if (decode === undefined && encoding !== '' && encoding !== 'identity') return refuse('UNSUPPORTED_ENCODING');
-  if (!isUtf8Type(req.headers['content-type'] ?? '')) return refuse('UNSUPPORTED_ENCODING');
-  const bytes = await receive(req, limits);
-  if (decode === undefined || isRefusal(bytes)) return bytes;
+  if (!isUtf8Type(type)) return refuse('UNSUPPORTED_ENCODING');
+  const bytes = receive(req, limits);
+  return decode === undefined ? bytes : inflated(req, { bytes, encoding, decode }, limits, room);
+}
+
+/** A body as it is sent, perhaps still on its way, and how it is inflated. */
+interface Encoded {
+  readonly bytes: ValueOrPromise<Buffer | Refusal>;
+  readonly encoding: string;
+  readonly decode: Inflater;
+}
+
+async function inflated(
+  req: IncomingMessage,
+  { bytes: arriving, encoding, decode }: Encoded,
+  limits: BodyLimits,
+  room: Holding | undefined,
+): Promise<Buffer | Refusal> {
+  const bytes = await arriving;
+  if (isRefusal(bytes)) return bytes;
   if (room !== undefined && !(await waitForRoom(req, room, limits.maxBodyBytes))) return goneAway();
   try {
     const { buffer, engine } = await decode(bytes, limits.maxBodyBytes);
@@ -84,19 +103,13 @@ function notEncoded(encoding: string): Refusal {
   return refuse('PARSE_ERROR', { why: `the body is not ${encoding}, or not only that` });
 }
 
-/** Lets Node's parser go on to a body that came together with its headers. */
-async function arrival(req: IncomingMessage): Promise<void> {
-  if (!req.complete) await new Promise(setImmediate);
-}
-
 /**
  * The body of a refused request, if it is short and came with the headers. Nothing is waited for. What came is taken
  * off in any case: left to Node it costs more.
  */
-export async function arrivedBody(req: IncomingMessage, maxBodyBytes: number): Promise<Buffer | string | undefined> {
+export function arrivedBody(req: IncomingMessage, maxBodyBytes: number): Buffer | string | undefined {
   if (req.method !== 'POST') return undefined;
   const isConsumed = req.readableDidRead || req.readableEnded;
-  await arrival(req);
   const isWhole = req.complete && !req.destroyed;
   const maxBytes = Math.min(MAX_ECHO_BYTES, maxBodyBytes);
   const bytes = isConsumed ? parsedBody(req, maxBytes) : isWhole ? (req.read() as Buffer | null) : null;
@@ -105,10 +118,9 @@ export async function arrivedBody(req: IncomingMessage, maxBodyBytes: number): P
   return encoding === undefined && isUtf8Type(type) ? bytes : undefined;
 }
 
-async function receive(req: IncomingMessage, limits: BodyLimits): Promise<Buffer | Refusal> {
+function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffer | Refusal> {
   const { maxBodyBytes } = limits;
   if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
-  await arrival(req);
   if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
   const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
   return bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes;

@@ -11,63 +11,47 @@ import { upstreamCodeIn } from './upstream-code';
 /** Takes note of a request or a message that is over. What it is given may change as soon as it returns. */
 export type Observe = (occurrence: Occurrence) => void;
 
-/** What the guard has noted of a request or a message by the time it is done with it. */
-export interface Occurrence {
-  readonly facts: RequestFacts;
-  readonly wire: 'http' | 'webSocket';
+/**
+ * What the guard has noted of a request or a message by the time it is done with it. Every member is there from the
+ * start: an object that changes its shape costs more.
+ */
+export class Occurrence {
   /** What let it in; `undefined` when its key, credentials or headers were refused. */
-  admission: Admission | undefined;
+  admission: Admission | undefined = undefined;
   /** What was decided; `undefined` when an error came first. */
-  judged: Refusal | JudgedCalls | undefined;
+  judged: Refusal | JudgedCalls | undefined = undefined;
   /** Why allowed calls got no answer from the upstream. */
-  failure: Refusal | undefined;
+  failure: Refusal | undefined = undefined;
   /** What was answered; `undefined` for a message on a WebSocket. */
-  status: number | undefined;
+  status: number | undefined = undefined;
   /** What its allowed calls cost, whether there are limits or not. */
-  credits: number;
+  credits = 0;
   /** Bytes of the body, inflated, and of the answer as it was sent. */
-  bytesIn: number;
-  bytesOut: number;
-  /** This and the next in milliseconds of `performance.now()`. */
-  readonly arrivedAt: number;
+  bytesIn = 0;
+  bytesOut = 0;
   decidedAt: number;
   /** Milliseconds that it waited for room under its limits. */
-  limitWaitMs: number;
+  limitWaitMs = 0;
   /** Milliseconds that it waited in all between verdict and upstream. */
-  waitMs: number;
+  waitMs = 0;
   /** The host of the upstream that was asked. */
-  upstream: string | undefined;
+  upstream: string | undefined = undefined;
   /** How long the upstream took to begin its answer; `undefined` when it was not asked or did not answer. */
-  upstreamMs: number | undefined;
-  upstreamStatus: number | undefined;
+  upstreamMs: number | undefined = undefined;
+  upstreamStatus: number | undefined = undefined;
   /** The upstream's answer where it came whole, short and plain: `upstreamCodeIn` looks for its error code. */
-  answered: Buffer | undefined;
+  answered: Buffer | undefined = undefined;
   /** Whether the caller went away before it was answered. */
-  aborted: boolean;
-}
+  aborted = false;
 
-/** Every member is there from the start: an object that changes its shape costs more. */
-export function newOccurrence(facts: RequestFacts, wire: Occurrence['wire'], arrivedAt: number): Occurrence {
-  return {
-    facts,
-    wire,
-    admission: undefined,
-    judged: undefined,
-    failure: undefined,
-    status: undefined,
-    credits: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    arrivedAt,
-    decidedAt: arrivedAt,
-    limitWaitMs: 0,
-    waitMs: 0,
-    upstream: undefined,
-    upstreamMs: undefined,
-    upstreamStatus: undefined,
-    answered: undefined,
-    aborted: false,
-  };
+  /** `arrivedAt`, as `decidedAt`, in milliseconds of `performance.now()`. */
+  constructor(
+    readonly facts: RequestFacts,
+    readonly wire: 'http' | 'webSocket',
+    readonly arrivedAt: number,
+  ) {
+    this.decidedAt = arrivedAt;
+  }
 }
 
 const MAX_METHODS = 100;

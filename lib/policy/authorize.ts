@@ -41,11 +41,14 @@ const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ t
 
 const CALL_REPORTS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.map(({ check }) => check);
 
-/** Everything that is decided before a body is read: key, secret, and the lists that read the request. */
-export async function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): Promise<Admission | Refusal> {
+/**
+ * Everything that is decided before a body is read: key, secret, and the lists that read the request. Synchronous if the
+ * key's settings are cached.
+ */
+export function admit(facts: RequestFacts, store: Pick<CachedStore, 'get'>): ValueOrPromise<Admission | Refusal> {
   // A malformed key, and a request that is refused anyway, never reaches the store.
   const isAsked = facts.duplicateHeader === undefined && API_KEY.test(facts.apiKey);
-  return admitTo(isAsked ? await store.get(facts.apiKey) : 'unknown', facts);
+  return whenKnown(isAsked ? store.get(facts.apiKey) : 'unknown', (key) => admitTo(key, facts));
 }
 
 /** Decides as `admit` does, once the key has been looked up. Synchronous if its authenticator is. */

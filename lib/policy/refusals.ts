@@ -117,8 +117,9 @@ export const CLOSING = refuse('SETTINGS_UNAVAILABLE', {
 /** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
   const row = REFUSALS[refusal.refused];
-  const { requestId } = options;
-  const data = { ...(options.exposeReason && { reason: refusal.refused }), requestId, ...refusal.data };
+  const { requestId, exposeReason } = options;
+  const data = exposeReason ? { reason: refusal.refused, requestId } : { requestId };
+  if (refusal.data !== undefined) Object.assign(data, refusal.data);
   const error = { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data };
   return errorReply(id, JSON.stringify(error));
 }

@@ -6,7 +6,7 @@ import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { hideUpstream } from './hide-upstream';
 import { createProxy } from './proxy-middleware';
-import type { CreateProxyMiddleware, Proxy, SentRequest } from './proxy-middleware';
+import type { CreateProxyMiddleware, Proxy, ProxyRequest, SentRequest } from './proxy-middleware';
 import { headProblem, isBackOff, readError } from './read-answer';
 import type { Patience, UpstreamAnswer } from './read-answer';
 import { createUpstreamHealth } from './upstream-health';
@@ -24,7 +24,7 @@ export interface Exchange {
   /** The upstream's answer, from its headers on, or a refusal in its place. Never rejects. */
   readonly answer: Promise<UpstreamAnswer | Refusal>;
   /** Ends the exchange, also while the answer is being read. */
-  readonly abort: () => void;
+  abort(): void;
 }
 
 export interface UpstreamClient {
@@ -54,9 +54,9 @@ interface GivenHeaders {
 
 type HeadersFor = (given: GivenHeaders, requestId: string, length: number) => Record<string, string | number>;
 
+/** Of the caller's headers only these reach the upstream, and its trace context. */
+const PASSING_HEADERS = ['accept', 'accept-encoding'];
 const TRACE_HEADERS = ['traceparent', 'tracestate'];
-/** Of the caller's headers only these reach the upstream. */
-const PASSING_HEADERS = ['accept', 'accept-encoding', ...TRACE_HEADERS];
 /** Idle connections are given up before common servers and balancers do, so that none is used as it closes. */
 const IDLE_SOCKET_MS = 15_000;
 /** Longer text is encoded once, here: Node would measure and encode it in steps, with copies. */
@@ -80,7 +80,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
     send(body, client, requestId, isRepeatable = false, trace?) {
       const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
       const headers = headersFor({ client, trace }, requestId, Buffer.byteLength(bytes));
-      return exchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
+      return new HttpExchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
     },
     health: wire.health,
     close() {
@@ -99,78 +99,105 @@ interface Wire {
   readonly hide: (json: string) => string;
 }
 
+/** What is sent. */
 interface Content {
   readonly path: string;
   readonly headers: Record<string, string | number>;
   readonly body: string | Buffer;
 }
 
-function exchange(wire: Wire, content: Content, isRepeatable: boolean): Exchange {
-  const { patience, health } = wire;
-  let resolve: (outcome: UpstreamAnswer | Refusal) => void = () => undefined;
-  let isOver = false;
-  let isAnswered = false;
-  const answer = new Promise<UpstreamAnswer | Refusal>((resolver) => {
-    resolve = resolver;
-  });
-  const timer = setTimeout(() => {
-    settle(timedOut(sent, wire));
-    sent.abort();
-  }, patience.upstreamTimeoutMs);
+/** One request and its outcome. A class only for speed: closures would be created for each. */
+class HttpExchange implements Exchange, ProxyRequest {
+  readonly answer: Promise<UpstreamAnswer | Refusal>;
+  readonly path: string;
+  readonly headers: Record<string, string | number>;
+  readonly body: string | Buffer;
+  readonly #wire: Wire;
+  readonly #timer: NodeJS.Timeout;
+  #resolve!: (outcome: UpstreamAnswer | Refusal) => void;
+  #mayRepeat: boolean;
+  #isOver = false;
+  #isAnswered = false;
+  #sent: SentRequest | undefined;
 
-  function settle(outcome: UpstreamAnswer | Refusal): void {
-    if (isOver) return;
-    isOver = true;
-    clearTimeout(timer);
-    resolve(outcome);
+  constructor(wire: Wire, { path, headers, body }: Content, isRepeatable: boolean) {
+    this.path = path;
+    this.headers = headers;
+    this.body = body;
+    this.#wire = wire;
+    this.#mayRepeat = isRepeatable;
+    this.answer = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#timer = setTimeout(endInTime, wire.patience.upstreamTimeoutMs, this);
+    this.#sent = wire.proxy(this);
   }
-  function onFailure(why: string, upstreamStatus?: number): void {
-    if (isOver || isAnswered) return;
-    health.failed(why);
-    settle(refuse('UPSTREAM_UNAVAILABLE', { why, upstreamStatus }));
-  }
-  function onAnswer(message: IncomingMessage): void {
-    if (isOver) return;
+
+  onAnswer(message: IncomingMessage): void {
+    if (this.#isOver) return;
     const problem = headProblem(message);
     if (problem !== undefined) {
       message.destroy();
-      onFailure(problem, message.statusCode);
+      this.#fail(problem, message.statusCode);
       return;
     }
-    isAnswered = true;
-    const outcome = lookInto(message, wire);
-    if (outcome instanceof Promise) void outcome.then(onRead);
-    else onRead(outcome);
+    this.#isAnswered = true;
+    const outcome = lookInto(message, this.#wire);
+    if (!(outcome instanceof Promise)) this.#read(outcome);
+    else {
+      void outcome.then((read) => {
+        this.#read(read);
+      });
+    }
   }
-  function onRead(outcome: UpstreamAnswer | Refusal): void {
-    if (!isOver) tell(health, outcome);
-    settle(outcome);
+
+  onFailure(sent: SentRequest, why: string, isStale: boolean): void {
+    // The first attempt goes on to report: when its connection closes.
+    if (this.#isOver || (this.#sent !== undefined && this.#sent !== sent)) return;
+    if (!isStale || !this.#mayRepeat) {
+      this.#fail(why);
+      return;
+    }
+    this.#mayRepeat = false;
+    this.#sent = this.#wire.freshProxy(this);
   }
-  function abort(): void {
-    settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
-    sent.abort();
+
+  abort(): void {
+    this.#settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
+    this.#sent?.abort();
   }
-  /** An attempt reports its end more than once: by its answer or error, and when it closes. */
-  function attempt(proxy: Proxy): SentRequest {
-    let isDone = false;
-    return proxy({
-      ...content,
-      onAnswer,
-      onFailure(why, isStale) {
-        if (isDone || isOver) return;
-        isDone = true;
-        if (isStale && proxy === wire.proxy && isRepeatable) sent = attempt(wire.freshProxy);
-        else onFailure(why);
-      },
-    });
+
+  timeOut(): void {
+    this.#settle(timedOut(this.#sent, this.#wire));
+    this.#sent?.abort();
   }
-  let sent = attempt(wire.proxy);
-  return { answer, abort };
+
+  #read(outcome: UpstreamAnswer | Refusal): void {
+    if (!this.#isOver) tell(this.#wire.health, outcome);
+    this.#settle(outcome);
+  }
+
+  #fail(why: string, upstreamStatus?: number): void {
+    if (this.#isAnswered) return;
+    this.#wire.health.failed(why);
+    this.#settle(refuse('UPSTREAM_UNAVAILABLE', { why, upstreamStatus }));
+  }
+
+  #settle(outcome: UpstreamAnswer | Refusal): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#resolve(outcome);
+  }
+}
+
+function endInTime(exchange: HttpExchange): void {
+  exchange.timeOut();
 }
 
 /** If not even a connection was made, the upstream is down. */
-function timedOut(sent: SentRequest, { patience, health }: Wire): Refusal {
-  const isConnected = sent.isConnected();
+function timedOut(sent: SentRequest | undefined, { patience, health }: Wire): Refusal {
+  const isConnected = sent?.isConnected() === true;
   const why = `no ${isConnected ? 'answer' : 'connection'} within ${String(patience.upstreamTimeoutMs)} ms`;
   if (!isConnected) health.failed(why);
   return refuse('UPSTREAM_TIMEOUT', { why });
@@ -205,18 +232,27 @@ function backOff({ statusCode, headers }: IncomingMessage, refusal: Refusal): Re
 /** The headers that every request has, and the caller's, except those that the upstream option sets. */
 function requestHeaders(upstream: Upstream): HeadersFor {
   const fixed = { host: upstream.host, ...upstream.headers, 'content-type': 'application/json' };
-  const passing = PASSING_HEADERS.filter((name) => !Object.hasOwn(upstream.headers, name));
-  const namesRequest = !Object.hasOwn(upstream.headers, 'x-request-id');
+  const ownNames = new Set(Object.keys(upstream.headers));
+  const namesRequest = !ownNames.has('x-request-id');
+  const passing = PASSING_HEADERS.filter((name) => !ownNames.has(name));
+  const tracing = TRACE_HEADERS.filter((name) => !ownNames.has(name));
   return ({ client, trace }, requestId, length) => {
-    const headers: Record<string, string | number> = { ...fixed, 'content-length': length };
+    // An object made by spreading has no room: each member that is added to it costs as much as reading a call.
+    const headers: Record<string, string | number> = Object.assign({}, fixed);
+    headers['content-length'] = length;
     if (namesRequest) headers['x-request-id'] = requestId;
-    for (const name of passing) {
-      const value = trace !== undefined && TRACE_HEADERS.includes(name) ? undefined : client[name];
-      if (typeof value === 'string') headers[name] = value;
-    }
-    for (const [name, value] of Object.entries(trace ?? {})) {
-      if (!Object.hasOwn(upstream.headers, name)) headers[name] = value;
+    passOn(client, passing, headers);
+    if (trace === undefined) passOn(client, tracing, headers);
+    for (const name in trace) {
+      if (!ownNames.has(name)) headers[name] = trace[name]!;
     }
     return headers;
   };
+}
+
+function passOn(client: IncomingHttpHeaders, names: readonly string[], headers: Record<string, string | number>): void {
+  for (const name of names) {
+    const value = client[name];
+    if (typeof value === 'string') headers[name] = value;
+  }
 }

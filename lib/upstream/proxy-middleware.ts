@@ -13,14 +13,14 @@ export function bundledProxyMiddleware(options: never): unknown {
   return (require('http-proxy-middleware') as typeof Version3).createProxyMiddleware(options);
 }
 
-/** A request for http-proxy-middleware, and the callbacks for its outcome. */
+/** A request for http-proxy-middleware. It hears of its outcome, of failures more than once: when it closes, too. */
 export interface ProxyRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body: string | Buffer;
-  readonly onAnswer: (answer: IncomingMessage) => void;
+  onAnswer(answer: IncomingMessage): void;
   /** `isStale`: a kept-alive connection closed before the first byte of the answer. */
-  readonly onFailure: (why: string, isStale: boolean) => void;
+  onFailure(sent: SentRequest, why: string, isStale: boolean): void;
 }
 
 /** A request that was sent. */
@@ -40,7 +40,7 @@ const OPEN_SOCKET = Object.freeze({ destroyed: false, writable: true });
  * The request half that http-proxy-middleware is given: made from what was checked, with nothing of the caller's
  * request in it. It is no stream, because the body is there at once.
  */
-class RequestHalf extends EventEmitter {
+class RequestHalf extends EventEmitter implements SentRequest {
   readonly method = 'POST';
   readonly httpVersion = '1.1';
   readonly httpVersionMajor = 1;
@@ -52,6 +52,7 @@ class RequestHalf extends EventEmitter {
   kept: { readonly socket: Socket; readonly bytesBefore: number } | undefined;
 
   usedSocket: Socket | null = null;
+  readonly response = new ResponseHalf();
 
   constructor(readonly request: ProxyRequest) {
     super();
@@ -61,6 +62,15 @@ class RequestHalf extends EventEmitter {
 
   pipe(destination: Writable): Writable {
     return destination.end(this.request.body);
+  }
+
+  abort(): void {
+    this.emit('aborted'); // heard by version 3
+    this.response.emit('close'); // heard by version 4
+  }
+
+  isConnected(): boolean {
+    return isOpen(this.usedSocket);
   }
 }
 
@@ -93,16 +103,15 @@ export function createProxy(create: CreateProxyMiddleware, origin: string, agent
     plugins: [listen],
   });
   return (request) => {
-    const [req, res] = [new RequestHalf(request), new ResponseHalf()];
-    forward(req, res, () => undefined);
-    return {
-      abort() {
-        req.emit('aborted'); // heard by version 3
-        res.emit('close'); // heard by version 4
-      },
-      isConnected: () => isOpen(req.usedSocket),
-    };
+    const half = new RequestHalf(request);
+    forward(half, half.response, noNext);
+    return half;
   };
+}
+
+/** http-proxy-middleware has no filter here: it calls nobody else. */
+function noNext(): undefined {
+  return undefined;
 }
 
 function listen(proxy: EventEmitter): void {
@@ -111,14 +120,16 @@ function listen(proxy: EventEmitter): void {
     half.usedSocket = socket;
     if (reusedSocket && socket !== null) half.kept = { socket, bytesBefore: socket.bytesRead };
     // A protocol switch ends without any other event.
-    outgoing.on('close', () => half.request.onFailure('no answer', false));
+    outgoing.on('close', () => {
+      half.request.onFailure(half, 'no answer', false);
+    });
   });
   proxy.on('proxyRes', (answer: IncomingMessage, { request }: RequestHalf) => {
     request.onAnswer(answer);
   });
   proxy.on('error', (error: NodeJS.ErrnoException, half: RequestHalf) => {
     const { code = error.name } = error;
-    half.request.onFailure(code, CLOSED.includes(code) && isSilent(half));
+    half.request.onFailure(half, code, CLOSED.includes(code) && isSilent(half));
   });
 }
 

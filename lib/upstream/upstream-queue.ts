@@ -1,8 +1,8 @@
 /** A request that is to be handed off. */
 export interface Place {
   readonly key: string;
-  /** The caller's connection, on which any number of requests may be pipelined. */
-  readonly connection: object;
+  /** The caller's connection, on which any number of requests may be pipelined, with those that are under way. */
+  readonly connection: { underWay: number };
   /** The size of its body, which is held while it waits. */
   readonly bytes: number;
   /** Whether the caller's connection is ready for it. */
@@ -26,7 +26,6 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
  */
 export class UpstreamQueue {
   readonly #maxConcurrent: number;
-  readonly #byConnection = new WeakMap<object, number>();
   readonly #byKey = new Map<string, number>();
   readonly #waiting = new Map<string, Waiter[]>();
   #underWay = 0;
@@ -57,7 +56,7 @@ export class UpstreamQueue {
   /** Call it once for each request that was let in. */
   leave({ key, connection }: Place): void {
     this.#underWay--;
-    this.#byConnection.set(connection, (this.#byConnection.get(connection) ?? 1) - 1);
+    connection.underWay--;
     const left = (this.#byKey.get(key) ?? 1) - 1;
     if (left > 0) this.#byKey.set(key, left);
     else this.#byKey.delete(key);
@@ -82,12 +81,12 @@ export class UpstreamQueue {
   }
 
   #hasRoom({ connection, isReady }: Place): boolean {
-    return isReady() && (this.#byConnection.get(connection) ?? 0) < MAX_PER_CONNECTION;
+    return isReady() && connection.underWay < MAX_PER_CONNECTION;
   }
 
   #begin({ key, connection }: Place): void {
     this.#underWay++;
-    this.#byConnection.set(connection, (this.#byConnection.get(connection) ?? 0) + 1);
+    connection.underWay++;
     this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + 1);
   }
 

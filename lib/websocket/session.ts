@@ -5,8 +5,8 @@ import type { RpcCall } from '../json-rpc/call';
 import { parseTurns } from '../json-rpc/parse-turn';
 import { hasLimits } from '../limits/limit-calls';
 import type { CallLimits } from '../limits/limit-calls';
-import { newOccurrence } from '../observe/request-event';
-import type { Observe, Occurrence } from '../observe/request-event';
+import { Occurrence } from '../observe/request-event';
+import type { Observe } from '../observe/request-event';
 import { isShort } from '../observe/upstream-code';
 import type { ParsedOptions } from '../options/options';
 import { READMIT_AFTER_MS, admitTo } from '../policy/authorize';
@@ -105,7 +105,7 @@ export class Session {
   /** Closes the sockets for a fault that no single message caused. */
   readonly refuse = (refusal: Refusal, code?: number): void => {
     if (this.client.readyState !== WebSocket.OPEN) return;
-    const occurrence = newOccurrence(this.facts, 'webSocket', performance.now());
+    const occurrence = new Occurrence(this.facts, 'webSocket', performance.now());
     occurrence.admission = this.admission;
     occurrence.judged = refusal;
     this.parts.observe(occurrence);
@@ -186,7 +186,7 @@ export class Session {
       return undefined;
     }
     const { options, observe } = this.parts;
-    const message = newOccurrence(this.facts, 'webSocket', performance.now());
+    const message = new Occurrence(this.facts, 'webSocket', performance.now());
     message.bytesIn = data.length;
     const judged = isRefusal(admission) ? admission : judgeBody(data, options.maxBatchSize, admission, options);
     message.decidedAt = performance.now();

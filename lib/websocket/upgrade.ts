@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
-import { newOccurrence } from '../observe/request-event';
+import { Occurrence } from '../observe/request-event';
 import { admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { CLOSING, REFUSALS, isRefusal, refuse } from '../policy/refusals';
@@ -173,7 +173,7 @@ export class WebSocketGuard {
     const { wouldRefuse } = admission;
     if (wouldRefuse === undefined) return;
     const judged = { batch: false, calls: [], allowed: [], wouldRefuse };
-    const handshake = newOccurrence(facts, 'webSocket', arrivedAt);
+    const handshake = new Occurrence(facts, 'webSocket', arrivedAt);
     this.parts.observe(Object.assign(handshake, { admission, judged, decidedAt: performance.now(), status: 101 }));
   }
 
@@ -191,7 +191,7 @@ export class WebSocketGuard {
   }
 
   private observe(refusal: Refusal, facts: RequestFacts, arrivedAt: number): void {
-    const handshake = newOccurrence(facts, 'webSocket', arrivedAt);
+    const handshake = new Occurrence(facts, 'webSocket', arrivedAt);
     handshake.judged = refusal;
     handshake.decidedAt = performance.now();
     handshake.status = refusal.status ?? REFUSALS[refusal.refused].status;
