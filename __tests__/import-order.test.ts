@@ -41,6 +41,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'arguments',
       'with-store',
       'open-store',
+      'store-server',
       'prompt',
       'read-input',
       'exit',
@@ -229,6 +230,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'usage-contract',
       'audit-contract',
       'limit-contract',
+      'test-rules',
       'usage-rows',
       'redis-audit',
       'postgres-audit',
@@ -279,7 +281,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['parse-turn', 'call', 'strict-json']],
-  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'spelling', 'version']],
+  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'instance-name', 'spelling', 'version']],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */
@@ -309,6 +311,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'websocket/message-queue',
     'websocket/open-sessions',
   ],
+  yaml: ['cli/settings-file'],
   zod: ['settings/key-settings', 'settings/settings-schema', 'settings/limits-schema', 'settings/exact-object'],
 };
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { RpcGuardError } from './errors';
@@ -22,7 +21,6 @@ import { MAX_TIMER_MS, checkArgument, isWhole } from './option-rules';
 import type { OptionRules } from './option-rules';
 import { parseOptions } from './options/options';
 import type { ParsedOptions, RpcGuardOptions } from './options/options';
-import type { UsageKinds } from './options/usage-option';
 import { prepareToParse } from './settings/key-settings';
 import { SettingsCache } from './stores/settings-cache';
 import { UpstreamQueue } from './upstream/upstream-queue';
@@ -90,8 +88,7 @@ export function insideOf(guard: RpcGuard): Guard {
 /** The guard that parsed options make. */
 export function guardOf(parsed: ParsedOptions): RpcGuard {
   prepareToParse();
-  const instance = nameInstance();
-  const usage = parsed.usage && createUsage(parsed, parsed.usage, instance);
+  const usage = parsed.usage && new Usage(parsed, parsed.usage);
   const decisions = createDecisionLog(parsed);
   const observers: Observe[] = [
     decisions.observe,
@@ -107,7 +104,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
     answers: new ByteBudget(Math.max(ANSWER_BYTES, 2 * parsed.maxMergedBytes)),
     underWay: new RequestsUnderWay(),
     applyCors: corsFor(parsed.cors),
-    limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false, instance }),
+    limits: new CallLimits({ ...parsed, trustsProxy: parsed.trustProxy !== false }),
     hintAtMount: createMountHint(parsed.path, parsed.logger),
     observe: composeObservers(observers, parsed.logger),
     observers,
@@ -149,21 +146,6 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
 function loadWebSockets(): typeof WebSockets {
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   return require('./websocket/upgrade') as typeof WebSockets;
-}
-
-/** Names this process among those that share a store. */
-function nameInstance(): string {
-  return randomBytes(6).toString('hex');
-}
-
-function createUsage(parsed: ParsedOptions, kinds: UsageKinds, instance: string): Usage {
-  let isFirst = true;
-  const name = (): string => {
-    const given = isFirst ? instance : nameInstance();
-    isFirst = false;
-    return given;
-  };
-  return new Usage({ ...parsed, instance: name }, kinds);
 }
 
 interface Closing {

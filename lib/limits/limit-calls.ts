@@ -29,8 +29,6 @@ export interface CallLimitsOptions {
   readonly store: Pick<SettingsStore, 'limits'>;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** The name of this process among those that share the store. Default: fresh. */
-  readonly instance?: string;
 }
 
 /** A body or message to be charged. */
@@ -54,9 +52,7 @@ export class CallLimits {
   constructor(options: CallLimitsOptions) {
     const { limitWaitMs, clock = systemClock, store, logger } = options;
     const shared = store.limits;
-    const { instance } = options;
-    const named = instance === undefined ? {} : { instance };
-    const exchange = shared && new SpendingExchange({ store: shared, logger, clock, ...named });
+    const exchange = shared && new SpendingExchange({ store: shared, logger, clock });
     this.#options = options;
     this.#limiter = new Limiter({ waitMs: limitWaitMs, clock, exchange });
   }

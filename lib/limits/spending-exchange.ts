@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { nameInstance } from '../instance-name';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import type { LimitStore, SpentRow } from '../stores/limit-store';
@@ -48,7 +48,7 @@ export class SpendingExchange {
   #absences = 0;
   #outages = 0;
 
-  constructor({ store, logger, clock, instance = randomBytes(6).toString('hex') }: SpendingExchangeOptions) {
+  constructor({ store, logger, clock, instance = nameInstance() }: SpendingExchangeOptions) {
     this.instance = instance;
     this.#store = store;
     this.#logger = logger;

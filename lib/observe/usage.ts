@@ -1,5 +1,6 @@
 import { isKnownMethod, queriedAddresses } from '../allowlists/address-table';
 import type { AddressTable } from '../allowlists/address-table';
+import { nameInstance } from '../instance-name';
 import type { RpcCall } from '../json-rpc/call';
 import { systemClock } from '../limits/clock';
 import type { Clock } from '../limits/clock';
@@ -27,8 +28,8 @@ export interface UsageParts {
   readonly logger: Logger;
   readonly addressTable: AddressTable;
   readonly prices: Prices;
-  /** Names this process; called again where the clock goes back by days. */
-  readonly instance: () => string;
+  /** For tests. */
+  readonly instance?: () => string;
   readonly clock?: Clock;
 }
 
@@ -53,7 +54,7 @@ export class Usage {
   readonly #flush: UsageFlush;
 
   constructor(parts: UsageParts, kinds: UsageKinds) {
-    const { store, logger, instance, clock = systemClock } = parts;
+    const { store, logger, instance = nameInstance, clock = systemClock } = parts;
     if (store.usage === undefined) {
       logger.warn({}, 'the store keeps no usage: it is counted in the memory of this process');
     }

@@ -3,8 +3,9 @@ import { parseKeySettings } from '../settings/key-settings';
 import { auditEvent } from './audit-event';
 import type { Happening } from './audit-event';
 import type { AuditEvent, AuditQuery, AuditStore } from './audit-store';
-import type { Test } from './limit-contract';
 import type { WritableSettingsStore } from './settings-store';
+import { testStoreRules } from './test-rules';
+import type { Rules, Test } from './test-rules';
 
 /** A store that keeps a history. */
 export type AuditedStore = WritableSettingsStore & { readonly audit: AuditStore };
@@ -17,20 +18,10 @@ const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
  * @param open makes a store without any key and event, for one test; it is initialised and closed by that.
  */
 export function auditContract(test: Test, open: () => AuditedStore | Promise<AuditedStore>): void {
-  for (const [name, check] of RULES) {
-    test(name, async () => {
-      const store = await open();
-      try {
-        await store.init?.();
-        await check(store);
-      } finally {
-        await store.close?.();
-      }
-    });
-  }
+  testStoreRules(test, RULES, open);
 }
 
-const RULES: readonly (readonly [rule: string, check: (store: AuditedStore) => Promise<void>])[] = [
+const RULES: Rules<AuditedStore> = [
   [
     'knows no event at first',
     async ({ audit }) => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { LimitStore, SpentRow } from './limit-store';
-
-/** `test` of jest, vitest or node:test. */
-export type Test = (name: string, run: () => Promise<void>) => unknown;
+import { testRules } from './test-rules';
+import type { Rules, Test } from './test-rules';
 
 const KEY = '0123456789abcdef0123456789abcdef';
 const DAY = '2027-01-31';
@@ -19,19 +18,13 @@ export function limitContract(
   test: Test,
   open: () => Promise<{ readonly limits: LimitStore; readonly end?: () => unknown }>,
 ): void {
-  for (const [name, check] of RULES) {
-    test(name, async () => {
-      const { limits, end } = await open();
-      try {
-        await check(limits);
-      } finally {
-        await end?.();
-      }
-    });
-  }
+  testRules(test, RULES, async () => {
+    const { limits, end } = await open();
+    return { subject: limits, end };
+  });
 }
 
-const RULES: readonly (readonly [rule: string, check: (limits: LimitStore) => Promise<void>])[] = [
+const RULES: Rules<LimitStore> = [
   [
     'tells a process what the others have spent, and not what it has spent itself',
     async (limits) => {

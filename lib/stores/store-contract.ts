@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { KeySettings } from '../settings/key-settings';
 import { cursorOf } from './key-query';
 import type { KeyQuery, WritableSettingsStore } from './settings-store';
-import type { Test } from './limit-contract';
+import { testStoreRules } from './test-rules';
+import type { Rules, Test } from './test-rules';
 
 export { auditContract } from './audit-contract';
 export type { AuditedStore } from './audit-contract';
@@ -25,20 +26,10 @@ const READY_MS = 5000;
  * @param open makes a store without any key, for one test; it is initialised and closed by that.
  */
 export function storeContract(test: Test, open: () => WritableSettingsStore | Promise<WritableSettingsStore>): void {
-  for (const [name, check] of RULES) {
-    test(name, async () => {
-      const store = await open();
-      try {
-        await store.init?.();
-        await check(store);
-      } finally {
-        await store.close?.();
-      }
-    });
-  }
+  testStoreRules(test, RULES, open);
 }
 
-const RULES: readonly (readonly [rule: string, check: (store: WritableSettingsStore) => Promise<void>])[] = [
+const RULES: Rules<WritableSettingsStore> = [
   [
     'knows no key at first',
     async (store) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Test } from './limit-contract';
+import { testRules } from './test-rules';
+import type { Rules, Test } from './test-rules';
 import { ALLOWED, DAY_INSTANCE } from './usage-store';
 import type { UsageRow, UsageStore } from './usage-store';
 
@@ -23,19 +24,13 @@ export function usageContract(
   test: Test,
   open: () => Promise<{ readonly usage: UsageStore; readonly end?: () => unknown }>,
 ): void {
-  for (const [name, check] of RULES) {
-    test(name, async () => {
-      const { usage, end } = await open();
-      try {
-        await check(usage);
-      } finally {
-        await end?.();
-      }
-    });
-  }
+  testRules(test, RULES, async () => {
+    const { usage, end } = await open();
+    return { subject: usage, end };
+  });
 }
 
-const RULES: readonly (readonly [rule: string, check: (usage: UsageStore) => Promise<void>])[] = [
+const RULES: Rules<UsageStore> = [
   [
     'gives back rows as they were written',
     async (usage) => {

@@ -1,4 +1,5 @@
 import type { Difference } from './fields';
+import { Head } from './head';
 
 interface DifferencesProps {
   readonly parts: readonly Difference[];
@@ -11,15 +12,7 @@ export function Differences({ parts, columns }: DifferencesProps) {
   const [beforeTitle, theirsTitle, yoursTitle] = columns;
   return (
     <table class="conflict" role="table">
-      <thead role="rowgroup">
-        <tr role="row">
-          {['Setting', ...columns].map((title) => (
-            <th key={title} role="columnheader" scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Head titles={['Setting', ...columns.filter((title) => title !== undefined)]} />
       <tbody role="rowgroup">
         {parts.map(({ name, label, before, theirs, isTheirs, yours }) => (
           <tr role="row" key={name}>

@@ -4,6 +4,7 @@ import type { ShownEvent } from '../audit-api';
 import { api } from './api';
 import { AsItWas } from './as-it-was';
 import { Dialog } from './dialog';
+import { Head } from './head';
 import { Problem } from './problem';
 import { followLink, keyRoute } from './route';
 import { Time } from './time';
@@ -151,15 +152,7 @@ function Events({ events, isOfKey, onThen }: EventsProps) {
   return (
     <section class="card flush">
       <table class="keys history" role="table" aria-label="History">
-        <thead role="rowgroup">
-          <tr role="row">
-            {titles.map((title) => (
-              <th key={title} role="columnheader" scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Head titles={titles} />
         <tbody role="rowgroup">
           {events.map((event) => (
             <Row key={event.id} event={event} isOfKey={isOfKey} onThen={onThen} />

@@ -5,6 +5,7 @@ import { ApiError, api } from './api';
 import { CopyButton } from './copy';
 import { Dialog, DialogFooter } from './dialog';
 import { labelOf } from './fields';
+import { Head } from './head';
 import { useLists } from './lists';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
@@ -135,16 +136,7 @@ function Changes({ differences }: Pick<DocumentAnswer, 'differences'>) {
   const lists = useLists();
   return (
     <table class="conflict" role="table" aria-label="What changes">
-      <thead role="rowgroup">
-        <tr role="row">
-          <th role="columnheader" scope="col">
-            Setting
-          </th>
-          <th role="columnheader" scope="col">
-            Change
-          </th>
-        </tr>
-      </thead>
+      <Head titles={['Setting', 'Change']} />
       <tbody role="rowgroup">
         {differences.map(({ at, words }) => (
           <tr role="row" key={at}>

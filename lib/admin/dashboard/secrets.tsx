@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import type { SecretView } from '../../settings/key-view';
 import { AddSecret } from './add-secret';
 import { EditSecret } from './edit-secret';
+import { Head } from './head';
 import { Plus } from './icons';
 import { limitWords } from './limit-words';
 import { useLists } from './lists';
@@ -61,18 +62,7 @@ interface TableProps {
 function Table({ secrets, onOpen }: TableProps) {
   return (
     <table class="secrets" role="table" aria-labelledby="secrets-title">
-      <thead role="rowgroup">
-        <tr role="row">
-          {COLUMNS.map((title) => (
-            <th key={title} role="columnheader" scope="col">
-              {title}
-            </th>
-          ))}
-          <th role="columnheader" scope="col">
-            <span class="sr-only">Actions</span>
-          </th>
-        </tr>
-      </thead>
+      <Head titles={COLUMNS} unseen="Actions" />
       <tbody role="rowgroup">
         {secrets.map((secret) => (
           <Row key={secret.id} secret={secret} onOpen={onOpen} />
