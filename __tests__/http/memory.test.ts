@@ -6,13 +6,13 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, call } from '../support/guarded-app';
 import { settled } from '../support/guarded-sockets';
+import { OTHER_KEY } from '../support/pieces';
 import { post } from '../support/reply';
 import { smallGuard } from '../support/small-guard';
 import { until } from '../support/until';
 import { recordingUpstream } from '../support/upstream';
 import { chunked, openWire, requestBytes } from '../support/wire';
 
-const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
 const KEYS = [KEY, OTHER_KEY].map((apiKey) => ({ apiKey, allowlists: { methods: ['eth_*'] } }));
 const MIXED = [call('eth_a', [], 1), call('net_x', [], 2)];
 const MIB = 1024 * 1024;

@@ -3,9 +3,9 @@ import { gzipSync } from 'node:zlib';
 import { ParseTurns } from '../../lib/json-rpc/parse-turn';
 import { KEY, call, guardedApp } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
+import { OTHER_KEY } from '../support/pieces';
 import { openWire, requestBytes } from '../support/wire';
 
-const OTHER_KEY = 'f'.repeat(32);
 const MIB = 1024 * 1024;
 
 /** Turns by a clock that only the work moves, each by `ms`. */

@@ -7,14 +7,13 @@ import fc from 'fast-check';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
+import { CONTRACT } from '../support/pieces';
 import { rawUpstream } from '../support/raw-upstream';
 import { errorOf, expectRefusal } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
 import { openWire, requestBytes } from '../support/wire';
-
-const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 
 /** A key that may call `eth_*` of one contract, in front of an upstream that answers as it is told. */
 async function appWith(

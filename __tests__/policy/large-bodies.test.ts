@@ -1,8 +1,8 @@
 import { KEY, call, guardedApp } from '../support/guarded-app';
+import { CONTRACT } from '../support/pieces';
 import { errorOf } from '../support/refusal-table';
 import { post } from '../support/reply';
 
-const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const OTHER = '0x00000000000000000000000000000000000abcde';
 
 describe('with maxBatchSize 20,000', () => {

@@ -90,6 +90,9 @@ export function call(method: string, params: readonly unknown[] = [], id: unknow
   return { jsonrpc: '2.0', id, method, params };
 }
 
+/** A call where it does not matter which. */
+export const CALL = call('eth_blockNumber');
+
 /** The `Authorization` header of a secret, as `curl --user :SECRET` sends it. */
 export function basic(secret: string, user = ''): Record<string, string> {
   return { Authorization: basicHeader(secret, user) };

@@ -11,6 +11,8 @@ import type { Allowlists } from '../../lib/settings/key-settings';
 
 export const KEY = '0123456789abcdef0123456789abcdef';
 export const OTHER_KEY = 'fedcba9876543210fedcba9876543210';
+export const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+export const OTHER_CONTRACT = '0x00000000000000000000000000000000000abcde';
 
 /** Facts of a request with `KEY` and no header. */
 export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {

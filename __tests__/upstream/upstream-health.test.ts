@@ -3,13 +3,11 @@ import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { endAfterTest } from '../support/cleanup';
-import { call, guardedApp } from '../support/guarded-app';
+import { CALL, call, guardedApp } from '../support/guarded-app';
 import { recordingLogger } from '../support/pieces';
 import { rawUpstream } from '../support/raw-upstream';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
-
-const CALL = call('eth_blockNumber');
 
 async function freePort(): Promise<number> {
   const server = createTcpServer().listen(0, '127.0.0.1');

@@ -1,13 +1,12 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { call } from '../support/guarded-app';
+import { CALL } from '../support/guarded-app';
 import { OPCODE, guardedSockets, openRaw, settled } from '../support/guarded-sockets';
 import type { GuardedPeer } from '../support/guarded-sockets';
 import { until } from '../support/until';
 import { webSocketUpstream } from '../support/web-socket-upstream';
 import { text, expectAlive, fake } from '../support/socket-session';
 
-const CALL = call('eth_blockNumber');
 const MIB = 1024 * 1024;
 
 afterEach(() => {

@@ -10,8 +10,8 @@ import type { SocketEnd } from '../../lib/websocket/open-upstream';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, call } from '../support/guarded-app';
 import { OPCODE, closeOf, frame, guardedSockets, handshake, openRaw, openSocket } from '../support/guarded-sockets';
+import { OTHER_KEY } from '../support/pieces';
 
-const OTHER_KEY = 'f'.repeat(32);
 const KIB = 1024;
 
 /** `count` fragments of one byte each, of a message that does not end. */

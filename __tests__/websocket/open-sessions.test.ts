@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { MemoryStore, hashSecret } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
-import { KEY, basic, call } from '../support/guarded-app';
+import { CALL, KEY, basic, call } from '../support/guarded-app';
 import { guardedSockets, settled } from '../support/guarded-sockets';
+import { CONTRACT, OTHER_CONTRACT, OTHER_KEY } from '../support/pieces';
 import { errorOf } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
 import { until } from '../support/until';
@@ -10,10 +11,6 @@ import { webSocketUpstream } from '../support/web-socket-upstream';
 import { text, isoIn, ask, expectAlive, ALIVE, fake } from '../support/socket-session';
 
 const SECRET = 'a-secret-brought-along-from-elsewhere';
-const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
-const OTHER_CONTRACT = '0x00000000000000000000000000000000000abcde';
-const OTHER_KEY = 'f'.repeat(32);
-const CALL = call('eth_blockNumber');
 
 afterEach(() => {
   jest.useRealTimers();

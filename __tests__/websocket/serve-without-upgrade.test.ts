@@ -4,11 +4,11 @@ import { KEY, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
 import { curl } from '../support/curl';
 import { handshake } from '../support/guarded-sockets';
+import { OTHER_KEY } from '../support/pieces';
 import { expectRefusal } from '../support/refusal-table';
 import { chunked, exchange, openWire, requestBytes } from '../support/wire';
 
 const OFFER = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA'];
-const OTHER_KEY = 'f'.repeat(32);
 
 /** An application whose guard listens for upgrades, as it does for WebSocket. */
 async function upgradingApp(options: GuardedAppOptions = {}): Promise<GuardedApp> {

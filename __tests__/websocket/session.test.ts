@@ -1,5 +1,5 @@
 import { MemoryStore } from '../../lib';
-import { KEY, call, post } from '../support/guarded-app';
+import { CALL, KEY, call, post } from '../support/guarded-app';
 import {
   OPCODE,
   closeFrame,
@@ -12,16 +12,12 @@ import {
   settled,
 } from '../support/guarded-sockets';
 import type { GuardedPeer, GuardedSockets } from '../support/guarded-sockets';
+import { CONTRACT, OTHER_CONTRACT, OTHER_KEY } from '../support/pieces';
 import { errorOf } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
 import type { Reply } from '../support/reply';
 import { openWire } from '../support/wire';
 import { text, ask, expectAlive, ALIVE, upgradeAnswer, fake, heldStore } from '../support/socket-session';
-
-const CONTRACT = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
-const OTHER_CONTRACT = '0x00000000000000000000000000000000000abcde';
-const OTHER_KEY = 'f'.repeat(32);
-const CALL = call('eth_blockNumber');
 
 afterEach(() => {
   jest.useRealTimers();

@@ -2,9 +2,9 @@ import { MemoryStore } from '../../lib';
 import { KEY, call } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedPeer } from '../support/guarded-sockets';
+import { CONTRACT, OTHER_CONTRACT } from '../support/pieces';
 
-const A = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
-const B = '0x00000000000000000000000000000000000abcde';
+const [A, B] = [CONTRACT, OTHER_CONTRACT];
 
 async function subscribe(client: GuardedPeer, ...calls: readonly object[]): Promise<void> {
   client.socket.send(JSON.stringify(calls.length === 1 ? calls[0] : calls));

@@ -4,8 +4,9 @@ import { WebSocketServer } from 'ws';
 import { MemoryStore, hashSecret, rpcGuard } from '../../lib';
 import type { Allowlists, KeySettingsInput, RpcGuardOptions, SettingsStore } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
-import { KEY, basic, call } from '../support/guarded-app';
+import { CALL, KEY, basic, call } from '../support/guarded-app';
 import { OPCODE, frame, guardedSockets, handshake, openRaw, openSocket, settled } from '../support/guarded-sockets';
+import { OTHER_KEY } from '../support/pieces';
 import { proxyUnderTest } from '../support/proxy-under-test';
 import { errorOf, expectRefusal } from '../support/refusal-table';
 import type { TabledReason } from '../support/refusal-table';
@@ -25,8 +26,6 @@ import {
 } from '../support/socket-session';
 
 const SECRET = 'a-secret-brought-along-from-elsewhere';
-const OTHER_KEY = 'f'.repeat(32);
-const CALL = call('eth_blockNumber');
 const MIB = 1024 * 1024;
 
 describe('the handshake', () => {
