@@ -79,6 +79,7 @@ export interface UsageReport {
   readonly isPartial: boolean;
 }
 
+const MINUTE_MS = 60_000;
 const NAMED = USAGE_KINDS.filter((kind) => kind !== 'total' && kind !== 'ofSecret' && kind !== 'refusal');
 const BYS: readonly string[] = [...NAMED, 'reason', 'key'];
 const DAY_MS = 24 * HOUR_MS;
@@ -266,7 +267,7 @@ export interface LastUsed {
 /** Looks at the last week first, and at the many days before only where a secret was not used in it. */
 export async function lastUsed(
   store: UsageStore,
-  { apiKey, secrets: listed }: KeyView,
+  { apiKey, createdAt, secrets: listed }: KeyView,
   nowMs: number,
 ): Promise<LastUsed> {
   const to = isoOf(nowMs + DAY_MS);
@@ -275,17 +276,24 @@ export async function lastUsed(
   const isComplete = recent.length > 0 && listed.every(({ id }) => recent.some(({ name }) => name === id));
   const before = { apiKey, from: isoOf(0), to: week, kinds: ['total', 'secret'] } as const;
   const all = isComplete ? recent : [...recent, ...(await store.read(before))];
-  const key = lastIn(all.filter(({ kind }) => kind === 'total'));
+  const key = lastIn(
+    all.filter(({ kind }) => kind === 'total'),
+    createdAt,
+  );
+  const creation = new Map(listed.map((secret) => [secret.id, secret.createdAt]));
   const bySecret = groupBy(
     all.filter(({ kind }) => kind === 'secret'),
     ({ name }) => name,
   );
-  const secrets = [...bySecret].map(([id, rows]): [string, string] => [id, lastIn(rows)!]);
+  const secrets = [...bySecret].map(([id, rows]): [string, string] => [id, lastIn(rows, creation.get(id))!]);
   return { key, secrets: new Map(secrets) };
 }
 
-function lastIn(rows: readonly UsageRow[]): string | undefined {
+/** In the minute of its creation, rounding would put the last use before it. */
+function lastIn(rows: readonly UsageRow[], createdAt = ''): string | undefined {
   if (rows.length === 0) return undefined;
   const last = rows.reduce((latest, row) => Math.max(latest, row.lastAt), 0);
-  return isoOf(Math.floor(last / 60_000) * 60_000);
+  const minute = Math.floor(last / MINUTE_MS) * MINUTE_MS;
+  const sinceMinute = Date.parse(createdAt) - minute;
+  return sinceMinute > 0 && sinceMinute < MINUTE_MS ? createdAt : isoOf(minute);
 }
