@@ -129,7 +129,8 @@ describe('refuses to start', () => {
     const store = `file:${join(temporary(), 'keys.json')}`;
     const args = ['--upstream', upstream.url, '--no-dashboard', '--store', store, '--port', String(upstream.port)];
     const { code, stderr } = await cli(['serve', ...args], { apart: true });
-    expect([code, stderr]).toEqual([1, expect.stringContaining('EADDRINUSE')]);
+    const line = `rpc-guard: port ${upstream.port} on 127.0.0.1 is in use; --port names another\n`;
+    expect([code, stderr]).toEqual([1, line]);
   });
 });
 

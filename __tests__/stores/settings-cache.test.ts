@@ -692,6 +692,15 @@ describe('a store that lies', () => {
     expect(await nameOf(cache)).toBe('changed');
   });
 
+  test('and logs its problems itself does not have them logged again', async () => {
+    const cache = cached({
+      get: () => ({ apiKey: KEY, enabled: 'yes' }),
+      problems: () => [],
+    } as unknown as SettingsStore);
+    expect(await nameOf(cache)).toBe('unavailable');
+    expect(errors()).toEqual([]);
+  });
+
   test('by returning one object for every key opens one key at most', async () => {
     const cache = cached({ get: () => ({ apiKey: KEY, name: 'first' }) });
     expect(await nameOf(cache)).toBe('first');

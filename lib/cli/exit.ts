@@ -13,6 +13,7 @@ export type CliErrorCode =
   | 'ERR_RPC_GUARD_NOT_CONFIRMED'
   | 'ERR_RPC_GUARD_INTERRUPTED'
   | 'ERR_RPC_GUARD_REFUSED'
+  | 'ERR_RPC_GUARD_LISTEN'
   | 'ERR_RPC_GUARD_UNEXPECTED';
 
 /** A command that cannot go on. The message is for people and holds no secret. */

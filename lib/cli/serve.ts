@@ -155,7 +155,9 @@ function tell(output: Output, { url, metricsUrl }: Standalone, store: string, lo
   const socketUrl = url.replace(/^http/, 'ws');
   const dashboard = login && `${url}/admin/`;
   output.result({ url, dashboard, metrics: metricsUrl, store }, () => [
-    `rpc-guard ${packageVersion()} answers at ${url}/v3/KEY and ${socketUrl}/ws/v3/KEY`,
+    `rpc-guard ${packageVersion()} is running`,
+    `HTTP:      ${url}/v3/KEY`,
+    `WebSocket: ${socketUrl}/ws/v3/KEY`,
     `keys:      ${store}`,
     ...(login === undefined ? [] : [`dashboard: ${url}/admin/`, `login:     ${login.words.join('\n           ')}`]),
     `health:    ${url}/healthz and ${url}/readyz`,

@@ -5,10 +5,12 @@ import express from 'express';
 import type { Express } from 'express';
 import type { basicAuthAdmin } from '../admin/basic-auth-admin';
 import { rpcGuardAdmin } from '../admin/rpc-guard-admin';
+import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { rpcGuard } from '../rpc-guard';
 import type { RpcGuard } from '../rpc-guard';
 import { prometheusMetrics } from '../telemetry/prometheus';
+import { CliError, EXIT } from './exit';
 import type { ServeOptions } from './serve-options';
 import type { ServerStore } from './server-store';
 
@@ -19,6 +21,12 @@ export interface Standalone {
   /** Lets the requests under way end, then ends everything. */
   close(): Promise<void>;
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use',
+  EACCES: 'may not be used by this user',
+  EADDRNOTAVAIL: 'cannot be used: this machine does not have that address',
+};
 
 /**
  * The smallest application around the guard, and a model for one of your own: the guard, the dashboard behind a login, and
@@ -40,7 +48,7 @@ export async function standalone(
   const admin = authorize && addDashboard(app, { options, store, authorize, logger });
   app.use(guard);
   app.use((_req, res) => {
-    res.status(404).json({ error: 'there is nothing here' });
+    res.status(404).json({ error: 'there is no such path' });
   });
 
   const servers: Server[] = [];
@@ -52,7 +60,8 @@ export async function standalone(
   };
   try {
     servers.push(await listen(app, port, host));
-    if (metricsPort !== undefined) servers.push(await listen(metricsApp(guard), metricsPort, metricsHost));
+    if (metricsPort !== undefined)
+      servers.push(await listen(metricsApp(guard), metricsPort, metricsHost, '--metrics-port'));
   } catch (error) {
     await close();
     throw error;
@@ -62,9 +71,18 @@ export async function standalone(
   return { url: urlOf(server), metricsUrl: metricsServer && `${urlOf(metricsServer)}/metrics`, close };
 }
 
-async function listen(app: Express, port: number, host: string): Promise<Server> {
+async function listen(app: Express, port: number, host: string, flag = '--port'): Promise<Server> {
   const server = app.listen(port, host);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const why = REASONS[String((error as NodeJS.ErrnoException).code)] ?? describeError(error);
+    throw new CliError(
+      'ERR_RPC_GUARD_LISTEN',
+      EXIT.failed,
+      `port ${String(port)} on ${host} ${why}; ${flag} names another`,
+    );
+  }
   return server;
 }
 

@@ -5,6 +5,7 @@ import { parseKeySettings } from '../settings/key-settings';
 import type { CompiledKey } from '../settings/compile';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
+import { hasMethods } from '../option-rules';
 import { keyHint } from '../settings/api-key';
 import { ReadLimiter } from './read-limiter';
 import type { SettingsStore } from './settings-store';
@@ -77,6 +78,7 @@ export class SettingsCache implements CachedStore {
   readonly #flights = new Map<string, Flight>();
   readonly #firstReads = new ReadLimiter();
   readonly #health: StoreHealth;
+  readonly #storeLogsProblems: boolean;
   #started: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
   #isClosed = false;
@@ -92,6 +94,7 @@ export class SettingsCache implements CachedStore {
     this.#known = new LRUCache({ max });
     this.#unknown = new LRUCache({ max });
     this.#health = new StoreHealth(options.logger);
+    this.#storeLogsProblems = hasMethods(store, 'problems');
     this.#start().catch((error: unknown) => {
       this.#health.failed(error);
     });
@@ -205,7 +208,8 @@ export class SettingsCache implements CachedStore {
   }
 
   #keep(apiKey: string, entry: Entry): Lookup {
-    if (entry.problem !== undefined && this.#known.peek(apiKey)?.problem !== entry.problem) {
+    const isNew = entry.problem !== undefined && this.#known.peek(apiKey)?.problem !== entry.problem;
+    if (isNew && !this.#storeLogsProblems) {
       const details = { key: keyHint(apiKey), reason: entry.problem };
       this.#logger.error(details, 'settings do not parse; the key is refused');
     }

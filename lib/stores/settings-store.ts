@@ -77,7 +77,7 @@ export interface WritableSettingsStore extends SettingsStore {
    * @throws RpcGuardError `ERR_RPC_GUARD_ARGUMENT` for a misspelt member or a wrong value.
    */
   list(query?: KeyQuery): Promise<readonly KeySettings[]>;
-  /** Keys whose settings do not parse, 100 at most. For a store that people write by hand. */
+  /** Keys whose settings do not parse, 100 at most. For a store that people write by hand, and that logs them itself. */
   problems?(): Promise<readonly KeyProblem[]> | readonly KeyProblem[];
   /** The history of all keys. Without it none is kept. */
   readonly audit?: AuditStore | undefined;
