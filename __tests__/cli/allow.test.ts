@@ -34,7 +34,7 @@ test('a malformed entry, a 31st one and an unknown list are refused with 2', asy
     [['origins', 'https://a.example', 'a b'], '"a b" is not an origin'],
     [['methods', 'eth_call'], 'has more than 30 entries'],
     [['method', 'eth call'], 'has more than 30 entries'],
-    [['lists', 'x'], 'There are the lists'],
+    [['lists', 'x'], 'Write one of contract-addresses'],
   ] as const;
   for (const [args, message] of refused) {
     const { code, stderr } = await cli(['allow', 'add', KEY, ...args], { store });

@@ -97,12 +97,12 @@ describe('the request', () => {
       [[KEY], 'there is no body'],
       [[KEY, '-d', CALL, '-H', 'Origin'], '-H takes a name and a value'],
       [[KEY, '-d', '@nowhere.json'], 'nowhere.json cannot be read: ENOENT'],
-      [[KEY, '--curl', 'curl x'], 'a key and --curl cannot be together'],
-      [['-d', CALL], 'write the key first'],
+      [[KEY, '--curl', 'curl x'], 'write a key or --curl, not both'],
+      [['-d', CALL], '-H and -d need a key'],
       [[KEY, '-d', '-', '--secret-stdin'], 'cannot both read stdin'],
       [[KEY, '-d', CALL, '--path', 'v3'], 'path: got "v3"; it takes a path with one :apiKey segment'],
       [[KEY, '-d', CALL, '--blocked-method', 'a b'], 'blockedMethods: got'],
-      [['--curl', 'wget x'], 'this is no curl line'],
+      [['--curl', 'wget x'], 'not a curl line'],
       [['--curl', `curl -X OPTIONS https://a/v3/${KEY}`], 'preflight'],
     ];
     const store = guarded();
@@ -134,7 +134,7 @@ describe('a file that -d names', () => {
       ]),
     );
     for (const { code, stdout, stderr } of runs) {
-      expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining('is no regular file')]);
+      expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining('is not a regular file')]);
     }
   });
 

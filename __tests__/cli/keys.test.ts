@@ -86,7 +86,7 @@ describe('keys create', () => {
       [['--origin', 'https://a.example/path'], /allowlists.origins.0: .* has a path/],
       [['--expires', '2020-01-01T00:00:00Z'], /has passed/],
       [['--secret-only'], /write --secret or --require-secret/],
-      [['--secret', '--secret-only', '--json'], /--secret-only and --json cannot be together/],
+      [['--secret', '--secret-only', '--json'], /write --secret-only or --json, not both/],
     ];
     const store = fileWith({ apiKey: KEY });
     const before = readFileSync(store, 'utf8');

@@ -100,15 +100,15 @@ test('what is not followed is reported', () => {
 });
 
 test.each([
-  ['wget https://a', /no curl line/],
-  ['', /no curl line/],
+  ['wget https://a', /not a curl line/],
+  ['', /not a curl line/],
   ['curl -d 1', /has no URL/],
   [`curl ${URL} -F a=b`, /-F is not followed/],
   [`curl ${URL} --data-urlencode a`, /--data-urlencode is not followed/],
   [`curl ${URL} -sT file`, /-T is not followed/],
-  [`curl ${URL} -d`, /-d lacks its argument/],
+  [`curl ${URL} -d`, /-d needs an argument/],
   [`curl ${URL} -d '{`, /is not closed/],
-  [`curl ${URL} -d "$(cat secret)"`, /nothing of it is run/],
+  [`curl ${URL} -d "$(cat secret)"`, /is not run here/],
 ])('refuses %j', (line, message) => {
   expect(() => parse(line)).toThrow(message);
 });

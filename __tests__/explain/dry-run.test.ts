@@ -436,12 +436,16 @@ describe('body', () => {
   });
 
   test.each<[string, string, string]>([
-    ['7', 'Invalid Request', 'a call is an object'],
-    ['null', 'Invalid Request', 'a call is an object'],
-    ['{}', 'Invalid Request', 'jsonrpc is "2.0"'],
-    ['{"jsonrpc":"2.0","id":true,"method":"eth_call"}', 'Invalid Request', 'id is a short string, a number or null'],
-    ['{"jsonrpc":"2.0","method":"a b"}', 'Invalid Request', 'method is up to 128 printable ASCII characters'],
-    ['{"jsonrpc":"2.0","method":"eth_call","params":{}}', 'Invalid params', 'params is an array'],
+    ['7', 'Invalid Request', 'a call must be an object'],
+    ['null', 'Invalid Request', 'a call must be an object'],
+    ['{}', 'Invalid Request', 'jsonrpc must be "2.0"'],
+    [
+      '{"jsonrpc":"2.0","id":true,"method":"eth_call"}',
+      'Invalid Request',
+      'id must be a short string, a number or null',
+    ],
+    ['{"jsonrpc":"2.0","method":"a b"}', 'Invalid Request', 'method must be up to 128 printable ASCII characters'],
+    ['{"jsonrpc":"2.0","method":"eth_call","params":{}}', 'Invalid params', 'params must be an array'],
   ])('that is not a call is refused in the words of the guard: %s', async (text, message, why) => {
     const dry = await agreed(request({ body: text }));
     expect(dry).toMatchObject({ reason: 'INVALID_REQUEST', status: 400, message });

@@ -353,7 +353,7 @@ test.each([
   ],
   [withLists({ origins: [null] }), 'allowlists.origins.0: is not a string'],
   [{ apiKey: KEY, allowlists: [] }, 'allowlists: is not an object of lists; write { "methods": ["eth_*"] }'],
-  [{ apiKey: KEY, version: 0 }, 'version: is not a whole number from 1 on'],
+  [{ apiKey: KEY, version: 0 }, 'version: is not a whole number of 1 or more'],
 ])('the message for a value of the wrong type says what to write: %#', (settings: unknown, message) => {
   expect(problemOf(settings)).toBe(message);
 });

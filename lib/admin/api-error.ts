@@ -37,7 +37,7 @@ export function toApiError(error: unknown): ApiError {
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new ApiError(status, 'BAD_REQUEST', 'the request cannot be read');
   }
-  return new ApiError(500, 'INTERNAL', 'a defect; the log says more');
+  return new ApiError(500, 'INTERNAL', 'internal error; see the log');
 }
 
 export function invalidRequest(message: string): ApiError {

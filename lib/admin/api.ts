@@ -166,7 +166,7 @@ async function putKey({ keyIds }: ApiContext, req: Request): Promise<void> {
 async function editorOnly({ events, options }: ApiContext, req: Request, what: string): Promise<void> {
   if (!isViewer(req)) return;
   await events.denied(req, options.actorOf(req), apiKeyOf(req), what);
-  throw new ApiError(403, 'EDITOR_ONLY', 'your role is viewer: you can read, and change nothing');
+  throw new ApiError(403, 'EDITOR_ONLY', 'your role is viewer: you can read but not change anything');
 }
 
 function meta({ options, tester }: ApiContext, req: Request): Meta {
@@ -214,7 +214,8 @@ async function listForViewer({ manager, keyIds }: ApiContext, asked: ListOptions
   let after: string | undefined;
   if (id !== undefined) {
     const last = await manager.get((await keyIds.keyOf(id)) ?? '');
-    if (last === undefined) throw invalidRequest('after: it takes the `next` of the page before; begin anew');
+    if (last === undefined)
+      throw invalidRequest('after: it takes the `next` of the previous page; start again without it');
     after = cursorOf(last, sort);
   }
   const wanted = search.trim();
@@ -251,7 +252,8 @@ async function updateKey(context: ApiContext, req: Request): Promise<KeyAnswer> 
 }
 
 async function updated(context: ApiContext, req: Request, version: unknown, changes: KeyChanges): Promise<ShownKey> {
-  if (!Number.isInteger(version)) throw invalidRequest('version: it takes the version of the key that was read');
+  if (!Number.isInteger(version))
+    throw invalidRequest('version: it takes the version of the key that you read, such as 3');
   const change = { ...by(context, req), expectedVersion: Number(version) };
   return shown(context, await unlessStale(context, req, context.manager.update(apiKeyOf(req), changes, change)));
 }

@@ -52,7 +52,7 @@ const MAX_REMEMBERED = 100;
  */
 export async function hashPassword(password: string): Promise<string> {
   if (typeof password !== 'string' || password.length < 12) {
-    throw new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', 'a password takes 12 characters or more');
+    throw new RpcGuardError('ERR_RPC_GUARD_ARGUMENT', 'a password must have 12 characters or more');
   }
   const salt = randomBytes(16);
   const derived = await derive(password, { ...COST, salt });

@@ -22,7 +22,7 @@ export function ownHostOnly({ publicUrl, hosts }: OwnHostOptions): RequestHandle
   const own = publicUrl === undefined ? undefined : [new URL(publicUrl).hostname, ...hosts.map(hostName)];
   return (req, _res, next) => {
     const name = hostName(req.headers.host ?? '');
-    if (name === undefined) next(invalidRequest('the Host header is no host'));
+    if (name === undefined) next(invalidRequest('the Host header is not a host name'));
     else if (own === undefined || own.includes(name) || NOT_A_NAME.test(name)) next();
     else next(new ApiError(421, 'UNKNOWN_HOST', unknownHost(name, own[0]!)));
   };

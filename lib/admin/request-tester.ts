@@ -79,9 +79,10 @@ export function createRequestTester(options: ParsedAdminOptions, handOff: Upstre
 }
 
 function headersOf({ headers = {}, secret }: TestRequest): readonly (readonly [string, string])[] {
-  if (!isPlainObject(headers)) throw invalidRequest('headers: it takes an object');
+  if (!isPlainObject(headers))
+    throw invalidRequest('headers: it takes an object, such as { "Origin": "https://app.example.com" }');
   const sent = Object.entries(headers).map(([name, value]) => {
-    if (!HEADERS.includes(name)) throw invalidRequest(`headers: lists read ${HEADERS.join(', ')}`);
+    if (!HEADERS.includes(name)) throw invalidRequest(`headers: you can set ${HEADERS.join(', ')}`);
     return [name, textOf(`headers.${name}`, value)] as const;
   });
   const credentials = textOf('secret', secret);
@@ -91,12 +92,12 @@ function headersOf({ headers = {}, secret }: TestRequest): readonly (readonly [s
 
 function textOf(member: string, value: unknown): string {
   if (value === undefined || value === null) return '';
-  if (typeof value !== 'string') throw invalidRequest(`${member}: it takes a text`);
+  if (typeof value !== 'string') throw invalidRequest(`${member}: it takes a string`);
   return value;
 }
 
 function bodyOf({ body, method, params, id = 1 }: TestRequest): string {
   if (typeof body === 'string') return body;
-  if (typeof method !== 'string') throw invalidRequest('it takes method (and params), or the text of a body');
+  if (typeof method !== 'string') throw invalidRequest('send method and params, or body as a string');
   return JSON.stringify({ jsonrpc: '2.0', id, method, params });
 }

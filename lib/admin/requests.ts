@@ -25,17 +25,17 @@ export function answer(status: number, work: (req: Request) => unknown): Request
 export const jsonOnly: RequestHandler = (req, _res, next) => {
   const isRead = ['GET', 'HEAD', 'DELETE'].includes(req.method);
   if (isRead || req.is('application/json') === 'application/json') next();
-  else next(new ApiError(415, 'NOT_JSON', 'write Content-Type: application/json'));
+  else next(new ApiError(415, 'NOT_JSON', 'send Content-Type: application/json'));
 };
 
 /** The body, an object, with these members alone. Without `members` they are checked by who uses it. */
 export function body(req: Request, members?: readonly string[]): object {
   const value: unknown = req.body;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidRequest('the body is a JSON object');
+    throw invalidRequest('the body must be a JSON object');
   }
   if (members !== undefined && Object.keys(value).some((name) => !members.includes(name))) {
-    throw invalidRequest(`the body has other members than ${members.join(', ')}`);
+    throw invalidRequest(`the body may only have ${members.join(', ')}`);
   }
   return value;
 }
@@ -58,7 +58,7 @@ export function apiKeyOf(req: Request): string {
 export function typeOf(req: Request): AllowlistType {
   const type = ALLOWLIST_TYPES.find((each) => each === param(req, 'type'));
   if (type === undefined) {
-    throw new ApiError(404, 'LIST_UNKNOWN', `there is no such list; there are ${ALLOWLIST_TYPES.join(', ')}`);
+    throw new ApiError(404, 'LIST_UNKNOWN', `there is no such list; use one of ${ALLOWLIST_TYPES.join(', ')}`);
   }
   return type;
 }

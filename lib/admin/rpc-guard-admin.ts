@@ -127,5 +127,5 @@ const sameOriginOnly: RequestHandler = (req, _res, next) => {
 };
 
 const noSuchThing: RequestHandler = (_req, _res, next) => {
-  next(new ApiError(404, 'NOT_FOUND', 'there is nothing here'));
+  next(new ApiError(404, 'NOT_FOUND', 'there is no such path'));
 };

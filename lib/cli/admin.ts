@@ -27,5 +27,5 @@ async function printHash(command: Command): Promise<void> {
 async function askTwice(): Promise<string> {
   const password = (await askHidden('Password (not shown): ')) ?? '';
   if ((await askHidden('Once more: ')) === password) return password;
-  throw usage('these were two passwords; nothing was made');
+  throw usage('the two passwords differ; no hash was made');
 }

@@ -32,7 +32,7 @@ export function parseExpiry(text: string): string {
     throw new InvalidArgumentError('Write a duration such as 90d or a time such as 2027-01-31T00:00:00Z.');
   }
   if (!Number.isNaN(expiry.getTime()) && expiry.getUTCFullYear() < 10_000) return expiry.toISOString();
-  throw new InvalidArgumentError('That is too far away.');
+  throw new InvalidArgumentError('That is too far in the future.');
 }
 
 /** For an option that may come several times. */
@@ -42,7 +42,7 @@ export function collect(value: string, before: readonly string[] | undefined): r
 
 export function parseWhole(text: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Write a whole number from 1 on.');
+  throw new InvalidArgumentError('Write a whole number, 1 or more.');
 }
 
 export function parsePort(text: string): number {
@@ -57,7 +57,7 @@ export function parseListType(text: string): AllowlistType {
     [type, ...ALLOWLISTS[type].aliases].some((name) => plain(name) === plain(text)),
   );
   if (meant !== undefined) return meant;
-  throw new InvalidArgumentError(`There are the lists ${ALLOWLIST_TYPES.map(kebab).join(', ')}.`);
+  throw new InvalidArgumentError(`Write one of ${ALLOWLIST_TYPES.map(kebab).join(', ')}.`);
 }
 
 /** `origins,methods`, or `none`. */

@@ -118,7 +118,7 @@ async function fromParts(
   { header = [], data, curl, secret, secretStdin }: CheckOptions,
   { maxBodyBytes }: DryRunOptions,
 ): Promise<Checked> {
-  if (curl !== undefined) throw usage('a key and --curl cannot be together: the key stands in the URL');
+  if (curl !== undefined) throw usage('write a key or --curl, not both: the URL of the line holds the key');
   if (data === undefined)
     throw usage(`there is no body: write -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}'`);
   if (data === '-' && secretStdin === true) throw usage('-d - and --secret-stdin cannot both read stdin');
@@ -135,7 +135,7 @@ async function fromCurl(
   { curl, header, data, secret, secretStdin }: CheckOptions,
   rules: DryRunOptions,
 ): Promise<Checked> {
-  if (header !== undefined || data !== undefined) throw usage('-H and -d make a request of a key; write the key first');
+  if (header !== undefined || data !== undefined) throw usage('-H and -d need a key: write it first');
   if (curl === undefined && secretStdin === true)
     throw usage('--secret-stdin and the curl line cannot both read stdin');
   if (curl === undefined && isAttended()) process.stderr.write('Paste a curl line, then press Ctrl-D:\n');
@@ -209,7 +209,7 @@ function readingAtMost(maxBytes: number): (path: string) => Buffer {
 function assertPost(method: string): void {
   if (method === 'POST') return;
   if (method === 'OPTIONS')
-    throw usage('OPTIONS is the preflight of CORS: it is answered before any rule is looked at');
+    throw usage('OPTIONS is a CORS preflight: the guard answers it before it looks at any rule');
   const text = `the line makes a ${method} request: 405 METHOD_NOT_POST, only POST is allowed`;
   throw new CliError('ERR_RPC_GUARD_REFUSED', EXIT.refused, text);
 }

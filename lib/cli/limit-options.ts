@@ -22,7 +22,7 @@ export function parseAmount(text: string): Amount {
   const [, digits = '', unit = ''] = /^([1-9]\d{0,9})([km]?)$/i.exec(text) ?? [];
   const amount = Number(digits) * { '': 1, k: 1000, m: 1_000_000 }[unit.toLowerCase() as '' | 'k' | 'm'];
   if (amount >= 1 && amount <= 1_000_000_000) return amount;
-  throw new InvalidArgumentError('Write a whole number from 1 on, such as 50, 10k or 1m, or none for no limit.');
+  throw new InvalidArgumentError('Write a whole number, 1 or more, such as 50, 10k or 1m, or none for no limit.');
 }
 
 /** Adds `--per-second`, `--burst` and `--per-day`. */

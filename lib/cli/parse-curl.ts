@@ -56,7 +56,7 @@ export function parseCurlLine(line: string, { variables = {}, readFile }: CurlLi
   const split = splitWords(line.trim(), variables);
   const { words } = split;
   const [program = '', ...args] = words[0] === '$' ? words.slice(1) : words;
-  if (!/^(?:.*\/)?curl(?:\.exe)?$/.test(program)) throw usage('this is no curl line: it does not begin with curl');
+  if (!/^(?:.*\/)?curl(?:\.exe)?$/.test(program)) throw usage('not a curl line: it does not begin with curl');
 
   const options = optionsOf(args);
   const [url] = valuesOf(options, '--url');
@@ -136,13 +136,13 @@ function optionsOf(args: readonly string[]): readonly CurlOption[] {
       continue;
     }
     for (const { option, value } of lettersOf(argument)) {
-      if (NOT_POSSIBLE.has(option)) throw usage(`curl's ${option} is not followed here; give the body by -d`);
+      if (NOT_POSSIBLE.has(option)) throw usage(`curl's ${option} is not followed here; give the body with -d`);
       if (!FOLLOWED.has(option) && !WITH_ARGUMENT.has(option)) {
         options.push({ option, value: '' });
         continue;
       }
       const taken = value === '' ? rest.shift() : value;
-      if (taken === undefined) throw usage(`curl's ${option} lacks its argument`);
+      if (taken === undefined) throw usage(`curl's ${option} needs an argument`);
       options.push({ option, value: taken });
       break;
     }

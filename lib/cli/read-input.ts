@@ -30,7 +30,7 @@ function readRegular(path: string, maxBytes: number): Buffer {
   // Opening a named pipe waits for its writer.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    if (!fstatSync(file).isFile()) throw usage(`${path} is no regular file; - reads stdin`);
+    if (!fstatSync(file).isFile()) throw usage(`${path} is not a regular file; - reads stdin`);
     return readAtMost(file, path, maxBytes);
   } finally {
     closeSync(file);

@@ -150,7 +150,7 @@ async function updateSecret(
 ): Promise<void> {
   const isLimited = isLimitGiven(flags);
   if (label === undefined && expires === undefined && !isLimited) {
-    throw usage('nothing to change: write --label, --expires or a limit, as --per-second');
+    throw usage('nothing to change: write --label, --expires or a limit, such as --per-second');
   }
   const { apiKey, secrets, version } = await storedKey(context, named);
   const before = secrets.find(({ id }) => id === secretId);

@@ -76,7 +76,7 @@ const WRITTEN_RULES = Object.fromEntries(
 /** What flags and the environment say, over what the file says. */
 export function serveOptions(given: Given, path: string | undefined): ServeOptions {
   const written = path === undefined ? {} : readDataFile(path, EXAMPLE);
-  if (!isPlainObject(written)) throw usage(`${path ?? ''}: is no object; write ${EXAMPLE}`);
+  if (!isPlainObject(written)) throw usage(`${path ?? ''}: is not an object; write ${EXAMPLE}`);
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const checked = check({ ...written, ...present });
   const entries = Object.entries(checked);

@@ -139,7 +139,7 @@ class Splitter {
 
   private variable(): void {
     if (this.isNext('$(') || this.isNext('`')) {
-      throw usage('the line runs another command, $(…) or `…`: nothing of it is run here; write what it gives');
+      throw usage('the line runs another command, $(…) or `…`: it is not run here; write its output instead');
     }
     const [whole = '$', braced, bare] = /^\$(?:\{(\w+)\}|([A-Za-z_]\w*))/.exec(this.line.slice(this.at)) ?? [];
     const name = braced ?? bare;

@@ -39,7 +39,7 @@ export function showSecret(output: Output, { key, secret, secretId }: MadeSecret
 
 /** `--secret-only` and `--json` are two forms of one answer. */
 export function assertOneForm(output: Output, secretOnly: boolean | undefined): void {
-  if (secretOnly === true && output.isJson) throw usage('--secret-only and --json cannot be together');
+  if (secretOnly === true && output.isJson) throw usage('write --secret-only or --json, not both');
 }
 
 function expiryOf({ secrets }: KeyView, secretId: string): string {

@@ -17,6 +17,9 @@ export function createMountHint(path: KeyPath, logger: Logger): (req: IncomingMe
     const { baseUrl } = req as { readonly baseUrl?: unknown };
     const mount = typeof baseUrl === 'string' && path.before.startsWith(`${baseUrl}/`) ? baseUrl : '…';
     const answersAt = `${mount}${path.before}:apiKey${path.after}`;
-    logger.error({ answersAt, write: 'app.use(guard)' }, 'the guard is mounted under the path that it expects itself');
+    logger.error(
+      { answersAt, write: 'app.use(guard)' },
+      'the guard is mounted under its own path, and so expects it twice',
+    );
   };
 }

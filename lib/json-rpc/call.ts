@@ -136,17 +136,17 @@ function decodeUtf8(bytes: Buffer): string | undefined {
 }
 
 function readCall(value: JsonValue): RpcCall | InvalidCall {
-  if (!isJsonObject(value)) return { id: undefined, invalid: 'request', why: 'a call is an object' };
+  if (!isJsonObject(value)) return { id: undefined, invalid: 'request', why: 'a call must be an object' };
   const { jsonrpc, method, params } = value;
   const id = readId(value['id']);
-  if (id === false) return { id: undefined, invalid: 'request', why: 'id is a short string, a number or null' };
-  if (jsonrpc !== '2.0') return { id, invalid: 'request', why: 'jsonrpc is "2.0"' };
+  if (id === false) return { id: undefined, invalid: 'request', why: 'id must be a short string, a number or null' };
+  if (jsonrpc !== '2.0') return { id, invalid: 'request', why: 'jsonrpc must be "2.0"' };
   if (typeof method !== 'string' || !METHOD.test(method)) {
-    return { id, invalid: 'request', why: 'method is up to 128 printable ASCII characters' };
+    return { id, invalid: 'request', why: 'method must be up to 128 printable ASCII characters' };
   }
-  if (hasFoldedTwin(value, MEMBERS)) return { id, invalid: 'request', why: 'a member differs from another by case' };
+  if (hasFoldedTwin(value, MEMBERS)) return { id, invalid: 'request', why: 'two member names differ only by case' };
   if (params === undefined || params === null) return { id, method, params: undefined };
-  if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params is an array' };
+  if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params must be an array' };
   return { id, method, params };
 }
 

@@ -251,7 +251,7 @@ function settingsProblems(settings: KeyChanges): string[] {
 /** The entries given to a method, one or several. */
 export function entriesOf(type: AllowlistType, entries: string | readonly string[]): readonly string[] {
   if (!ALLOWLIST_TYPES.includes(type)) {
-    throw wrong(`allowlists: there is no such list; there are ${ALLOWLIST_TYPES.join(', ')}`);
+    throw wrong(`allowlists: there is no such list; use one of ${ALLOWLIST_TYPES.join(', ')}`);
   }
   const all: readonly unknown[] = [entries].flat();
   if (all.length > 0 && all.every((entry) => typeof entry === 'string')) return all;

@@ -29,7 +29,7 @@ const listSchema = (type: AllowlistType) =>
 
 const allowlistsSchema = exactly(forEachType(listSchema), 'an object of lists; write { "methods": ["eth_*"] }');
 
-const NO_TYPE = `is not one of the lists there are: ${ALLOWLIST_TYPES.join(', ')}`;
+const NO_TYPE = `is not one of the lists ${ALLOWLIST_TYPES.join(', ')}`;
 const reportOnlySchema = z
   .array(z.enum(ALLOWLIST_TYPES, NO_TYPE), 'is not an array of lists; write ["origins", "methods"]')
   .transform((types) => ALLOWLIST_TYPES.filter((type) => types.includes(type)))
@@ -78,7 +78,7 @@ export const keySettingsSchema = exactly(
       'an object of times; leave it out',
     ).optional(),
     limits: keyLimitsSchema.optional(),
-    version: z.int('is not a whole number from 1 on').min(1, 'is not a whole number from 1 on').default(1),
+    version: z.int('is not a whole number of 1 or more').min(1, 'is not a whole number of 1 or more').default(1),
     createdAt: timeSchema.optional(),
     updatedAt: timeSchema.optional(),
   },

@@ -288,7 +288,8 @@ export class FileStore implements WritableSettingsStore {
       this.#logger.error(details, 'settings of the file do not parse; their key is refused');
     }
     const more = fresh.length - MAX_LOGGED;
-    if (more > 0) this.#logger.error({ file: this.#path, more }, 'and there are more whose settings do not parse');
+    if (more > 0)
+      this.#logger.error({ file: this.#path, more }, 'more keys of the file have settings that do not parse');
   }
 
   #problems(limit: number): { readonly record: KeyRecord; readonly at: number; readonly reason: string }[] {
@@ -472,7 +473,7 @@ export class FileStore implements WritableSettingsStore {
       throw storeError(`${path} cannot be written: ${reason}; the file is as it was`, error);
     }
     if (keepsReaders) return;
-    const problem = 'the settings file could be read by its group, and cannot any more: its group is not ours to give';
+    const problem = 'the settings file is no longer readable by its group: this process may not set that group';
     this.#logger.warn({ file: path }, problem);
   }
 }

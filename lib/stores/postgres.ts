@@ -137,7 +137,7 @@ export class PostgresStore implements WritableSettingsStore {
   async init(): Promise<void> {
     const advice = adviceFor(this.#pool);
     if (advice !== undefined) {
-      this.#logger.error({ write: advice }, 'PostgresStore: where packets get lost, this pool waits for minutes');
+      this.#logger.error({ write: advice }, 'PostgresStore: if packets get lost, this pool waits for minutes');
     }
     const { rows } = await this.#pool.query('SELECT to_regclass($1) IS NOT NULL AS exists', [this.#table]);
     if (rows[0]?.['exists'] === true) return;

@@ -143,7 +143,7 @@ export class RedisStore implements WritableSettingsStore {
   init(): void {
     const advice = isNodeRedis(this.#client) ? adviceForNodeRedis(this.#client) : adviceForIoRedis(this.#client);
     if (advice === undefined) return;
-    this.#logger.error({ write: advice }, 'RedisStore: where packets get lost, this client waits for minutes');
+    this.#logger.error({ write: advice }, 'RedisStore: if packets get lost, this client waits for minutes');
   }
 
   async get(apiKey: string): Promise<KeySettings | undefined> {
