@@ -38,7 +38,7 @@ describe('a bucket', () => {
     expect(bucket.level).toBe(6);
   });
 
-  test('takes what others spent off what flowed over first', () => {
+  test('takes what others spent from its overflow first', () => {
     const bucket = new Bucket();
     const rate = { perSecond: 10, burst: 20 };
     bucket.refill(rate, 0);

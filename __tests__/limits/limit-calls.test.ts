@@ -139,7 +139,7 @@ describe('over the limit by the second', () => {
     expect(upstream.seen).toHaveLength(1);
   });
 
-  test('a refused call costs nothing, nor does a body that is none', async () => {
+  test('a refused call costs nothing, and neither does a malformed body', async () => {
     const { rpcUrl } = await limited({ perSecond: 5, burst: 3 }, { allowlists: { methods: ['eth_blockNumber'] } });
     for (const body of [call('eth_call'), '{', [], [call('eth_call'), 7], calls(1001)]) await post(rpcUrl, body);
     const { headers } = await post(rpcUrl, [...calls(3), call('eth_call')]);
@@ -169,7 +169,7 @@ describe('over the limit by the second', () => {
     expect((await post(rpcUrl, CALL)).status).toBe(429);
   });
 
-  test('perAddress counts by address, as trustProxy tells it', async () => {
+  test('perAddress counts by address, as trustProxy determines it', async () => {
     const { rpcUrl } = await limited({ perAddress: { perSecond: 1, burst: 1 } }, {}, { trustProxy: 1 });
     const from = async (address: string) => (await post(rpcUrl, CALL, { 'X-Forwarded-For': address })).status;
     expect(await from('192.0.2.1')).toBe(200);
@@ -241,7 +241,7 @@ describe('over the limit by the day', () => {
 describe('RateLimit headers', () => {
   const LIMITS = { perSecond: 50, burst: 100, perDay: 20_000 };
 
-  test('are structured fields that tell what there is and what is left', async () => {
+  test('are structured fields that say what there is and what is left', async () => {
     stopLimitsClock(Date.parse('2027-01-31T13:46:39Z'));
     const { rpcUrl } = await limited(LIMITS);
     const { headers } = await post(rpcUrl, calls(43));
@@ -258,7 +258,7 @@ describe('RateLimit headers', () => {
     expect(headers.get('access-control-expose-headers')).toMatch(/RateLimit,RateLimit-Policy/);
   });
 
-  test('stand on every answer to who may call, and on none to who may not', async () => {
+  test('are on every answer to an authorized caller, and on no other', async () => {
     const { rpcUrl, url } = await limited(LIMITS, { allowlists: { methods: ['eth_blockNumber'] }, secrets: [] });
     for (const body of [CALL, [CALL], '{', [], [call('eth_call')]]) {
       expect((await post(rpcUrl, body)).headers.get('ratelimit')).toMatch(/^"second";r=\d+;t=\d+, "day"/);
@@ -284,7 +284,7 @@ describe('RateLimit headers', () => {
     expect(headers.get('retry-after')).toBe('01');
   });
 
-  test('do not tell of perAddress', async () => {
+  test('do not show perAddress', async () => {
     const { rpcUrl } = await limited({ perAddress: { perSecond: 5, burst: 1 } });
     for (const status of [200, 429]) {
       const answer = await post(rpcUrl, CALL);
@@ -294,7 +294,7 @@ describe('RateLimit headers', () => {
   });
 });
 
-test('exposeReason: false leaves the reason out, and what clients wait by in', async () => {
+test('exposeReason: false drops the reason, and keeps what clients wait by', async () => {
   const { rpcUrl } = await limited({ perSecond: 5, burst: 1 }, {}, { exposeReason: false });
   await post(rpcUrl, CALL);
   const { json } = await post(rpcUrl, CALL);
@@ -302,7 +302,7 @@ test('exposeReason: false leaves the reason out, and what clients wait by in', a
   expect(json.error).toEqual({ ...RATE_LIMITED, data: Object.fromEntries(data) });
 });
 
-test('onDecision hears of what limits refuse', async () => {
+test('onDecision is called for what limits refuse', async () => {
   const heard: unknown[] = [];
   const onDecision = ({ reason, methods }: { reason?: unknown; methods: unknown }) => heard.push([reason, methods]);
   const { rpcUrl } = await limited({ perSecond: 5, burst: 1 }, {}, { onDecision });

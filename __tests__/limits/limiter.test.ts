@@ -39,7 +39,7 @@ describe('a charge', () => {
     expect(passing(limiter, key)).toBe(1);
   });
 
-  test('of nothing passes in debt too', () => {
+  test('of nothing passes even in debt', () => {
     const { limiter } = limiterWith();
     const key = payer({ perSecond: 1, burst: 1, perDay: 5 });
     expect(limiter.charge(key, 5, 0)).toBeUndefined();
@@ -78,7 +78,7 @@ describe('a charge', () => {
     expect(passing(limiter, payer(limits, undefined, 'b'))).toBe(10);
   });
 
-  test('of a key with perAddress alone counts nothing beside', () => {
+  test('of a key with perAddress alone counts nothing else', () => {
     const { limiter } = limiterWith();
     const whose = payer({ perAddress: { perSecond: 1, burst: 3 } });
     expect(passing(limiter, whose)).toBe(3);
@@ -180,7 +180,7 @@ describe('a charge that waits', () => {
     expect(passing(limiter, whose)).toBe(1);
   });
 
-  test('is not given back above a burst: who leaves cannot keep others out for nothing', async () => {
+  test('is not given back above a burst: a caller that leaves cannot keep others out for free', async () => {
     const { limiter, clock } = limiterWith(1000);
     const whose = payer({ perSecond: 100, perDay: 10_000, perAddress: { perSecond: 5, burst: 10 } });
     expect(limiter.charge(whose, 5, 0)).toBeUndefined();
@@ -193,7 +193,7 @@ describe('a charge that waits', () => {
     expect(limiter.charge(whose, 1, 0)).toEqual({ limit: 'address', retryAfterMs: 998_200 });
   });
 
-  test('makes room for who comes later when it leaves, and for nobody ahead of who waits', async () => {
+  test('makes room for later callers when it leaves, but not ahead of those that wait', async () => {
     const { limiter, clock } = limiterWith(1000);
     const outcomes = Array.from({ length: 4 }, () => limiter.charge(KEY, 1, 0));
     const first = outcomes[1];
@@ -291,7 +291,7 @@ describe('the day', () => {
     expect(passing(limiter, KEY)).toBe(3);
   });
 
-  test('does not stay for ever in a future that was none', () => {
+  test('does not stay in a future day that a wrong clock began', () => {
     const { limiter, clock } = limiterWith();
     clock.jump(400 * DAY_MS);
     expect(passing(limiter, KEY)).toBe(3);
@@ -313,7 +313,7 @@ test('the wall clock does not move a bucket', () => {
   }
 });
 
-test('a process that stood still for 5 s lets one burst through, and not what it has missed', async () => {
+test('a process that stalled for 5 s lets one burst through, not what it missed', async () => {
   const { limiter, clock } = limiterWith();
   const key = payer({ perSecond: 10, burst: 20 });
   expect(passing(limiter, key)).toBe(20);
@@ -321,7 +321,7 @@ test('a process that stood still for 5 s lets one burst through, and not what it
   expect(passing(limiter, key)).toBe(20);
 });
 
-test('what must cost something is refused unread when the bucket is empty, or the day', async () => {
+test('a body that must cost something is refused unread when the bucket or the day is used up', async () => {
   const { limiter, clock } = limiterWith(1000);
   const key = payer({ perSecond: 2, burst: 4, perDay: 6 });
   expect(limiter.refusesUnread(key)).toBeUndefined();

@@ -127,7 +127,7 @@ describe('several processes that share a limit', () => {
     expect(all).toBeLessThanOrEqual(bound(10_000));
   });
 
-  test('go on when one of them ends without a word', async () => {
+  test('go on when one of them crashes', async () => {
     const clock = fakeClock();
     const { limiters } = processesOver(new FarStore(clock), clock, 4);
     const key = payer(RATE);
@@ -151,7 +151,7 @@ describe('several processes that share a limit', () => {
     },
   );
 
-  test('do not let a clock that is wrong by an hour lock one that begins', async () => {
+  test('do not lock one that starts, though a clock is wrong by an hour', async () => {
     for (const hours of [-1, 1]) {
       const clock = fakeClock();
       const { limiters } = processesOver(new FarStore(clock), clock, 2);
@@ -246,7 +246,7 @@ describe('while the store is away', () => {
     expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 400);
   });
 
-  test('who hears of the others first is not locked by what they spent meanwhile', async () => {
+  test('a process that first hears of the others is not locked by what they spent meanwhile', async () => {
     const clock = fakeClock();
     const near = new SpentRows();
     const stores = Array.from({ length: 4 }, () => new FarStore(clock, { near }));
@@ -281,7 +281,7 @@ describe('while the store is away', () => {
     }
   });
 
-  test('an answer that takes over 300 ms is none', async () => {
+  test('an answer that takes over 300 ms counts as none', async () => {
     const clock = fakeClock();
     const { limiters, exchanges, logger } = processesOver(new FarStore(clock, { roundTripMs: 400 }), clock, 1);
     limiters[0]!.charge(payer(RATE), 1, 0);
@@ -292,7 +292,7 @@ describe('while the store is away', () => {
     expect(logger.lines[0]?.text).toContain('no answer within 300 ms');
   });
 
-  test('what was not told is told afterwards, once', async () => {
+  test('what was not sent is sent afterwards, once', async () => {
     const clock = fakeClock();
     const store = new FarStore(clock);
     const { limiters } = processesOver(store, clock, 1);
@@ -334,7 +334,7 @@ describe('an exchange', () => {
     expect(store.exchanges).toBe(2);
   });
 
-  test('tells 500 keys at a time, until all are told, and the rest at close', async () => {
+  test('sends 500 keys at a time, until all are sent, and the rest at close', async () => {
     const clock = fakeClock();
     const sizes: number[] = [];
     const store: LimitStore = {
@@ -355,7 +355,7 @@ describe('an exchange', () => {
     expect(sizes).toEqual([500, 500, 200, 500, 500, 200]);
   });
 
-  test('is not misled by rows that are none', async () => {
+  test('ignores malformed rows', async () => {
     const clock = fakeClock();
     const row = { apiKey: 'first-key', day: '2027-01-31', at: 0 };
     const rows = [NaN, -5, Infinity, '7', null, undefined].map((credits, n) => ({
