@@ -283,7 +283,7 @@ describe.each([
     );
   });
 
-  test('is told why a call was refused, and goes on', async () => {
+  test('sees why a call was refused, and goes on', async () => {
     const client = await connect(await guardedNode());
     expect(client.errorIn(await failure(client.callContract(unlisted)))).toMatchObject(REFUSED);
     expect(await client.callContract(listed)).toBe(42n);

@@ -3,15 +3,18 @@ import { guardedSockets, handshake, openRaw } from '../support/guarded-sockets';
 import { exchange } from '../support/wire';
 
 describe('a handshake', () => {
-  test.each(['12', '14', 'x', ''])('of version "%s" is told that 13 is spoken, and opens nothing', async (version) => {
-    const app = await guardedSockets();
-    const request = handshake(`/ws/v3/${KEY}`).replace('Version: 13', `Version: ${version}`);
-    const { status, headers } = await exchange(app.port, request, 'GET');
-    expect([status, headers.get('sec-websocket-version')]).toEqual([400, '13']);
-    expect(app.upstream.connections).toBe(0);
-  });
+  test.each(['12', '14', 'x', ''])(
+    'of version "%s" is answered with version 13, and opens nothing',
+    async (version) => {
+      const app = await guardedSockets();
+      const request = handshake(`/ws/v3/${KEY}`).replace('Version: 13', `Version: ${version}`);
+      const { status, headers } = await exchange(app.port, request, 'GET');
+      expect([status, headers.get('sec-websocket-version')]).toEqual([400, '13']);
+      expect(app.upstream.connections).toBe(0);
+    },
+  );
 
-  test('of version 13 that is refused for something else is told of no version', async () => {
+  test('of version 13 that is refused for another reason is answered without a version', async () => {
     const app = await guardedSockets();
     const request = handshake(`/ws/v3/${KEY}`).replace(/(Sec-WebSocket-Key:).*/, '$1 short');
     const { status, headers } = await exchange(app.port, request, 'GET');

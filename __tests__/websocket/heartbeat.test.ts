@@ -76,7 +76,7 @@ describe('a dead peer', () => {
     }
   }
 
-  test('is none that takes slowly what it is sent, and is one once it takes nothing', async () => {
+  test('is not one that reads slowly, until it reads nothing', async () => {
     fake('setInterval');
     const app = await guardedSockets();
     const { wire } = await openRaw(app.port);
@@ -99,7 +99,7 @@ describe('a dead peer', () => {
     expect((await upstream.closed).code).toBe(1001);
   });
 
-  test('is none that is silent and answers pings', async () => {
+  test('is not one that is silent and answers pings', async () => {
     fake('setInterval');
     const app = await guardedSockets();
     const client = await app.open();

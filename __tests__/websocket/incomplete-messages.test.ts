@@ -56,7 +56,7 @@ describe('a message that does not come to its end', () => {
     expect(app.upstream.messages).toEqual([]);
   });
 
-  test('for its pings does not get more time', async () => {
+  test('gets no more time for its pings', async () => {
     const app = await guardedSockets({ options: { bodyTimeoutMs: 150 } });
     const raw = await openRaw(app.port);
     raw.write(endless(1));
@@ -124,7 +124,7 @@ describe('the bound of incomplete messages in all', () => {
     expect(other.ended).toEqual([]);
   });
 
-  test('counts what is whole, and what is closed, no more', async () => {
+  test('no longer counts what is whole or closed', async () => {
     const messages = new IncompleteMessages(60_000, 100 * KIB);
     for (let n = 0; n < 20; n++) {
       const socket = watched(messages, KEY);

@@ -218,7 +218,7 @@ describe('settings that change in mid-session', () => {
     expect(await ask(client, call('eth_b'))).toMatchObject({ result: 'eth_b' });
   });
 
-  test('that are not to be had any more close the socket, and the message reaches nobody', async () => {
+  test('that become unavailable close the socket, and the message reaches nobody', async () => {
     let down = false;
     let forget: () => void = () => undefined;
     const app = await guardedSockets({

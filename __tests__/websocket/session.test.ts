@@ -306,7 +306,7 @@ describe('a message', () => {
     expect(app.upstream.messages).toEqual([ALIVE]);
   });
 
-  test('is told to onDecision once for each verdict', async () => {
+  test('reaches onDecision once for each verdict', async () => {
     const app = await guardedSockets({ keys: [{ apiKey: KEY, allowlists: { methods: ['eth_alive', 'eth_a'] } }] });
     const client = await app.open(sameId);
     await ask(client, [call('eth_a'), call('eth_b', [], 2), call('eth_a', [], 3)]);

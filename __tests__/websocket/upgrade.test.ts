@@ -270,7 +270,7 @@ describe('the handshake', () => {
     expect(new Set(asked)).toEqual(new Set([KEY]));
   });
 
-  test('is taken where wsPath says, from the root of the server', async () => {
+  test('is accepted at wsPath, from the root of the server', async () => {
     const app = await guardedSockets({ mount: '/rpc', options: { wsPath: '/sockets/eth' } });
     await expectAlive(await openSocket(`ws://127.0.0.1:${app.port}/sockets/eth/${KEY}`));
     for (const target of [`/ws/v3/${KEY}`, `/rpc/ws/v3/${KEY}`, `/rpc/sockets/eth/${KEY}`]) {
@@ -278,7 +278,7 @@ describe('the handshake', () => {
     }
   });
 
-  test('that is none is refused, whatever the key, and opens nothing', async () => {
+  test('that is malformed is refused, whatever the key, and opens nothing', async () => {
     const app = await guardedSockets();
     const proper = handshake(`/ws/v3/${KEY}`);
     for (const request of [
@@ -419,7 +419,7 @@ describe('the handshake', () => {
     expect((await upgradeAnswer(app.port, `/ws/v3/${KEY}`)).status).toBe(429);
   });
 
-  test('of many at once is counted rightly', async () => {
+  test('of many at once is counted correctly', async () => {
     const app = await guardedSockets({ options: { maxSocketsPerKey: 5 } });
     const answers = await Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -508,7 +508,7 @@ describe('other listeners of the server', () => {
     expect(seen).toEqual(['/nobody']);
   });
 
-  test('may be guards of their own, each with its path; what is nobody of theirs does not hang', async () => {
+  test('may be guards, each with its own path; a handshake for none of them does not hang', async () => {
     const app = await listening('/ws/v3', '/ws/v4', '/other');
     for (const path of ['/ws/v3', '/ws/v4', '/other']) {
       await expectAlive(await openSocket(`ws://127.0.0.1:${app.port}${path}/${KEY}`));
@@ -520,7 +520,7 @@ describe('other listeners of the server', () => {
     expect(app.upstream.sockets).toHaveLength(3);
   });
 
-  test('none, and a foreign upgrade is answered and its connection ended', async () => {
+  test('are absent: a foreign upgrade is answered, and its connection ended', async () => {
     const app = await listening('/ws/v3');
     const wire = await openWire(app.port);
     wire.write(handshake('/hmr'));
