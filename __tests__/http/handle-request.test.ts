@@ -143,7 +143,7 @@ describe('the route', () => {
     expect(app.upstream.seen).toEqual([]);
   });
 
-  test('does not take an absolute-form target for a way around the path', async () => {
+  test('does not let an absolute-form target bypass the path', async () => {
     const store = askedStore();
     const app = await guardedApp({ store, mount: '/rpc' });
     const other = KEY.replace('0', 'f');
@@ -187,12 +187,12 @@ describe('the route', () => {
     }
   });
 
-  test('tells upper from lower case in a key', async () => {
+  test('distinguishes upper and lower case in a key', async () => {
     const app = await guardedApp();
     expectRefusal(await postTo(app, `/v3/${KEY.toUpperCase()}`), 'KEY_UNKNOWN', { upstream: app.upstream });
   });
 
-  test('takes keys of 8 to 128 characters to the store, and no others', async () => {
+  test('looks up keys of 8 to 128 characters, and no others', async () => {
     const lengths = [1, 7, 8, 128, 129, 4000];
     const store = askedStore(lengths.filter((n) => n >= 8 && n <= 128).map((n) => ({ apiKey: 'k'.repeat(n) })));
     const app = await guardedApp({ store });
@@ -469,7 +469,7 @@ describe('the id of a request that is refused before its body is read', () => {
     return answer;
   }
 
-  test('is told where its body came with the headers, digit for digit', async () => {
+  test('is given where its body came with the headers, digit for digit', async () => {
     for (const id of ['7', '"seven"', '1700000000000000001', '0.5', 'null']) {
       const answer = await answerTo(`{"jsonrpc":"2.0","id":${id},"method":"eth_a"}`);
       expect(answer.text).toContain(`"id":${id},"error":{"code":-32001`);
@@ -477,7 +477,7 @@ describe('the id of a request that is refused before its body is read', () => {
     }
   });
 
-  test('is told for each call of a batch that is owed an answer', async () => {
+  test('is given for each call of a batch that is owed an answer', async () => {
     const batch = [call('eth_a', [], 1), { jsonrpc: '2.0', method: 'eth_n' }, 7, call('eth_b', [], 'two')];
     const { status, json } = await answerTo(batch);
     expect(status).toBe(401);

@@ -488,7 +488,7 @@ describe('a slow body', () => {
     }
   });
 
-  test('does not win time by dripping', async () => {
+  test('gains no time by dripping', async () => {
     const app = await guardedApp({ options: { bodyTimeoutMs: 200 } });
     const wire = await openWire(app.port);
     wire.write(requestBytes({ target: TARGET, headers: ['Content-Length: 100000'], body: '' }));
@@ -553,7 +553,7 @@ describe('Expect: 100-continue', () => {
     expectRefusal(refused, 'KEY_REQUIRED', app);
   });
 
-  test('in another spelling reaches the upstream no more', async () => {
+  test('in another spelling does not reach the upstream either', async () => {
     const app = await guardedApp();
     for (const value of ['100-Continue', '100-continue, 100-continue', 'x', '']) {
       const answer = await send(app, TEXT, `Expect: ${value}`);
@@ -564,7 +564,7 @@ describe('Expect: 100-continue', () => {
 });
 
 describe('JSON', () => {
-  test('that is none is refused with -32700', async () => {
+  test('that is malformed is refused with -32700', async () => {
     const app = await guardedApp();
     const hostile = [
       '',

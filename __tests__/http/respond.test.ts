@@ -69,7 +69,7 @@ describe('the refusal table', () => {
     }
   });
 
-  test('tells a wrong secret of a key from an unknown key by its message alone', async () => {
+  test('distinguishes a wrong secret from an unknown key by the message alone', async () => {
     const app = await guardedApp(keyWith({ secrets: [{ hash: hashSecret(SECRET) }] }));
     const wrong = await post(app.rpcUrl, CALL, basic('wrong'));
     const unknown = await post(`${app.rpcUrl}x`, CALL, basic('wrong'));

@@ -20,7 +20,7 @@ async function told(mount: string, { hears = false, options = {} } = {}): Promis
   return logger.lines.filter(({ level }) => level === 'info').map(({ text }) => text);
 }
 
-test('the first request tells once, where its mount point is known, where the guard answers', async () => {
+test('the first request logs once where the guard answers, if its mount point is known', async () => {
   expect(await told('/rpc', { hears: true })).toEqual([
     'the guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"/ws/v3/:apiKey"}',
   ]);
@@ -30,13 +30,13 @@ test('the first request tells once, where its mount point is known, where the gu
   ]);
 });
 
-test('a forgotten upgrade is told with the line to write', async () => {
+test('a forgotten upgrade is logged with the line to write', async () => {
   expect(await told('/rpc')).toEqual([
     `the guard answers {"http":"POST /rpc/v3/:apiKey","webSocket":"nowhere; write server.on('upgrade', guard.upgrade)"}`,
   ]);
 });
 
-test('it is seen without a logger, once and on stderr', async () => {
+test('without a logger the line goes to stderr, once', async () => {
   const written: string[] = [];
   const write = jest.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
   endAfterTest(() => write.mockRestore());
@@ -46,6 +46,6 @@ test('it is seen without a logger, once and on stderr', async () => {
   ]);
 });
 
-test('what may be a key in the mount is not told', async () => {
+test('a part of the mount point that may be a key is not logged', async () => {
   expect((await told(`/${KEY}`)).join()).not.toContain(KEY);
 });
