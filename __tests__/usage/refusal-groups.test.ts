@@ -44,7 +44,7 @@ test('a flood of made-up origins pushes out neither other refusals nor one that 
   expect(idsIn(groups)).toEqual(expect.arrayContaining(['support-seeks', 'before', 'again', 'x9999']));
 });
 
-test('a group that has made room is told as gone', () => {
+test('a displaced group is reported as gone', () => {
   const groups = new RefusalGroups(1);
   groups.add(CALL, { why: undefined, requestId: 'a', at: 0 });
   for (const group of groups.changed()) group.told = group.count;

@@ -43,7 +43,7 @@ test('what was refused does not push out what was allowed', () => {
   expect(shown(names).get('real')).toBe(1);
 });
 
-test('a name that has made room is told as gone once, unless it comes back', () => {
+test('a displaced name is reported as gone once, unless it comes back', () => {
   const names = new TopNames(1, { ...ROOM });
   const tell = () => {
     const told = [...names.changed()].map((counts) => {

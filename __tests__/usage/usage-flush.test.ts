@@ -24,7 +24,7 @@ function counting(wallAt?: number, maxRows?: number) {
   return { clock, store, logger, table, flush, count, rows, calls };
 }
 
-test('tells the store every 10 s what has changed, and nothing else', async () => {
+test('writes what has changed to the store every 10 s, and nothing else', async () => {
   const { clock, store, count, calls } = counting();
   const written: (readonly UsageRow[])[] = [];
   jest.spyOn(store, 'write').mockImplementation((rows) => {
@@ -44,7 +44,7 @@ test('tells the store every 10 s what has changed, and nothing else', async () =
   expect(written).toHaveLength(2);
 });
 
-test('counts once what the store had when its answer was lost', async () => {
+test('counts a write once when its answer was lost', async () => {
   const { clock, store, count, calls } = counting();
   const write = jest.spyOn(store, 'write').mockImplementationOnce(async (rows) => {
     await UsageRows.prototype.write.call(store, rows);
@@ -93,7 +93,7 @@ test('does not write on and on to a store that never answers', async () => {
   expect(await calls()).toBe(3);
 });
 
-test('a call that comes while the store is told is told next time', async () => {
+test('a call that comes during a write is written next time', async () => {
   const { clock, store, flush, count, calls } = counting();
   let finish = (): void => undefined;
   jest.spyOn(store, 'write').mockImplementationOnce(async (rows) => {
@@ -161,7 +161,7 @@ test('keeps an hour while the store is away, then drops the oldest and says so',
   expect(logger.lines.map(({ level }) => level)).toEqual(['error', 'error', 'info']);
 });
 
-test('makes days of hours once a day', async () => {
+test('rolls hours up into days once a day', async () => {
   const { clock, store, count, calls } = counting();
   const roll = jest.spyOn(store, 'roll');
   count(3);
@@ -176,7 +176,7 @@ test('makes days of hours once a day', async () => {
   expect(await calls()).toBe(3);
 });
 
-test('tells the rest when it closes', async () => {
+test('writes the rest when it closes', async () => {
   const { flush, count, calls } = counting();
   count(3);
   await flush.close();
