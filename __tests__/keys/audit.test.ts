@@ -5,7 +5,7 @@ import { KEY, recordingLogger } from '../support/pieces';
 
 const HASH = 'a'.repeat(64);
 
-test('each change is an event with its version, its way, and what changed', async () => {
+test('each change is an event with its version, how it was made, and what changed', async () => {
   const heard: AuditEvent[] = [];
   const store = new MemoryStore();
   const manager = new KeyManager(store, { actor: 'ann', onAudit: (event) => heard.push(event) });

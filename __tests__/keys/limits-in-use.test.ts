@@ -2,7 +2,7 @@ import { KeyManager, MemoryStore } from '../../lib';
 import { call, guardedApp, post } from '../support/guarded-app';
 import { KEY } from '../support/pieces';
 
-test('tells what is left of a key’s limits, without charging it', async () => {
+test('says what is left of a key’s limits, without charging it', async () => {
   const store = new MemoryStore([{ apiKey: KEY, limits: { perSecond: 1, burst: 1000, perDay: 5000 } }]);
   const manager = new KeyManager(store);
   const unused = { second: { limit: 1, burst: 1000, level: 1000 }, day: { limit: 5000, used: 0 }, instances: 0 };
@@ -20,13 +20,13 @@ test('tells what is left of a key’s limits, without charging it', async () => 
   expect(day.resetAt).toMatch(/T00:00:00\.000Z$/);
 });
 
-test('of a key without limits there is nothing to tell', async () => {
+test('a key without limits has no use to show', async () => {
   const manager = new KeyManager(new MemoryStore([{ apiKey: KEY }]));
   expect(await manager.limits(KEY)).toEqual({ instances: 0 });
   await expect(manager.limits('unknown-key')).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_KEY_UNKNOWN' });
 });
 
-test('of a store that does not count, only the limits are told', async () => {
+test('for a store that does not count, only the limits are shown', async () => {
   const store = new MemoryStore([{ apiKey: KEY, limits: { perSecond: 5, perDay: 9 } }]);
   const manager = new KeyManager(Object.assign(store, { limits: undefined }));
   const { second, day } = await manager.limits(KEY);

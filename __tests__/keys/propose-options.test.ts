@@ -90,7 +90,7 @@ test('lists that had no entries only report at first; one that refuses goes on r
   });
 });
 
-test('what is misspelt is refused', async () => {
+test('misspelt members are refused', async () => {
   const manager = new KeyManager(new MemoryStore([{ apiKey: KEY }]));
   const codes = await Promise.all(
     [

@@ -170,7 +170,7 @@ test('a list has 30 entries at most, those it has included, which are not propos
   expect(proposal.togetherAtMost).toBe(61 / 100_000);
 });
 
-test('calls of methods that nobody knows are no entry, and a list of addresses would refuse them', () => {
+test('unknown methods are not proposed, and a list of addresses would refuse them', () => {
   const proposal = proposed([
     { kind: 'method', name: '(unknown)', calls: 5 },
     { kind: 'address', name: ADDRESS, calls: 95 },

@@ -59,7 +59,7 @@ test('lists names with the most calls first, by kind, reason or key', async () =
   expect(await names(undefined, {})).toEqual([`${KEY} 8 2 0.5`, `${OTHER_KEY} 10 0 0.5`]);
 });
 
-test('tells days of days that were made of hours, and of those that were not yet', async () => {
+test('gives days, those that are rolled up and those that are still hours', async () => {
   const store = await storeOf(
     row(4, { hour: '2027-01-20T00:00:00Z', instance: '(day)' }),
     row(5, { hour: '2027-01-30T23:00:00Z' }),
@@ -75,7 +75,7 @@ test('tells days of days that were made of hours, and of those that were not yet
   ]);
 });
 
-test('tells the median and the 95th percentile of times from the histogram', async () => {
+test('gives the median and the 95th percentile of times from the histogram', async () => {
   const milliseconds = [0, 0, 0, 50, 0, 50, ...Array<number>(9).fill(0)];
   const store = await storeOf(row(100, { milliseconds }));
   const { points } = await usageReport(store, KEY, { since: '1h' }, NOW);
@@ -140,7 +140,7 @@ describe('refusals', () => {
   });
 });
 
-test('a key tells when it and its secrets were last used, to the minute', async () => {
+test('a key says when it and its secrets were last used, to the minute', async () => {
   const secrets = ['used', 'long-ago', 'never'].map((id) => ({ id, hash: 'a'.repeat(64) }));
   const store = new MemoryStore([{ apiKey: KEY, secrets }]);
   const manager = new KeyManager(store);
