@@ -83,7 +83,7 @@ test('a change by hand is an event, once, however many processes see it', async 
   expect(events[0]).toMatchObject({ actor: 'file', via: 'file', apiKey: KEY, changes });
 });
 
-test('a hash that somebody replaces by hand is told, and not shown', async () => {
+test('a hash that somebody replaces by hand is reported, and not shown', async () => {
   const { file } = place();
   const manager = new KeyManager(open(file));
   await manager.create({ apiKey: KEY, requireSecret: true });

@@ -50,7 +50,7 @@ describe('a file store', () => {
     expect(await open(path).limits.exchange([{ ...ROW, instance: 'after' }])).toEqual([ROW]);
   });
 
-  test('passes over a file that is not whole, and removes those of days ago', async () => {
+  test('skips a file that is not whole, and removes those of earlier days', async () => {
     const path = join(folder(), 'keys.json');
     const { limits } = open(path);
     await limits.exchange([ROW]);
@@ -62,7 +62,7 @@ describe('a file store', () => {
     expect(readdirSync(`${path}.usage`).sort()).toEqual(['spent-before.json', 'spent-broken.json']);
   });
 
-  test('makes no folder for who only asks', async () => {
+  test('makes no folder when it is only read', async () => {
     const path = join(folder(), 'keys.json');
     expect(await open(path).limits.exchange([{ ...ROW, instance: '' }])).toEqual([]);
     expect(() => readdirSync(`${path}.usage`)).toThrow('ENOENT');

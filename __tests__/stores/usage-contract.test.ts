@@ -117,7 +117,7 @@ describe('a file store', () => {
     return { path, store };
   }
 
-  test('keeps usage in files that only their owner reads, and makes none for who only asks', async () => {
+  test('keeps usage in files that only their owner reads, and makes none when it is only read', async () => {
     const { path, store } = open();
     expect(await store.usage.read(ALL)).toEqual([]);
     await store.usage.roll('2027-02-08T00:00:00Z');
@@ -128,7 +128,7 @@ describe('a file store', () => {
     expect(statSync(join(`${path}.usage`, '2027-01-31-before.jsonl')).mode & 0o777).toBe(0o600);
   });
 
-  test('passes over a line that is not whole', async () => {
+  test('skips a line that is not whole', async () => {
     const { path, store } = open();
     await store.usage.write([ROW]);
     appendFileSync(join(`${path}.usage`, '2027-01-31-before.jsonl'), '{"apiKey":"first-key","ho');
