@@ -179,7 +179,7 @@ describe('with basicAuthAdmin', () => {
   });
 });
 
-test('history is told as JSON with words, as CSV and as lines, of all keys and of one', async () => {
+test('history is given as JSON with words, as CSV and as JSON lines, of all keys and of one', async () => {
   const app = await adminApp({ options: { actor: () => '=ann' } });
   const headers = { 'X-Request-Id': 'r-1', 'Sec-Fetch-Site': 'same-origin' };
   await app.api('POST', 'keys', { apiKey: KEYS[0], name: 'dapp' }, headers);

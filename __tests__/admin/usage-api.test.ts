@@ -36,7 +36,7 @@ async function app() {
   return adminApp({ options: { store } });
 }
 
-test('tells what a key did, and all keys', async () => {
+test('gives the usage of a key, and of all keys', async () => {
   const it = await app();
   const ofKey = await it.api('GET', `keys/${KEY}/usage?since=7d&step=day`);
   expect(ofKey.json).toMatchObject({
@@ -57,7 +57,7 @@ test('finds the refusal of a request id', async () => {
   }
 });
 
-test('tells it as CSV that runs nothing in a spreadsheet', async () => {
+test('gives it as CSV that runs nothing in a spreadsheet', async () => {
   const it = await app();
   const names = await it.api('GET', `keys/${KEY}/usage?by=origin&format=csv`);
   expect(names.headers.get('content-type')).toBe('text/csv; charset=utf-8');
