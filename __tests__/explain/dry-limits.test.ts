@@ -92,7 +92,7 @@ test('refuses a body that costs more than is left of the day, by the prices of c
   expect(free).toMatchObject({ allowed: true, limits: { outcome: 'skip', why: 'it costs nothing' } });
 });
 
-test('says of what will have room how long it would wait', async () => {
+test('says how long a charge would wait for room', async () => {
   const store = await storeWith({ limits: { perSecond: 5, burst: 10 } }, { credits: 12, level: -1 });
   const waits = await ask({ store, options: { limitWaitMs: 1000 } });
   expect(waits.allowed).toBe(true);
@@ -100,7 +100,7 @@ test('says of what will have room how long it would wait', async () => {
   expect((await ask({ store, options: { limitWaitMs: 50 } })).reason).toBe('RATE_LIMITED');
 });
 
-test('tells the tighter of key and secret, and the secret’s spending by itself', async () => {
+test('shows the tighter of key and secret, and the secret’s spending by itself', async () => {
   const secrets = [{ id: 's1', hash: hashSecret(SECRET), hint: 'a-', limits: { perDay: 300 } }];
   const store = await storeWith(
     { limits: SLOW, secrets },
@@ -113,7 +113,7 @@ test('tells the tighter of key and secret, and the secret’s spending by itself
   expect(two.reason).toBe('DAILY_LIMIT_REACHED');
 });
 
-test('of a store that does not count, it says that only the limits are known', async () => {
+test('says of a store that does not count that only the limits are known', async () => {
   const store = Object.assign(await storeWith({ limits: SLOW }), { limits: undefined as never });
   const why = 'has room: 100 of 100, 20,000 of 20,000 today, if nothing is spent: the store does not tell';
   expect((await ask({ store })).limits?.why).toBe(why);
@@ -121,7 +121,7 @@ test('of a store that does not count, it says that only the limits are known', a
   expect((await ask({ store: byAddress })).limits?.why).toMatch(/^has room: by address alone/);
 });
 
-test('is not asked without limits, and of calls that are refused for another reason', async () => {
+test('is skipped without limits, and for calls that are refused for another reason', async () => {
   expect((await ask({ store: await storeWith({}) })).limits).toMatchObject({ outcome: 'skip', why: 'no limits' });
   const store = await storeWith({ limits: SLOW }, { credits: 20_000, level: 0 });
   expect(await ask({ store, body: call('admin_peers') })).toMatchObject({ reason: 'METHOD_BLOCKED', limits: null });
