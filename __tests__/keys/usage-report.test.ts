@@ -165,10 +165,10 @@ test('a key says when it and its secrets were last used, to the minute', async (
 });
 
 test('a key that was used in the minute of its creation was not used before it', async () => {
-  const createdAt = '2027-01-31T12:00:30.500Z';
+  const createdAt = '2026-01-31T12:00:30.500Z';
   const secrets = [{ id: 'used', hash: 'a'.repeat(64), createdAt }];
   const store = new MemoryStore([{ apiKey: KEY, createdAt, secrets }]);
-  const use = { hour: '2027-01-31T12:00:00Z', lastAt: Date.parse('2027-01-31T12:00:45Z') };
+  const use = { hour: '2026-01-31T12:00:00Z', lastAt: Date.parse('2026-01-31T12:00:45Z') };
   await store.usage.write([row(1, use), row(1, { ...use, kind: 'secret', name: 'used' })]);
   const key = await new KeyManager(store).get(KEY);
   expect([key?.lastUsedAt, key?.secrets[0]?.lastUsedAt]).toEqual([createdAt, createdAt]);
