@@ -17,9 +17,9 @@ export interface StoreServer {
   /** For people: without credentials. */
   readonly name: string;
   readonly password: string | undefined;
-  connect(): Promise<unknown>;
+  readonly connect: () => Promise<unknown>;
   /** Ends the client. */
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
 }
 
 /** How a client waits. */
