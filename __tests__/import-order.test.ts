@@ -31,6 +31,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'allow',
       'check',
       'usage',
+      'refusals',
       'suggest',
       'audit',
       'parse-curl',

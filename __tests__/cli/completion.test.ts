@@ -43,6 +43,13 @@ test('options are offered, also those of all commands', async () => {
   expect(wordsOf(await complete(store, 'keys', 'create', '--js'))).toEqual(['--json']);
 });
 
+test('reasons and outcomes are offered', async () => {
+  const store = keysFile();
+  expect(await complete(store, 'refusals', '--reason', 'ORIGIN')).toEqual(['ORIGIN_NOT_ALLOWED']);
+  expect(await complete(store, 'usage', '--outcome', 'al')).toEqual(['allowed']);
+  expect(await complete(store, 'refusals', 'c0')).toEqual([`${KEY}\tdapp`]);
+});
+
 test('keys are offered by their beginning, and by a name that needs no quotes', async () => {
   const store = keysFile();
   expect(await complete(store, 'keys', 'show', 'c0')).toEqual([`${KEY}\tdapp`]);

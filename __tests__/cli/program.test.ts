@@ -35,6 +35,7 @@ test('the program has these commands', () => {
     'allow remove',
     'check',
     'usage',
+    'refusals',
     'suggest',
     'audit',
     'admin hash-password',

@@ -7,6 +7,8 @@ import { examples, kebab, parseListType } from './arguments';
 import { openStore } from './open-store';
 import { openOutput, printable } from './output';
 import { findKey } from './with-store';
+import { OUTCOMES } from './usage';
+import { REASONS } from './refusals';
 import type { Context } from './with-store';
 
 /** What may stand where the cursor is, and what it is. */
@@ -34,6 +36,8 @@ const MAX_KEYS = 100;
 /** Other words would have to be quoted, each shell in its way. */
 const PLAIN = /^[\w./:@*+,-]+$/;
 const HIDDEN = 'complete';
+/** Of options whose help would not be read if it named them all. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = { reason: REASONS, outcome: OUTCOMES };
 
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_rpc_guard() {
@@ -128,7 +132,10 @@ function readWords(program: Command, words: readonly string[]): Typed {
 
 async function valuesFor(typed: Typed): Promise<readonly Candidate[]> {
   const { command, option, args, current } = typed;
-  if (option !== undefined) return (option.argChoices ?? []).map((word) => ({ word, meaning: '' }));
+  if (option !== undefined) {
+    const choices = option.argChoices ?? CHOICES[option.attributeName()] ?? [];
+    return choices.map((word) => ({ word, meaning: '' }));
+  }
   if (current.startsWith('-')) {
     return optionsOf(command).map(({ long, description }) => ({ word: long ?? '', meaning: description }));
   }

@@ -8,6 +8,7 @@ import { addCompletion } from './completion';
 import { addKeys } from './keys';
 import { examples } from './arguments';
 import { usage } from './exit';
+import { addRefusals } from './refusals';
 import { addSecrets } from './secrets';
 import { addSuggest } from './suggest';
 import { addUsage } from './usage';
@@ -57,6 +58,7 @@ export function makeProgram(): Command {
   addAllow(program);
   addCheck(program);
   addUsage(program);
+  addRefusals(program);
   addSuggest(program);
   addAudit(program);
   addAdmin(program);

@@ -30,6 +30,7 @@ interface Counted {
 
 const BYS = ['method', 'reason', 'origin', 'address', 'user-agent', 'secret', 'wire', 'code', 'key'];
 const BAR_WIDTH = 18;
+export const OUTCOMES = [ALLOWED, ...Object.keys(REFUSALS)];
 
 export function addUsage(program: Command): void {
   const command = program
@@ -56,9 +57,8 @@ export function addUsage(program: Command): void {
 }
 
 function parseOutcome(text: string): string {
-  const outcomes = [ALLOWED, ...Object.keys(REFUSALS)];
-  if (outcomes.includes(text)) return text;
-  throw new InvalidArgumentError(`There are ${outcomes.join(', ')}.`);
+  if (OUTCOMES.includes(text)) return text;
+  throw new InvalidArgumentError(`There are ${OUTCOMES.join(', ')}.`);
 }
 
 async function showUsage({ output, ...context }: Context, named: string | undefined, flags: UsageFlags): Promise<void> {
