@@ -25,7 +25,6 @@ export const USAGE_KINDS = [
   'address',
   'userAgent',
   'secret',
-  'network',
   'wire',
   'code',
   'ofSecret',

@@ -7,21 +7,9 @@ import { TopNames } from './top-names';
 import type { RowBudget } from './top-names';
 
 /** The kinds that names are counted of, in an order of their own. */
-export const NAMED_KINDS = [
-  'method',
-  'address',
-  'origin',
-  'userAgent',
-  'secret',
-  'network',
-  'wire',
-  'code',
-  'ofSecret',
-] as const;
+export const NAMED_KINDS = ['method', 'address', 'origin', 'userAgent', 'secret', 'wire', 'code', 'ofSecret'] as const;
 /** The places of kinds in `NAMED_KINDS`. */
-export const [METHOD, ADDRESS, ORIGIN, USER_AGENT, SECRET, , WIRE, CODE, OF_SECRET] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8,
-] as const;
+export const [METHOD, ADDRESS, ORIGIN, USER_AGENT, SECRET, WIRE, CODE, OF_SECRET] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
 const GROUPS_OF_KEY = 100;
 const GROUPS_WITHOUT_KEY = 1000;
