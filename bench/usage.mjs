@@ -22,7 +22,9 @@ const usage = new Usage(
   { store, logger, addressTable: table, prices: compileCredits({}), instance: () => 'bench' },
   { origins: true, addresses: true, userAgents: true },
 );
-const admission = admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY })), undefined);
+const admissionTo = (allowlists) =>
+  admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists })), undefined);
+const admission = admissionTo({});
 const rules = { addressTable: table, isBlocked: () => false, blockedMethods: [] };
 const METHODS = [
   ['eth_call', [{ to: '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b', data: '0x70a08231' }, 'latest']],
@@ -34,7 +36,7 @@ const METHODS = [
 const callOf = (n) => ({ jsonrpc: '2.0', id: n, method: METHODS[n % 4][0], params: METHODS[n % 4][1] });
 
 /** Of each kind many objects, with header strings of their own, as requests have. */
-function occurrences(body, count = 1000) {
+function occurrences(body, { count = 1000, admitted = admission } = {}) {
   const text = JSON.stringify(body);
   return Array.from({ length: count }, (_, n) => {
     const facts = {
@@ -46,11 +48,12 @@ function occurrences(body, count = 1000) {
     };
     const it = new Occurrence(facts, 'http', performance.now());
     return Object.assign(it, {
-      admission,
-      judged: judgeBody(text, 1000, admission, rules),
+      admission: admitted,
+      judged: judgeBody(text, 1000, admitted, rules),
       bytesIn: 100,
       bytesOut: 100,
       credits: 1,
+      isUnread: admitted === admission,
     });
   });
 }
@@ -60,7 +63,11 @@ function measure(given) {
   const rounds = [];
   for (let round = 0; round < ROUNDS; round++) {
     const began = process.cpuUsage();
-    for (let n = 0; n < COUNTED; n++) usage.observe(given[n % given.length]);
+    for (let n = 0; n < COUNTED; n++) {
+      const it = given[n % given.length];
+      if (it.isUnread) for (const { call } of it.judged.calls) call.addresses = undefined;
+      usage.observe(it);
+    }
     const { user, system } = process.cpuUsage(began);
     rounds.push(((user + system) * 1000) / COUNTED);
   }
@@ -69,21 +76,29 @@ function measure(given) {
 
 const single = METHODS.map((_, n) => [METHODS[n][0], measure(occurrences(callOf(n)))]);
 for (const [method, ns] of single) console.log(`one call, ${method}: ${ns.toFixed(0)} ns`);
+const admitted = admissionTo({ contractAddresses: [METHODS[0][1][0].to] });
+const listed = measure(occurrences(callOf(0), { admitted }));
+console.log(`one call, eth_call, where the list of contracts has read it: ${listed.toFixed(0)} ns`);
 const [two, hundred] = [2, 102].map((size) =>
   measure(
     occurrences(
       Array.from({ length: size }, (_, n) => callOf(n)),
-      50,
+      { count: 50 },
     ),
   ),
 );
 console.log(`a further call of a batch: ${((hundred - two) / 100).toFixed(0)} ns`);
-const refused = occurrences(callOf(1)).map((it) => ({ ...it, judged: { refused: 'ORIGIN_NOT_ALLOWED' } }));
+const refused = occurrences(callOf(1)).map((it) => ({
+  ...it,
+  judged: { refused: 'ORIGIN_NOT_ALLOWED' },
+  isUnread: false,
+}));
 console.log(`a request refused: ${measure(refused).toFixed(0)} ns`);
 let made = 0;
 const flood = occurrences(callOf(1)).map((it) => ({
   ...it,
   judged: { refused: 'ORIGIN_NOT_ALLOWED' },
+  isUnread: false,
   facts: {
     ...it.facts,
     get origin() {

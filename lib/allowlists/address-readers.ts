@@ -16,6 +16,7 @@ export type Kind = (value: JsonValue | undefined, params: readonly JsonValue[]) 
 /** What an operator's function may return. */
 export type ToldAddresses = string | readonly string[] | undefined;
 
+const NONE: readonly JsonValue[] = [];
 const WORD = /^[A-Za-z0-9_-]*$/;
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const ADDRESS_LENGTH = 42;
@@ -53,11 +54,11 @@ const CALL_MEMBERS = ['to', 'eip712Meta', ...RUNS_OTHER_CODE];
 export function takes(kinds: readonly Kind[]): AddressReader {
   return (params) => {
     if (params.length > kinds.length) return undefined;
-    const addresses: JsonValue[] = [];
+    let addresses: readonly JsonValue[] = NONE;
     for (let i = 0; i < kinds.length; i++) {
       const found = kinds[i]!(params[i], params);
       if (found === undefined) return undefined;
-      for (const address of found) addresses.push(address); // a caller's list may be too long to be spread
+      if (found.length > 0) addresses = addresses.length === 0 ? found : addresses.concat(found);
     }
     return addresses;
   };

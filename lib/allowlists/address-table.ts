@@ -331,9 +331,14 @@ export function isKnownMethod(method: string, table: AddressTable): boolean {
 
 /** The addresses that a call queries, or `undefined` where it must be refused. */
 export function queriedAddresses(call: RpcCall, table: AddressTable): readonly JsonValue[] | undefined {
+  if (call.addresses === undefined) call.addresses = read(call, table);
+  return call.addresses;
+}
+
+function read(call: RpcCall, table: AddressTable): readonly JsonValue[] | undefined {
   const params = call.params ?? [];
-  const read = table.get(call.method);
-  if (read !== undefined) return read(params);
+  const reader = table.get(call.method);
+  if (reader !== undefined) return reader(params);
   return ADDRESSLESS_NAMESPACE.test(call.method) && params.every(isScalar) ? [] : undefined;
 }
 

@@ -18,6 +18,8 @@ export interface RpcCall {
   readonly method: string;
   /** `undefined` when the call has none. */
   readonly params: readonly JsonValue[] | undefined;
+  /** What `queriedAddresses` has read from the params: lists, reports and usage ask in turn. */
+  addresses?: readonly JsonValue[] | undefined;
 }
 
 /** Something that is not a valid call. `id` is its id as JSON text, if that much could be read. */
@@ -145,9 +147,9 @@ function readCall(value: JsonValue): RpcCall | InvalidCall {
     return { id, invalid: 'request', why: 'method must be up to 128 printable ASCII characters' };
   }
   if (hasFoldedTwin(value, MEMBERS)) return { id, invalid: 'request', why: 'two member names differ only by case' };
-  if (params === undefined || params === null) return { id, method, params: undefined };
+  if (params === undefined || params === null) return { id, method, params: undefined, addresses: undefined };
   if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params must be an array' };
-  return { id, method, params };
+  return { id, method, params, addresses: undefined };
 }
 
 /** The id as JSON text; `undefined` if there is none, `false` if JSON-RPC does not allow it. */

@@ -348,9 +348,8 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
  */
 export function hasFoldedTwin(object: JsonObject, names: readonly string[]): boolean {
   for (const member of Object.keys(object)) {
-    if (names.includes(member)) continue;
     for (const name of names) {
-      if (member.length !== name.length || !beginAlike(member, name)) continue;
+      if (member.length !== name.length || member === name || !beginAlike(member, name)) continue;
       if (foldCase(member) === foldCase(name)) return true;
     }
   }

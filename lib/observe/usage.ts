@@ -152,7 +152,13 @@ export class Usage {
 
   #countAddresses(counted: KeyHour, call: RpcCall, outcome: string, credits: number, now: number): void {
     if (call.params === undefined || call.params.length === 0) return;
-    for (const address of this.#addressesOf(call)) counted.of(ADDRESS).of(address, outcome).add(1, credits, now);
+    const names = counted.of(ADDRESS);
+    const addresses = queriedAddresses(call, this.#parts.addressTable);
+    // Most calls name one address, in lower case, as it is counted.
+    const only = addresses?.length === 1 && outcome === ALLOWED ? addresses[0] : undefined;
+    const known = typeof only === 'string' ? names.known(only) : undefined;
+    if (known !== undefined) known.add(1, credits, now);
+    else for (const address of this.#addressesOf(call)) names.of(address, outcome).add(1, credits, now);
   }
 
   /** What a list of addresses holds a call against: `(none)` where it would refuse it whatever is listed. */

@@ -17,27 +17,31 @@ export class RefusalGroup {
   requestIds: readonly string[] = [];
 
   constructor(
-    readonly name: string,
-    readonly outcome: string,
+    /** Within its outcome. */
+    readonly id: string,
+    readonly refused: RefusedCall,
     readonly first: number,
   ) {}
 
   add({ why, requestId, at }: RefusalNote): void {
     this.count++;
     this.last = at;
-    this.why = why?.slice(0, MAX_WHY);
-    if (this.requestIds[0] !== requestId) this.requestIds = [requestId, ...this.requestIds].slice(0, IDS_KEPT);
+    this.why = why === undefined || why.length <= MAX_WHY ? why : why.slice(0, MAX_WHY);
+    const [last, one] = this.requestIds;
+    if (last === requestId) return;
+    // The last three: a list for each refusal is what a flood of them costs most.
+    if (last === undefined) this.requestIds = [requestId];
+    else this.requestIds = one === undefined ? [requestId, last] : [requestId, last, one];
   }
 
   toRow(): Omit<UsageRow, 'apiKey' | 'hour' | 'instance' | 'kind'> {
-    const { name, outcome, count, last, first, why, requestIds } = this;
+    const { refused, count, last, first, why, requestIds } = this;
     const detail: RefusalDetail = { first, ...(why !== undefined && { why }), requestIds };
     const none = { credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0 };
-    return { name, outcome, calls: count, ...none, lastAt: last, detail };
+    return { name: nameOfRefusal(refused), outcome: refused.outcome, calls: count, ...none, lastAt: last, detail };
   }
 }
 
-const IDS_KEPT = 3;
 const MAX_WHY = 200;
 /** Of the groups that were refused longest ago, so many are looked at for the smallest. */
 const LOOKED_AT = 20;
@@ -50,7 +54,8 @@ const LOOKED_AT = 20;
 export class RefusalGroups {
   readonly #max: number;
   #size = 0;
-  /** By outcome, then by name; those of the last refusal come last. */
+  #last: RefusalGroup | undefined;
+  /** By outcome, then by what they have in common; those of the last refusal come last. */
   readonly #groups = new Map<string, Map<string, RefusalGroup>>();
   readonly #gone = new Map<string, RefusalGroup>();
 
@@ -59,19 +64,24 @@ export class RefusalGroups {
   }
 
   add(refused: RefusedCall, note: RefusalNote): void {
+    if (this.#last !== undefined && isAlike(this.#last.refused, refused)) {
+      this.#last.add(note);
+      return;
+    }
     const { outcome } = refused;
-    const name = nameOfRefusal(refused);
+    const id = idOf(refused);
     let groups = this.#groups.get(outcome);
     if (groups === undefined) this.#groups.set(outcome, (groups = new Map<string, RefusalGroup>()));
-    let group = groups.get(name);
+    let group = groups.get(id);
     if (group === undefined) {
       if (this.#size >= this.#max) this.#makeRoom();
-      group = new RefusalGroup(name, outcome, note.at);
-      if (this.#gone.delete(`${outcome} ${name}`)) group.told = -1;
+      group = new RefusalGroup(id, refused, note.at);
+      if (this.#gone.size > 0 && this.#gone.delete(`${outcome} ${id}`)) group.told = -1;
       this.#size++;
-    } else groups.delete(name);
-    groups.set(name, group);
+    } else groups.delete(id);
+    groups.set(id, group);
     group.add(note);
+    this.#last = group;
   }
 
   get size(): number {
@@ -87,7 +97,7 @@ export class RefusalGroups {
 
   /** The store has been told of those that are gone. */
   forget(told: RefusalGroup): void {
-    const id = `${told.outcome} ${told.name}`;
+    const id = `${told.refused.outcome} ${told.id}`;
     if (this.#gone.get(id) === told) this.#gone.delete(id);
   }
 
@@ -100,9 +110,28 @@ export class RefusalGroups {
       if (smallest === undefined || group.count < smallest.count) smallest = group;
       if (++looked === LOOKED_AT) break;
     }
-    const { name, outcome, first, told } = smallest!;
-    most.delete(name);
+    const { id, refused, first, told } = smallest!;
+    most.delete(id);
     this.#size--;
-    if (told !== 0) this.#gone.set(`${outcome} ${name}`, new RefusalGroup(name, outcome, first));
+    if (smallest === this.#last) this.#last = undefined;
+    if (told !== 0) this.#gone.set(`${refused.outcome} ${id}`, new RefusalGroup(id, refused, first));
   }
+}
+
+/** A flood is of one group mostly: to compare takes a fraction of finding it. */
+function isAlike(a: RefusedCall, b: RefusedCall): boolean {
+  return (
+    a.outcome === b.outcome &&
+    a.method === b.method &&
+    a.origin === b.origin &&
+    a.userAgent === b.userAgent &&
+    a.address === b.address &&
+    a.wire === b.wire &&
+    a.secretId === b.secretId
+  );
+}
+
+/** None of them has a line break. To serialise it as JSON, as its row does, takes three times as long. */
+function idOf({ method, origin, userAgent, address, wire, secretId }: RefusedCall): string {
+  return `${method}\n${origin}\n${userAgent}\n${address}\n${wire}\n${secretId}`;
 }

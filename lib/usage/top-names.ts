@@ -16,8 +16,9 @@ export class TopNames {
   readonly #limit: number;
   readonly #budget: RowBudget;
   readonly #allowed = new Map<string, Counts>();
-  /** By outcome and name. */
-  #refused: Map<string, Counts> | undefined;
+  /** By outcome, then by name; there is one limit for all of them. */
+  #refused: Map<string, Map<string, Counts>> | undefined;
+  #refusedSize = 0;
   /** By outcome: what made room. */
   #others: Map<string, Counts> | undefined;
   /** Those that the store knows and that have made room since. */
@@ -29,9 +30,8 @@ export class TopNames {
   }
 
   of(name: string, outcome: string): Counts {
-    if (outcome === ALLOWED) return this.#allowed.get(name) ?? this.#take(this.#allowed, name, name, outcome);
-    const id = `${outcome} ${name}`;
-    return this.#refused?.get(id) ?? this.#take((this.#refused ??= new Map<string, Counts>()), id, name, outcome);
+    if (outcome === ALLOWED) return this.#allowed.get(name) ?? this.#take(name, outcome);
+    return this.#refused?.get(outcome)?.get(name) ?? this.#take(name, outcome);
   }
 
   /** What is counted of an allowed name already. */
@@ -41,12 +41,11 @@ export class TopNames {
 
   /** How many rows there are. */
   get size(): number {
-    return this.#allowed.size + (this.#refused?.size ?? 0) + (this.#others?.size ?? 0);
+    return this.#allowed.size + this.#refusedSize + (this.#others?.size ?? 0);
   }
 
   *changed(): Generator<Counts, void> {
-    for (const names of [this.#allowed, this.#refused, this.#others]) {
-      if (names === undefined) continue;
+    for (const names of [this.#allowed, ...(this.#refused?.values() ?? []), this.#others ?? []]) {
       for (const counts of names.values()) if (counts.told !== counts.calls) yield counts;
     }
     // Its row goes: what was in it stands with the others now.
@@ -59,30 +58,44 @@ export class TopNames {
     if (this.#gone?.get(id) === told) this.#gone.delete(id);
   }
 
-  #take(names: Map<string, Counts>, id: string, name: string, outcome: string): Counts {
-    const isFull = names.size >= this.#limit;
+  #take(given: string, outcome: string): Counts {
+    const isAllowed = outcome === ALLOWED;
+    const isFull = (isAllowed ? this.#allowed.size : this.#refusedSize) >= this.#limit;
     if (this.#budget.left <= 0 && !isFull) return this.#other(outcome);
     // Else it would hold the whole header that it is a part of.
-    const counts = new Counts(Buffer.from(name).toString(), outcome);
-    if (isFull) counts.guess = this.#makeRoom(names);
+    const name = Buffer.from(given).toString();
+    const counts = new Counts(name, outcome);
+    if (isFull) counts.guess = isAllowed ? this.#makeRoom([this.#allowed]) : this.#makeRoom(this.#refused!.values());
     else this.#budget.left--;
-    names.set(Buffer.from(id).toString(), counts);
+    (isAllowed ? this.#allowed : this.#refusedOf(outcome)).set(name, counts);
+    if (!isAllowed) this.#refusedSize++;
     // It may come back before the store has been told that it went.
     if (this.#gone?.delete(`${outcome} ${name}`) === true) counts.told = -1;
     return counts;
   }
 
+  #refusedOf(outcome: string): Map<string, Counts> {
+    this.#refused ??= new Map();
+    let names = this.#refused.get(outcome);
+    if (names === undefined) this.#refused.set(outcome, (names = new Map<string, Counts>()));
+    return names;
+  }
+
   /** @returns the rank of what has gone. */
-  #makeRoom(names: Map<string, Counts>): number {
-    let rarest = '';
+  #makeRoom(all: Iterable<Map<string, Counts>>): number {
+    let gone: Counts | undefined;
+    let home: Map<string, Counts> | undefined;
     let fewest = Infinity;
-    for (const [id, { calls, guess }] of names) {
-      if (calls + guess >= fewest) continue;
-      fewest = calls + guess;
-      rarest = id;
+    for (const names of all) {
+      for (const counts of names.values()) {
+        const rank = counts.calls + counts.guess;
+        if (rank >= fewest) continue;
+        [gone, home, fewest] = [counts, names, rank];
+      }
     }
-    const gone = names.get(rarest)!;
-    names.delete(rarest);
+    if (gone === undefined) return 0;
+    home!.delete(gone.name);
+    if (gone.outcome !== ALLOWED) this.#refusedSize--;
     this.#other(gone.outcome).absorb(gone);
     if (gone.told !== 0) {
       const empty = new Counts(gone.name, gone.outcome);
