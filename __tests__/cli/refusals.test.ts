@@ -1,4 +1,5 @@
 import { FileStore } from '../../lib';
+import type { RefusalGroup } from '../../lib/keys/refusal-report';
 import { nameOfRefusal } from '../../lib/stores/refused-call';
 import { hourOf } from '../../lib/stores/usage-store';
 import type { UsageRow } from '../../lib/stores/usage-store';
@@ -47,9 +48,7 @@ test('refusals finds the one whose request id a caller has told', async () => {
 test('refusals are of a key or of all, for one reason, and say which would be', async () => {
   const store = await storeWithRefusals();
   const reasons = async (...args: readonly string[]) => {
-    const { refusals } = (await cliJson(['refusals', ...args], { store })) as {
-      refusals: readonly { reason: string; wouldBe: boolean }[];
-    };
+    const { refusals } = await cliJson<{ refusals: readonly RefusalGroup[] }>(['refusals', ...args], { store });
     return refusals.map(({ reason, wouldBe }) => (wouldBe ? `would be ${reason}` : reason));
   };
   expect(await reasons()).toEqual(['METHOD_NOT_ALLOWED', 'would be ORIGIN_NOT_ALLOWED', 'KEY_UNKNOWN']);

@@ -331,8 +331,7 @@ export function isKnownMethod(method: string, table: AddressTable): boolean {
 
 /** The addresses that a call queries, or `undefined` where it must be refused. */
 export function queriedAddresses(call: RpcCall, table: AddressTable): readonly JsonValue[] | undefined {
-  if (call.addresses === undefined) call.addresses = read(call, table);
-  return call.addresses;
+  return (call.addresses ??= read(call, table));
 }
 
 function read(call: RpcCall, table: AddressTable): readonly JsonValue[] | undefined {
