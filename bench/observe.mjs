@@ -11,7 +11,7 @@ import { OPEN_KEY, SETTINGS } from './keys.mjs';
 const require = createRequire(import.meta.url);
 const BATCHES = 60;
 const COUNT = 5000;
-/** CPU of one call through the guard, of RESULTS.md. */
+/** CPU of one call through the guard, of RESULTS-node20.md. */
 const CALL_US = 193;
 
 const VARIANTS = {

@@ -103,6 +103,8 @@ class Spans implements Tracing {
 
   end(occurrence: Occurrence): void {
     endRequestSpan(this.#spanOf(occurrence), occurrence);
+    // Left to the garbage collector, it costs 3 µs of 10 a request.
+    this.#spans.delete(occurrence);
   }
 
   /** Begun when its verdict is there, because sampling goes by the method. */
