@@ -32,3 +32,10 @@ export const SETTINGS = [
     allowlists: listsOf(30),
   },
 ];
+
+/** The key with lists of 30, with all that can be on for it: they only report, and limits that are never reached. */
+export const SETTINGS_WITH_ALL = SETTINGS.map((settings) => ({
+  ...settings,
+  limits: { perSecond: 1_000_000, burst: 1_000_000, perDay: 1_000_000_000 },
+  ...(settings.allowlists && { reportOnly: Object.keys(settings.allowlists) }),
+}));

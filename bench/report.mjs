@@ -14,37 +14,31 @@ const VERSIONED = [
   'ws',
 ];
 
-/** Writes RESULTS.md: what was measured, on what, against the targets; and the notes, which are written by hand. */
-export function writeReport(runs, isFull) {
-  const notes = readFileSync(new URL('NOTES.md', import.meta.url), 'utf8');
+/** Writes the page of one Node: the targets, then what was measured. */
+export function writeReport(run, args) {
+  const [major] = /\d+/.exec(run.name);
+  const file = `RESULTS-node${major}.md`;
+  const asked = args.length === 0 ? '' : ` -- ${args.join(' ')}`;
   const text = [
-    '# What the guard costs',
+    `# What the guard costs on ${run.name}`,
     '',
-    `Written by \`npm run bench${isFull ? ' -- --full' : ''}\` on ${new Date().toISOString().slice(0, 10)}. ${machine()}`,
-    '',
+    `Written by \`npm run bench${asked}\` on ${new Date().toISOString().slice(0, 10)}. ${machine()}`,
     VERSIONED.map((name) => `${name} ${versionOf(name)}`).join(', ') + '.',
+    'Each server has a process of its own, as have load and upstream. Servers are measured in turns; shown are medians over the rounds',
+    'and ± half the distance between the quartiles. Ratios are taken within each round. CPU is user and system time of the server for',
+    'one request, the steadier figure; latencies are those of a load that never pauses. [NOTES.md](NOTES.md) explains.',
     '',
-    'Every server has a process of its own, new for each table; load and upstream have one each. Servers are measured in turns,',
-    'A B C A B C …; shown are medians over the rounds, ± half the way from the first quartile to the third. Latencies are those of a',
-    "load that never pauses. CPU is user and system time of the server's process for one request, and the steadier figure. Ratios are",
-    'taken within each round. Where the number of cores is small, load, upstream and server share them.',
-    '',
-    ...runs.flatMap((run) => [
-      '',
-      `## ${run.name}`,
-      '',
-      ...targets(run),
-      ...comparison(run),
-      ...inside(run),
-      ...soaked(run),
-    ]),
-    '',
-    notes.trim(),
-    '',
-  ].join('\n');
-  writeFileSync(new URL('RESULTS.md', import.meta.url), text);
-  for (const run of runs) console.log(['', `## ${run.name}`, '', ...targets(run)].join('\n'));
-  console.log('Written: bench/RESULTS.md');
+    ...targets(run),
+    ...comparison(run),
+    ...inside(run),
+    ...soaked(run),
+  ];
+  writeFileSync(new URL(file, import.meta.url), `${text.join('\n').trim()}\n`);
+  console.log(`Written: bench/${file}`);
+}
+
+export function printTargets(run) {
+  console.log(['', `## ${run.name}`, '', ...targets(run)].join('\n'));
 }
 
 function machine() {
@@ -72,43 +66,41 @@ function targets(run) {
   );
 }
 
+/** One table: a row a scenario and server, against the first bare one of the scenario. */
 function comparison({ rows }) {
-  const scenarios = [...new Set(rows.map(({ scenario }) => scenario))];
-  return scenarios.flatMap((scenario) => {
-    const measured = rows.filter((row) => row.scenario === scenario);
+  let last;
+  const shown = rows.map((row) => {
+    const measured = rows.filter(({ scenario }) => scenario === row.scenario);
     const base = measured.find(({ server }) => server.startsWith('bare')) ?? measured[0];
-    const shown = measured.map((row) => [
+    const isFirst = row.scenario !== last;
+    last = row.scenario;
+    return [
+      isFirst ? row.scenario : '',
       row.server,
-      row.perSecond.toFixed(0),
-      `${(row.spread * 50).toFixed(0)} %`,
+      `${row.perSecond.toFixed(0)} ± ${(row.spread * 50).toFixed(0)} %`,
       ratioOf(row, base, ({ perSecond }) => perSecond).toFixed(2),
-      row.cpu.toFixed(1),
-      `${(row.cpuSpread * 50).toFixed(0)} %`,
+      `${row.cpu.toFixed(1)} ± ${(row.cpuSpread * 50).toFixed(0)} %`,
       ratioOf(row, base, ({ cpu }) => cpu).toFixed(2),
       row.p50.toFixed(2),
       row.p99.toFixed(2),
-    ]);
-    const head = [scenario, 'per s', '±', `× ${base.server}`, 'CPU µs', '±', '× of it', 'p50 ms', 'p99 ms'];
-    return table(head, shown);
+    ];
   });
+  return table(['what', 'server', 'per s', '× bare', 'CPU µs', '× bare', 'p50 ms', 'p99 ms'], shown);
 }
 
+/** µs of CPU, or bytes, two figures a line. */
 function inside(run) {
-  return table(
-    ['inside the process', 'µs of CPU, or bytes'],
-    Object.entries(run.inside).map(([name, value]) => [name, value < 10 ? value.toFixed(2) : value.toFixed(0)]),
-  );
+  const shown = Object.entries(run.inside).map(([name, value]) => [
+    name,
+    value < 10 ? value.toFixed(2) : value.toFixed(0),
+  ]);
+  const half = Math.ceil(shown.length / 2);
+  const rows = shown.slice(0, half).map((left, n) => [...left, ...(shown[half + n] ?? ['', ''])]);
+  return table(['inside the process', 'µs of CPU, or bytes', 'and', ''], rows);
 }
 
 function soaked({ soak: { seconds, requests, before, after } }) {
-  const megabytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
-  return table(
-    [`soak: ${seconds} s, ${requests} requests`, 'before', 'after'],
-    [
-      ['RSS, MB', megabytes(before.rss), megabytes(after.rss)],
-      ['heap after collection, MB', megabytes(before.heap), megabytes(after.heap)],
-      ['sockets', before.sockets, after.sockets],
-      ['timers', before.timers, after.timers],
-    ],
-  );
+  const of = ({ rss, heap, sockets, timers }) =>
+    `${(rss / 2 ** 20).toFixed(0)} MB resident, ${(heap / 2 ** 20).toFixed(1)} MB of heap, ${sockets} sockets, ${timers} timers`;
+  return [`Soak of ${seconds} s with ${requests} requests: before ${of(before)}; after ${of(after)}.`];
 }

@@ -58,6 +58,12 @@ export const SCENARIOS = {
     bytes: post(ONE),
   },
   'one call, secret and four lists of 30': { ...allowed, bytes: post(ONE, LISTED) },
+  'one call, limits, usage, metrics and report-only on against all off': {
+    ...allowed,
+    servers: ['rpcGuard 3, all off', 'rpcGuard 3, all on'],
+    isQuick: true,
+    bytes: post(ONE, LISTED),
+  },
   'batch of 100': { ...allowed, bytes: post(JSON.stringify(HUNDRED)) },
   'batch of 100, one of it refused': {
     ...allowed,
@@ -96,6 +102,8 @@ export const QUICK_SERVERS = [
   'bare http-proxy-middleware 3',
   'hand-written guard',
   'rpcGuard 3 MemoryStore',
+  'rpcGuard 3, all off',
+  'rpcGuard 3, all on',
   'bare ws relay',
 ];
 

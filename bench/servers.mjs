@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import { createRequire } from 'node:module';
-import { SETTINGS } from './keys.mjs';
+import { SETTINGS, SETTINGS_WITH_ALL } from './keys.mjs';
 
 const require = createRequire(import.meta.url);
 /** Where the guard is: the build of the working tree, or of the revision that it is compared with. */
@@ -33,6 +33,16 @@ async function guard(options, { upstreamPort }, store) {
   });
   const server = await listen(guarded);
   return server.on('upgrade', guarded.upgrade);
+}
+
+/** Limits, usage, metrics and lists that only report. */
+async function guardWithAll({ upstreamPort }) {
+  const { MemoryStore, rpcGuard } = require(`${DIST}/index.js`);
+  const { prometheusMetrics } = require(`${DIST}/telemetry/prometheus.js`);
+  const store = new MemoryStore(SETTINGS_WITH_ALL);
+  const guarded = rpcGuard({ upstream: `http://127.0.0.1:${upstreamPort}`, store, usage: true });
+  prometheusMetrics(guarded);
+  return listen(guarded);
 }
 
 async function redisStore({ redisSocket }) {
@@ -75,6 +85,8 @@ export const SERVERS = {
     needs: 'node22',
     start: async (given) => guard({ createProxyMiddleware: await version4() }, given),
   },
+  'rpcGuard 3, all off': { start: (given) => guard({ usage: false }, given) },
+  'rpcGuard 3, all on': { start: guardWithAll },
   'http.request relay': {
     start: async ({ upstreamPort }) => {
       const { relay } = await import('./relay.mjs');
