@@ -5,7 +5,7 @@ import type { Rate, Waiting } from './bucket';
 import { DAY_MS } from '../stores/limit-store';
 import { DayClock } from './clock';
 import type { Clock } from './clock';
-import { Meter, partOf } from './meter';
+import { Meter } from './meter';
 import type { SpendingExchange } from './spending-exchange';
 
 /** Whose limits hold for a body or a message. */
@@ -98,7 +98,7 @@ export class Limiter {
     if (cost === 0) return PASSED;
     const now = this.#options.clock.now();
     const meters = this.#metersOf(payer);
-    for (const meter of meters) if (meter.leftToday(!this.#isCutOff) < cost) return { limit: 'day', day: meter.day };
+    for (const meter of meters) if (meter.leftToday(!this.#isApart) < cost) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, cost, now);
     const denial = { limit: tightest, retryAfterMs: wait };
@@ -121,7 +121,7 @@ export class Limiter {
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
     const meters = this.#metersOf(payer);
-    for (const meter of meters) if (meter.leftToday(!this.#isCutOff) <= 0) return { limit: 'day', day: meter.day };
+    for (const meter of meters) if (meter.leftToday(!this.#isApart) <= 0) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, 1, now);
     const isEmpty = shares.some(({ bucket }) => bucket.level - bucket.promised <= 0);
@@ -142,7 +142,7 @@ export class Limiter {
         if (second === undefined || level < second.level) second = { rate, level };
       }
       if (perDay === undefined) continue;
-      const left = Math.max(0, meter.leftToday(!this.#isCutOff));
+      const left = Math.max(0, meter.leftToday(!this.#isApart));
       const endsInMs = (meter.day + 1) * DAY_MS - clock.wall();
       if (day === undefined || left < day.left) day = { limit: perDay, left, endsInMs };
     }
@@ -178,8 +178,8 @@ export class Limiter {
     return exchange && !exchange.isAway;
   }
 
-  get #isCutOff(): boolean {
-    return this.#options.exchange?.isAway === true;
+  get #isApart(): boolean {
+    return this.#options.exchange?.isApart === true;
   }
 
   #metersOf({ apiKey, limits, secret }: Payer): readonly Meter[] {
@@ -242,14 +242,9 @@ export class Limiter {
 
   /** @returns the rate in force: a process' part of it while the others cannot be heard. */
   #refill({ bucket, rate, meter }: Share, now: number): Rate {
-    const { exchange } = this.#options;
-    const part = meter !== undefined && exchange?.isAway === true ? partOf(rate, meter.processes) : rate;
-    if (part !== rate && meter?.partOfAbsence !== exchange?.absences) {
-      bucket.refill(rate, now);
-      meter?.keepPart(exchange!.absences);
-    }
-    bucket.refill(part, now);
-    return part;
+    if (meter !== undefined) return meter.refill(rate, now, this.#isApart);
+    bucket.refill(rate, now);
+    return rate;
   }
 
   #count(meters: readonly Meter[], cost: number): void {

@@ -29,8 +29,10 @@ export class Meter {
   hasLooked = false;
   /** How many outages of the store there had been at the last look. */
   outage = 0;
-  /** In which absence of the store the bucket was cut to this process' part. */
-  partOfAbsence = 0;
+  /** Whether this process holds itself to its part of the rate. */
+  isApart = false;
+  /** Whether it did so still when it heard of the others again. */
+  hasHeardApart = false;
   peers: Map<string, Peer> | undefined = undefined;
 
   constructor(
@@ -50,12 +52,29 @@ export class Meter {
   }
 
   /**
-   * The others cannot be heard any more: keeps this process' part of the bucket as it was at the last look. The others may
-   * have spent as much since.
+   * Brings the bucket up to now. Cut off from the others, it keeps and gains this process' part.
+   * @returns the rate in force.
    */
-  keepPart(absence: number): void {
-    this.partOfAbsence = absence;
-    this.bucket.keepPart(this.processes, this.spent - this.told);
+  refill(rate: Rate, now: number, isApart: boolean): Rate {
+    if (isApart !== this.isApart) this.#turn(rate, now, isApart);
+    const inForce = isApart ? partOf(rate, this.processes) : rate;
+    this.bucket.refill(inForce, now);
+    return inForce;
+  }
+
+  #turn(rate: Rate, now: number, isApart: boolean): void {
+    const { bucket, processes } = this;
+    this.isApart = isApart;
+    if (isApart) {
+      bucket.refill(rate, now);
+      // What was there at the last look: the others may have spent as much since.
+      bucket.keepPart(processes, this.spent - this.told);
+      return;
+    }
+    bucket.refill(partOf(rate, processes), now);
+    // As much as waits here for its part waits with each of the others.
+    if (this.hasHeardApart) bucket.spend((processes - 1) * Math.min(bucket.promised, rate.burst / processes));
+    this.hasHeardApart = false;
   }
 
   /** What is left of the day's limit; `Infinity` without one. */
@@ -70,6 +89,6 @@ export class Meter {
 }
 
 /** A process's share of a rate while several processes cannot reach each other. */
-export function partOf(rate: Rate, processes: number): Rate {
+function partOf(rate: Rate, processes: number): Rate {
   return processes === 1 ? rate : { perSecond: rate.perSecond / processes, burst: rate.burst / processes };
 }

@@ -18,8 +18,10 @@ export interface SpendingExchangeOptions {
 const DEFAULT_INTERVAL_MS = 500;
 const MAX_ROWS = 500;
 const ANSWER_MS = 300;
-/** How often a store that is away is tried. Who hears again first has the whole rate until the others do. */
+/** How often a store that is away is tried. */
 const RETRY_MS = 250;
+/** Who hears again holds itself to its part for so long: until the others hear again they hold themselves to theirs. */
+const REJOIN_MS = RETRY_MS + ANSWER_MS + 50;
 /** What is learnt after an outage that was longer is too old to be taken off a bucket. */
 const SHORT_OUTAGE_MS = 1000;
 /** A row from the future is of a clock that cannot tell how old it is. */
@@ -45,7 +47,7 @@ export class SpendingExchange {
   #lastEndedAt = -Infinity;
   #stopTimer: (() => void) | undefined;
   #awaySince: number | undefined;
-  #absences = 0;
+  #apartUntil = -Infinity;
   #outages = 0;
 
   constructor({ store, logger, clock, instance = nameInstance() }: SpendingExchangeOptions) {
@@ -56,14 +58,14 @@ export class SpendingExchange {
     this.#intervalMs = store.intervalMs ?? DEFAULT_INTERVAL_MS;
   }
 
-  /** Whether the others cannot be heard: each then holds itself to its part. */
+  /** Whether the store cannot be reached. */
   get isAway(): boolean {
     return this.#awaySince !== undefined;
   }
 
-  /** How often they could not, this time included. */
-  get absences(): number {
-    return this.#absences;
+  /** Whether each process holds itself to its part: the others cannot be heard, or may not hear yet. */
+  get isApart(): boolean {
+    return this.isAway || this.#clock.now() < this.#apartUntil;
   }
 
   /** Takes note of what a meter has just been charged. */
@@ -182,19 +184,16 @@ export class SpendingExchange {
   }
 
   #subtract(meter: Meter, rows: readonly SpentRow[], since: number): void {
-    const { bucket, processes } = meter;
+    const { bucket } = meter;
     const { second } = meter.limits;
     if (second === undefined) return;
-    bucket.refill(second, this.#clock.now());
+    const { isApart } = this;
+    meter.refill(second, this.#clock.now(), isApart);
+    meter.hasHeardApart = isApart;
     // A process that joins at noon must not inherit the day as debt, only what is missing from the bucket now.
     if (!meter.hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
-    else if (meter.outage === this.#outages) bucket.subtract(since, second.burst);
-    else {
-      bucket.overflow = 0;
-      // As much as waits here for its part waits with each of the others.
-      const isCut = meter.partOfAbsence === this.#absences;
-      if (isCut) bucket.spend((processes - 1) * Math.min(bucket.promised, second.burst / processes));
-    }
+    else if (isApart || meter.outage !== this.#outages) bucket.overflow = 0;
+    else bucket.subtract(since, second.burst);
   }
 
   async #withinTime<T>(work: Promise<T>): Promise<T> {
@@ -214,14 +213,17 @@ export class SpendingExchange {
   #fail(error: unknown): void {
     if (this.#awaySince !== undefined) return;
     this.#awaySince = this.#clock.now();
-    this.#absences++;
     const reason = describeError(error);
     this.#logger.error({ reason }, 'the store of limits is away; each process holds itself to its part');
   }
 
   #back(): void {
     if (this.#awaySince === undefined) return;
-    if (this.#clock.now() - this.#awaySince > SHORT_OUTAGE_MS) this.#outages++;
+    const now = this.#clock.now();
+    if (now - this.#awaySince > SHORT_OUTAGE_MS) {
+      this.#outages++;
+      this.#apartUntil = now + REJOIN_MS;
+    }
     this.#awaySince = undefined;
     this.#logger.info({}, 'the store of limits is back');
   }
