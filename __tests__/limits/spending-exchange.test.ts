@@ -1,5 +1,6 @@
 import { Limiter } from '../../lib/limits/limiter';
 import type { Payer } from '../../lib/limits/limiter';
+import { Meter } from '../../lib/limits/meter';
 import { SpendingExchange } from '../../lib/limits/spending-exchange';
 import { compileLimits } from '../../lib/settings/compile';
 import type { Limits } from '../../lib/settings/limits';
@@ -246,6 +247,30 @@ describe('while the store is away', () => {
     expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 400);
   });
 
+  test.each([0, 1000])(
+    'who hears again first waits for the others before it takes the whole rate, waiting %i ms',
+    async (waitMs) => {
+      const clock = fakeClock();
+      const near = new SpentRows();
+      const stores = Array.from({ length: 4 }, () => new FarStore(clock, { near, intervalMs: 500 }));
+      const { limiters } = processesOver(stores, clock, 4, waitMs);
+      const key = payer(RATE);
+      const passed = await flood(limiters, key, clock, 2000);
+      for (const store of stores) store.isAway = true;
+      passed.push(...(await flood(limiters, key, clock, 4000)));
+      const returned = [];
+      for (const store of stores) {
+        store.isAway = false;
+        returned.push(...(await flood(limiters, key, clock, 250)));
+      }
+      const afterwards = await flood(limiters, key, clock, 3000);
+      await clock.pass(2 * waitMs);
+      expect(sum(returned)).toBeLessThanOrEqual(120);
+      expect(sum([...passed, ...returned, ...afterwards])).toBeLessThanOrEqual(bound(10_000 + waitMs));
+      expect(sum(afterwards)).toBeGreaterThanOrEqual(0.7 * 300);
+    },
+  );
+
   test('a process that first hears of the others is not locked by what they spent meanwhile', async () => {
     const clock = fakeClock();
     const near = new SpentRows();
@@ -326,10 +351,10 @@ describe('an exchange', () => {
     const key = payer(RATE);
     limiters[0]!.charge(key, 1, 0);
     await clock.pass(10);
-    limiters[0]!.charge(key, 50, 0);
+    limiters[0]!.charge(key, 30, 0);
     await clock.pass(10);
     expect(store.exchanges).toBe(1);
-    limiters[0]!.charge(key, 50, 0);
+    limiters[0]!.charge(key, 30, 0);
     await clock.pass(10);
     expect(store.exchanges).toBe(2);
   });
@@ -353,6 +378,48 @@ describe('an exchange', () => {
     chargeAll();
     await limiters[0]!.close();
     expect(sizes).toEqual([500, 500, 200, 500, 500, 200]);
+  });
+
+  test.each([null, [null]])('is none where the store answers %j: that is said once', async (answer) => {
+    const clock = fakeClock();
+    const store = { exchange: () => Promise.resolve(answer as unknown as readonly SpentRow[]) };
+    const { limiters, exchanges, logger } = processesOver(store, clock, 1);
+    await flood(limiters, payer(RATE), clock, 3000);
+    expect(exchanges[0]!.isAway).toBe(true);
+    expect(logger.lines).toHaveLength(1);
+  });
+
+  test('that is under way when a process closes is waited for, and made again where it fails', async () => {
+    const clock = fakeClock();
+    const store = new FarStore(clock);
+    const { limiters } = processesOver(store, clock, 2);
+    const key = payer(RATE);
+    for (const limiter of limiters) limiter.charge(key, 5, 0);
+    await clock.pass(1);
+    store.isAway = true;
+    const closed = limiters.map((limiter) => limiter.close());
+    await clock.pass(1.5);
+    expect(store.exchanges).toBe(4);
+    store.isAway = false;
+    await clock.pass(10);
+    await Promise.all(closed);
+    expect(store.rows).toMatchObject([{ credits: 5 }, { credits: 5 }]);
+  });
+
+  test('forgets a process that spent nothing for a day', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 2);
+    const key = payer({ perDay: 100 });
+    limiters[1]!.charge(key, 1, 0);
+    await clock.pass(100);
+    const turnTo = jest.spyOn(Meter.prototype, 'turnTo');
+    for (let day = 0; day < 3; day++) {
+      limiters[0]!.charge(key, 1, 0);
+      await clock.pass(DAY_MS);
+    }
+    const meter = turnTo.mock.contexts.at(-1) as Meter;
+    turnTo.mockRestore();
+    expect(meter.peers?.size).toBe(0);
   });
 
   test('ignores malformed rows', async () => {

@@ -16,8 +16,8 @@ export interface Peer {
 /** What has been spent of one key's or secret's limits. Day and bucket stay when the limits change. */
 export class Meter {
   readonly bucket = new Bucket();
-  /** Days since 1970. */
-  day = -Infinity;
+  /** Days since 1970; -1 before the first. */
+  day = -1;
   /** On that day, by this process. */
   spent = 0;
   /** On that day, by others, as last heard. */
@@ -48,7 +48,11 @@ export class Meter {
     this.spent = 0;
     this.spentByOthers = 0;
     this.told = 0;
-    for (const peer of this.peers?.values() ?? []) peer.credits = 0;
+    for (const [instance, peer] of this.peers ?? []) {
+      // Who spent nothing all day has ended.
+      if (peer.credits === 0) this.peers?.delete(instance);
+      else peer.credits = 0;
+    }
   }
 
   /**

@@ -42,6 +42,7 @@ export class SpendingExchange {
   /** Charged since they were last told. */
   readonly #untold = new Set<Meter>();
   #isExchanging = false;
+  #lastExchange = Promise.resolve();
   #isHurried = false;
   #isClosed = false;
   #lastEndedAt = -Infinity;
@@ -72,7 +73,7 @@ export class SpendingExchange {
   charged(meter: Meter): void {
     this.#untold.add(meter);
     const { limits, spent, told, processes } = meter;
-    const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (3 * processes);
+    const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (5 * processes);
     if (this.#isExchanging) this.#isHurried ||= isMuch;
     else if (isMuch && !this.#isHurried && !this.isAway) {
       this.#isHurried = true;
@@ -84,6 +85,7 @@ export class SpendingExchange {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopTimer?.();
+    await this.#lastExchange;
     while (this.#untold.size > 0) {
       const batch = this.#nextBatch();
       try {
@@ -101,7 +103,7 @@ export class SpendingExchange {
     this.#stopTimer?.();
     this.#stopTimer = this.#clock.after(Math.max(0, rest), () => {
       this.#stopTimer = undefined;
-      void this.#exchange();
+      this.#lastExchange = this.#exchange();
     });
   }
 
@@ -114,8 +116,8 @@ export class SpendingExchange {
     for (const meter of batch) meter.told = meter.spent;
     try {
       const learnt = await this.#withinTime(this.#store.exchange(rows));
-      this.#back();
       const byName = groupRows(learnt);
+      this.#back();
       for (const meter of batch) this.#learn(meter, byName.get(nameOf(meter)) ?? []);
     } catch (error) {
       batch.forEach((meter, n) => {
