@@ -160,7 +160,17 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   [
     'limits',
-    ['limit-calls', 'rate-limit-headers', 'limiter', 'spending-exchange', 'meter', 'bucket', 'clock', 'credits'],
+    [
+      'limit-calls',
+      'rate-limit-headers',
+      'limiter',
+      'waiting-line',
+      'spending-exchange',
+      'meter',
+      'bucket',
+      'clock',
+      'credits',
+    ],
   ],
   [
     'policy',

@@ -193,6 +193,19 @@ describe('a charge that waits', () => {
     expect(limiter.charge(whose, 1, 0)).toEqual({ limit: 'address', retryAfterMs: 998_200 });
   });
 
+  test('goes by limits that have changed since it came', async () => {
+    const { limiter, clock } = limiterWith(5000);
+    expect(limiter.charge(payer({ perSecond: 1, burst: 5 }), 5, 0)).toBeUndefined();
+    const waiting = limiter.charge(payer({ perSecond: 1, burst: 5 }), 2, 0);
+    await clock.pass(500);
+    const changed = payer({ perSecond: 1, burst: 1 });
+    expect(limiter.roomFor(changed).second?.level).toBe(-1.5);
+    await clock.pass(1500);
+    expect(isDelay(waiting) && (await waiting.outcome)).toBeUndefined();
+    // There was 1 in the bucket at most.
+    expect(limiter.roomFor(changed).second?.level).toBe(-1);
+  });
+
   test('makes room for later callers when it leaves, but not ahead of those that wait', async () => {
     const { limiter, clock } = limiterWith(1000);
     const outcomes = Array.from({ length: 4 }, () => limiter.charge(KEY, 1, 0));

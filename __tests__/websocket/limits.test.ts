@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { MemoryStore } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
+import { READMIT_AFTER_MS } from '../../lib/policy/authorize';
 import { call } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedPeer, GuardedSockets } from '../support/guarded-sockets';
@@ -35,6 +36,12 @@ async function ask(peer: GuardedPeer, message: object): Promise<void> {
 
 async function nextReply(peer: GuardedPeer): Promise<Reply> {
   return JSON.parse(await peer.next()) as Reply;
+}
+
+/** What is left of the day, as a request tells that costs nothing. */
+async function leftToday(rpcUrl: string): Promise<number> {
+  const { headers } = await fetch(rpcUrl, { method: 'POST', body: '{' });
+  return Number(/"day";r=(\d)/.exec(headers.get('ratelimit') ?? '')?.[1]);
 }
 
 /** Lets the limits' time pass in small steps, and the sockets work between them, until `isDone`. */
@@ -160,12 +167,22 @@ test('a caller that leaves ends the waiting', async () => {
   const { peer, rpcUrl } = await limited({ perSecond: 1, burst: 1, perDay: 9 }, 2000);
   await ask(peer, call('eth_chainId'));
   send(peer, call('eth_chainId'));
-  const left = async () => {
-    const { headers } = await fetch(rpcUrl, { method: 'POST', body: '{' });
-    return Number(/"day";r=(\d)/.exec(headers.get('ratelimit') ?? '')?.[1]);
-  };
-  while ((await left()) !== 7) await new Promise(setImmediate);
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
   peer.upstream.socket.close();
   await once(peer.socket, 'close');
-  while ((await left()) !== 8) await new Promise(setImmediate);
+  while ((await leftToday(rpcUrl)) !== 8) await new Promise(setImmediate);
+});
+
+test('a call whose method goes from the list while it waits costs nothing', async () => {
+  const limits = { perSecond: 1, burst: 1, perDay: 9 };
+  const { peer, store, rpcUrl, upstream } = await limited(limits, 2000);
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_blockNumber'));
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  await store.set({ apiKey: KEY, limits, allowlists: { methods: ['eth_chainId'] } });
+  await new Promise((resolve) => setTimeout(resolve, READMIT_AFTER_MS));
+  await passUntil(() => peer.messages.length === 2);
+  expect(peer.messages[1]).toContain('METHOD_NOT_ALLOWED');
+  expect(await leftToday(rpcUrl)).toBe(8);
+  expect(upstream.messages).toHaveLength(1);
 });

@@ -1,8 +1,6 @@
 import { parseCalls } from '../json-rpc/call';
-import type { RpcCall } from '../json-rpc/call';
 import { hasLimits } from '../limits/limit-calls';
 import { admit } from '../policy/authorize';
-import type { Admission } from '../policy/authorize';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
 import { judgeAgain, serialiseAll } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -74,7 +72,7 @@ async function forwardInTurn(
   call.waitMs = performance.now() - call.decidedAt;
   if (!isIn) {
     call.failure = CROWDED;
-    if (!hasGone(call.req)) giveBack(guard, call, admission, judged.allowed);
+    giveBack(guard, call, { admission, judged });
     setLimitHeaders(guard, call, CROWDED);
     refuseCalls(guard, call, judged, CROWDED);
     return;
@@ -84,10 +82,14 @@ async function forwardInTurn(
   const { allowed = [] } = isRefusal(current) ? {} : current.judged;
   if (allowed.length < judged.allowed.length) {
     const refused = judged.allowed.filter((it) => !allowed.includes(it));
-    giveBack(guard, call, admission, refused);
+    giveBack(guard, call, { admission, judged: { ...judged, allowed: refused } });
   }
-  if (isRefusal(current)) refuseCalls(guard, call, judged, current);
-  else await forward(guard, call, current);
+  if (isRefusal(current)) {
+    refuseCalls(guard, call, judged, current);
+    return;
+  }
+  if (hasGone(call.req)) giveBack(guard, call, { admission, judged: current.judged });
+  await forward(guard, call, current);
 }
 
 function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): ValueOrPromise<void> {
@@ -111,15 +113,10 @@ function charge(
   return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
 }
 
-/** Gives back what calls cost that have been charged and are not sent. */
-function giveBack(
-  { options, limits }: Guard,
-  call: IncomingCall,
-  admission: Admission,
-  calls: readonly RpcCall[],
-): void {
-  limits.giveBack(call.facts, admission, calls);
-  call.credits -= options.prices.costOf(calls);
+/** Gives back what allowed calls cost that have been charged and are not sent. */
+function giveBack({ options, limits }: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): void {
+  if (!limits.giveBack(call.facts, admission, judged.allowed, hasGone(call.req))) return;
+  call.credits -= options.prices.costOf(judged.allowed);
 }
 
 /** Refuses the request as a whole, with the ids found in `body`: clients drop an answer without its id. */

@@ -74,10 +74,13 @@ export class CallLimits {
     );
   }
 
-  /** Calls that were charged and are refused after all cost nothing. */
-  giveBack(facts: RequestFacts, admission: Admission, calls: readonly RpcCall[]): void {
-    if (!hasLimits(admission)) return;
-    this.#limiter.giveBack(this.#payerOf(facts, admission), this.#options.prices.costOf(calls));
+  /**
+   * Calls that were charged and are not sent after all cost nothing.
+   * @returns whether they do: of a caller that has left (`hasLeft`) those above a burst do.
+   */
+  giveBack(facts: RequestFacts, admission: Admission, calls: readonly RpcCall[], hasLeft = false): boolean {
+    if (!hasLimits(admission)) return true;
+    return this.#limiter.giveBack(this.#payerOf(facts, admission), this.#options.prices.costOf(calls), hasLeft);
   }
 
   /** Why a long body is refused before it is read; `undefined` to read it. */

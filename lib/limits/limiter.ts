@@ -1,12 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { CompiledLimits } from '../settings/compile';
 import { Bucket } from './bucket';
-import type { Rate, Waiting } from './bucket';
+import type { Rate } from './bucket';
 import { DAY_MS } from '../stores/limit-store';
 import { DayClock } from './clock';
 import type { Clock } from './clock';
 import { Meter } from './meter';
 import type { SpendingExchange } from './spending-exchange';
+import { WaitingLine } from './waiting-line';
+import type { InLine } from './waiting-line';
 
 /** Whose limits hold for a body or a message. */
 export interface Payer {
@@ -58,18 +60,24 @@ interface Share {
   readonly meter: Meter | undefined;
 }
 
-interface Waiter extends Waiting {
-  readonly bytes: number;
-  readonly shares: readonly Share[];
-  readonly meters: readonly Meter[];
-  readonly arrivedAt: number;
+/** A class: the same as a copied object with two closures took 18 µs of a decision that finds the processor's caches empty. */
+class Waiter implements InLine {
+  settle: ((denial: Denial | undefined) => void) | undefined = undefined;
   readonly day: number;
-  settle: (denial: Denial | undefined) => void;
-  stopTimer: () => void;
+  dueAt: number;
+
+  constructor(
+    readonly cost: number,
+    readonly bytes: number,
+    readonly shares: readonly Share[],
+    readonly meters: readonly Meter[],
+    readonly arrivedAt: number,
+  ) {
+    this.day = meters[0]?.day ?? 0;
+    this.dueAt = arrivedAt;
+  }
 }
 
-const MAX_WAITING = 10_000;
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 const MAX_ADDRESSES = 100_000;
 const PASSED = undefined;
 
@@ -85,12 +93,12 @@ export class Limiter {
   #yesterdaysMeters = new Map<string, Meter>();
   #today = -Infinity;
   #addresses: LRUCache<string, Bucket> | undefined;
-  readonly #waiting = new Set<Waiter>();
-  #waitingBytes = 0;
+  readonly #line: WaitingLine<Waiter>;
 
   constructor(options: LimiterOptions) {
     this.#options = options;
     this.#days = new DayClock(options.clock);
+    this.#line = new WaitingLine(options.clock, (waiter) => this.#wake(waiter));
   }
 
   /** `undefined` when it has passed. `bytes` are held while it waits. */
@@ -103,18 +111,25 @@ export class Limiter {
     const { tightest, wait } = this.#waitOf(shares, cost, now);
     const denial = { limit: tightest, retryAfterMs: wait };
     if (wait > this.#options.waitMs) return denial;
-    if (wait > 0) return this.#delay({ cost, bytes, shares, meters, arrivedAt: now, day: this.#today }, denial);
+    if (wait > 0) return this.#delay(new Waiter(cost, bytes, shares, meters, now), denial);
     for (const { bucket } of shares) bucket.spend(cost);
     this.#count(meters, cost);
     return PASSED;
   }
 
-  /** Undoes a charge that has passed. */
-  giveBack(payer: Payer, cost: number): void {
+  /**
+   * Undoes a charge that has passed.
+   * @returns whether it did: to a caller that has left (`hasLeft`) it gives nothing back above a burst.
+   */
+  giveBack(payer: Payer, cost: number, hasLeft = false): boolean {
+    if (cost === 0) return true;
     const meters = this.#metersOf(payer);
-    for (const { bucket } of this.#sharesOf(payer, meters)) bucket.spend(-cost);
+    const shares = this.#sharesOf(payer, meters);
+    if (hasLeft && isAboveBurst(cost, shares)) return false;
+    for (const { bucket } of shares) bucket.spend(-cost);
     // Another day may have begun since.
     for (const meter of meters) this.#count([meter], -Math.min(cost, meter.spent));
+    return true;
   }
 
   /** Whether there is no room at all, so that a body that costs anything need not be read. */
@@ -168,7 +183,7 @@ export class Limiter {
 
   /** Refuses waiting charges, and writes what was spent. */
   async close(): Promise<void> {
-    for (const waiter of this.#waiting) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
+    for (const waiter of this.#line.close()) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
     await this.#options.exchange?.close();
   }
 
@@ -254,34 +269,20 @@ export class Limiter {
     }
   }
 
-  #delay(
-    charge: Omit<Waiter, 'settle' | 'stopTimer'>,
-    denial: Denial & { readonly retryAfterMs: number },
-  ): Denial | Delay {
-    const { cost, bytes, shares, meters } = charge;
-    const isFull = this.#waiting.size >= MAX_WAITING || this.#waitingBytes + bytes > MAX_WAITING_BYTES;
-    if (isFull) return denial;
-    const waiter: Waiter = { ...charge, settle: () => undefined, stopTimer: () => undefined };
+  #delay(waiter: Waiter, denial: Denial & { readonly retryAfterMs: number }): Denial | Delay {
+    const { cost, bytes, shares, meters } = waiter;
+    if (!this.#line.hasRoomFor(bytes)) return denial;
     const outcome = new Promise<Denial | undefined>((resolve) => (waiter.settle = resolve));
-    this.#waiting.add(waiter);
-    this.#waitingBytes += bytes;
+    waiter.dueAt = whenDue(waiter.arrivedAt, denial.retryAfterMs);
+    this.#line.add(waiter);
     for (const { bucket } of shares) bucket.promise(waiter);
     this.#count(meters, cost);
-    this.#wakeAfter(waiter, denial.retryAfterMs);
-    // Given back, it would keep others from the key for nothing, again and again: far more than an address may spend.
-    const isAboveBurst = shares.some(({ rate }) => cost > rate.burst);
     return {
       outcome,
       leave: () => {
-        if (!isAboveBurst) this.#end(waiter, denial);
+        if (!isAboveBurst(cost, shares)) this.#end(waiter, denial);
       },
     };
-  }
-
-  #wakeAfter(waiter: Waiter, wait: number): void {
-    waiter.stopTimer = this.#options.clock.after(Math.max(1, Math.ceil(wait)), () => {
-      this.#wake(waiter);
-    });
   }
 
   #wake(waiter: Waiter): void {
@@ -289,7 +290,8 @@ export class Limiter {
     let wait = 0;
     let hasRoom = true;
     for (const share of waiter.shares) {
-      const rate = this.#refill(share, now);
+      // The settings may have changed since it came.
+      const rate = this.#refill({ ...share, rate: share.meter?.limits.second ?? share.rate }, now);
       if (share.bucket.waitFor(waiter.cost, rate, 0) > 0) hasRoom = false;
       else continue;
       wait = Math.max(wait, share.bucket.waitFor(waiter.cost, rate, share.bucket.aheadOf(waiter)));
@@ -298,32 +300,39 @@ export class Limiter {
     // Others have spent more than was known: it waits on, but no longer than twice what is asked of a caller.
     else if (now + wait - waiter.arrivedAt > 2 * this.#options.waitMs)
       this.#end(waiter, { limit: 'second', retryAfterMs: wait });
-    else this.#wakeAfter(waiter, wait);
+    else waiter.dueAt = whenDue(now, wait);
   }
 
   #pass(waiter: Waiter): void {
     this.#remove(waiter);
     for (const { bucket } of waiter.shares) bucket.spend(waiter.cost);
-    waiter.settle(PASSED);
+    waiter.settle?.(PASSED);
   }
 
   /** Ends the waiting and gives the day's credits back. */
   #end(waiter: Waiter, denial: Denial): void {
-    if (!this.#waiting.has(waiter)) return;
+    if (!this.#line.has(waiter)) return;
     this.#remove(waiter);
     this.#count(
       waiter.meters.filter(({ day }) => day === waiter.day),
       -waiter.cost,
     );
-    waiter.settle(denial);
+    waiter.settle?.(denial);
   }
 
   #remove(waiter: Waiter): void {
-    waiter.stopTimer();
-    this.#waiting.delete(waiter);
-    this.#waitingBytes -= waiter.bytes;
+    this.#line.remove(waiter);
     for (const { bucket } of waiter.shares) bucket.release(waiter);
   }
+}
+
+/** Given back, it would keep others from the key for nothing, again and again: far more than an address may spend. */
+function isAboveBurst(cost: number, shares: readonly Share[]): boolean {
+  return shares.some(({ rate }) => cost > rate.burst);
+}
+
+function whenDue(now: number, wait: number): number {
+  return now + Math.max(1, Math.ceil(wait));
 }
 
 /** Whether a key's or secret's own spending matters, beside that of each address. */

@@ -220,10 +220,16 @@ export class Session {
       message.limitWaitMs = message.waitMs = performance.now() - message.decidedAt;
       if (this.hasEnded) return undefined;
       if (message.waitMs < READMIT_AFTER_MS) return { admission, judged: known };
-      return whenKnown(this.admittedNow(), (anew) => ({
-        admission: anew,
-        judged: isRefusal(anew) ? anew : judgeAgain(known, anew, options),
-      }));
+      return whenKnown(this.admittedNow(), (anew) => {
+        const again = isRefusal(anew) ? anew : judgeAgain(known, anew, options);
+        const { allowed = [] } = isRefusal(again) ? {} : again;
+        limits.giveBack(
+          this.facts,
+          admission,
+          known.allowed.filter((call) => !allowed.includes(call)),
+        );
+        return { admission: anew, judged: again };
+      });
     });
   }
 
