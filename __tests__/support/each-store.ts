@@ -108,7 +108,7 @@ function fileShelf(): Shelf {
   };
 }
 
-function redisShelf(server: ReturnType<typeof redisServer>, prefix: string): Shelf {
+export function redisShelf(server: ReturnType<typeof redisServer>, prefix: string): Shelf {
   async function connect() {
     const socket = { path: server.socket, tls: false, reconnectStrategy: 20 } as const;
     const client = createClient({ socket, disableOfflineQueue: true });
@@ -147,7 +147,7 @@ function redisShelf(server: ReturnType<typeof redisServer>, prefix: string): She
   };
 }
 
-function postgresShelf(server: ReturnType<typeof postgresServer>, table: string): Shelf {
+export function postgresShelf(server: ReturnType<typeof postgresServer>, table: string): Shelf {
   function openPool(): Pool {
     const pool = new Pool({ ...server.connection, max: 4 });
     pool.on('error', () => undefined);
