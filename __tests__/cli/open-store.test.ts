@@ -4,6 +4,11 @@ import { pathToFileURL } from 'node:url';
 import { Pool } from 'pg';
 import { createClient } from 'redis';
 import type { KeyPage, KeyView, MadeSecret } from '../../lib';
+import type { LimitsInUse } from '../../lib/keys/limits-in-use';
+import type { LimitStore } from '../../lib/stores/limit-store';
+import { PostgresStore } from '../../lib/stores/postgres';
+import { RedisStore } from '../../lib/stores/redis';
+import { endAfterTest } from '../support/cleanup';
 import { CLI, cli, cliJson, newFile, temporary } from '../support/cli';
 import { describePostgres, postgresServer } from '../support/postgres-server';
 import { describeRedis, redisServer } from '../support/redis-server';
@@ -115,6 +120,27 @@ test('an unreachable or silent server ends with 1 within seconds, and no passwor
   }
 });
 
+/** What a guard's process tells the store that it has spent is what `keys show` tells of the limits. */
+async function expectUseShown(store: string, { limits }: { readonly limits: LimitStore }): Promise<void> {
+  await cliJson(['keys', 'create', '--api-key', 'limited-key', '--per-second', '50', '--per-day', '20k'], { store });
+  const day = new Date().toISOString().slice(0, 10);
+  const row = { apiKey: 'limited-key', day, level: -12, at: Date.now() + 1000 };
+  for (const [instance, credits] of [
+    ['a', 40],
+    ['b', 156],
+  ] as const)
+    await limits.exchange([{ ...row, instance, credits }]);
+  const shown = await cliJson<{ limits: LimitsInUse }>(['keys', 'show', 'limited-key'], { store });
+  expect(shown.limits).toMatchObject({
+    second: { limit: 50, burst: 100 },
+    day: { limit: 20_000, used: 196 },
+    instances: 2,
+  });
+  expect((await cli(['keys', 'show', 'limited-key'], { store })).stdout).toMatch(
+    /of 100 left now; 196 of 20,000 used today/,
+  );
+}
+
 describeRedis('Redis', () => {
   const server = redisServer();
   beforeAll(() => server.start());
@@ -136,6 +162,14 @@ describeRedis('Redis', () => {
     expect(await redis('EXISTS', `other:key:${KEY}`)).toBe(1);
     expect((await cliJson<KeyPage>(['keys', 'list'], { store })).keys).toMatchObject([{ apiKey: KEY, name: '' }]);
     expect((await cliJson<{ key: KeyView }>(['keys', 'disable', KEY], { store })).key.enabled).toBe(false);
+  });
+
+  test('tells how much of a key’s limits is used', async () => {
+    const client = createClient({ socket: { path: server.socket, tls: false } });
+    await client.connect();
+    endAfterTest(() => client.destroy());
+    const store = `redis://127.0.0.1:${await tcpBridge(server.socket)}`;
+    await expectUseShown(store, new RedisStore({ client }));
   });
 
   test('is opened with a password, and a wrong one is not printed', async () => {
@@ -187,6 +221,12 @@ describePostgres('PostgreSQL', () => {
     expect(rows).toEqual([{ api_key: KEY }, { api_key: KEY }]);
     expect((await cliJson<KeyPage>(['keys', 'list'], { store })).keys).toMatchObject([{ apiKey: KEY, name: '' }]);
     expect(await cliJson(['keys', 'delete', KEY, '--yes'], { store })).toEqual({ deleted: KEY });
+  });
+
+  test('tells how much of a key’s limits is used', async () => {
+    const pool = new Pool(server.connection);
+    endAfterTest(() => pool.end());
+    await expectUseShown(store, new PostgresStore({ pool }));
   });
 
   test('a table name that is not plain is refused with 2', async () => {
