@@ -71,8 +71,9 @@ async function work() {
   }, 5);
   // Compiled, and in the processor's caches, as in a process that does more than this.
   const warm = new Limiter({ waitMs: Number(option('wait')), clock, exchange: undefined });
+  const small = compileLimits({ perSecond: 1000, burst: 1 });
   const warmUp = (n) => {
-    const outcome = warm.charge({ ...payer, apiKey: `warm-${n % 100}` }, 1, 100);
+    const outcome = warm.charge({ ...payer, limits: small, apiKey: `warm-${n % 100}` }, 1, 100);
     if (outcome !== undefined && 'outcome' in outcome) outcome.leave();
   };
   for (let n = 0; n < 20_000; n++) warmUp(n);
