@@ -3,7 +3,6 @@ import type { KeySettingsInput } from '../../lib';
 import { basic, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
 import { UpstreamQueue } from '../../lib/upstream/upstream-queue';
-import type { Place } from '../../lib/upstream/upstream-queue';
 import { stopLimitsClock } from '../support/fake-clock';
 import { KEY, recordingLogger } from '../support/pieces';
 import { post } from '../support/reply';
@@ -60,24 +59,20 @@ describe('what is charged and then not sent costs nothing:', () => {
     [3, '"second";r=0;t=1, "day";r=2;t=43200'],
   ])('those whose caller leaves while they wait there, unless they are above a burst: %i of 2', async (count, left) => {
     const { rpcUrl, port, upstream } = await limited({ perSecond: 5, burst: 2, perDay: 5 });
-    let place: Place | undefined;
-    jest.spyOn(UpstreamQueue.prototype, 'enter').mockImplementationOnce((entered) => {
-      place = entered;
-      return new Promise((settle) =>
-        jest.spyOn(UpstreamQueue.prototype, 'drop').mockImplementationOnce(() => settle(false)),
-      );
-    });
+    let settle: (isIn: boolean) => void = () => undefined;
+    const entered = new Promise<boolean>((resolve) => (settle = resolve));
+    const enter = jest.spyOn(UpstreamQueue.prototype, 'enter').mockReturnValueOnce(entered);
+    const drop = jest.spyOn(UpstreamQueue.prototype, 'drop').mockImplementationOnce(() => settle(false));
     const wire = await openWire(port);
     wire.write(requestBytes({ target: `/v3/${KEY}`, body: calls(count) }));
-    while (place === undefined) await new Promise(setImmediate);
+    while (enter.mock.calls.length === 0) await new Promise(setImmediate);
     wire.socket.destroy();
-    const drop = jest.mocked(UpstreamQueue.prototype.drop);
     while (drop.mock.calls.length === 0) await new Promise(setImmediate);
     await new Promise(setImmediate);
     expect((await post(rpcUrl, '{')).headers.get('ratelimit')).toBe(left);
     expect(upstream.seen).toHaveLength(0);
-    jest.restoreAllMocks();
-    stopLimitsClock();
+    enter.mockRestore();
+    drop.mockRestore();
   });
 
   test('those whose method has gone from the list while they waited there', async () => {

@@ -95,8 +95,8 @@ function limitsHold(fresh: () => Shelf): void {
     const meanwhile = await crowd.offer(10 * RATE.perSecond, 4000);
     expect(meanwhile).toBeGreaterThanOrEqual(0.85 * 400);
     await restore();
-    const isBack = ({ exchange }: LimitStore) =>
-      exchange([{ apiKey: 'other-key', day: '2027-01-31', instance: '', credits: 0, at: 0 }]).then(
+    const isBack = (store: LimitStore) =>
+      store.exchange([{ apiKey: 'other-key', day: '2027-01-31', instance: '', credits: 0, at: 0 }]).then(
         () => true,
         () => false,
       );
