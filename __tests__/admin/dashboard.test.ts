@@ -474,7 +474,9 @@ describe('Lists are suggested from traffic', () => {
     'a list that is there is joined, and enforcing refuses at once; where nothing is ticked it is said',
     async () => {
       const { app, page, dialog, list, stored } = await openDialog({ methods: ['eth_gasPrice'] });
-      await list('API request methods').getByText('goes on to, by 1 method already; what you add joins').waitFor();
+      await list('API request methods')
+        .getByText('Refuses already, and goes on to. What you add joins its 1 method.')
+        .waitFor();
       await list('API request methods').getByLabel('eth_call').uncheck();
       const ticked = list('Origins').getByRole('checkbox', { checked: true });
       while ((await ticked.count()) > 0) await ticked.first().uncheck();

@@ -79,6 +79,7 @@ test.each<[what: string, body: unknown, message: RegExp]>([
   ['a list that there is not', { lists: { method: ['eth_call'] }, expectedVersion: 1 }, /no such list/],
   ['lists without entries', { lists: {}, expectedVersion: 1 }, /lists: it takes/],
   ['an empty list', { lists: { methods: [] }, expectedVersion: 1 }, /allowlists\.methods: it takes one entry or more/],
+  ['a text in place of entries', { lists: { methods: 'eth_call' }, expectedVersion: 1 }, /methods: it takes/],
   ['an entry that does not parse', { lists: { origins: ['https://a.example/x'] }, expectedVersion: 1 }, /path/],
   [
     'a 31st entry',

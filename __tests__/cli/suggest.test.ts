@@ -1,42 +1,47 @@
-import { FileStore } from '../../lib';
-import { usageOf } from '../../lib/stores/usage-rows';
-import { HOUR_MS, hourOf } from '../../lib/stores/usage-store';
-import type { UsageKind } from '../../lib/stores/usage-store';
+import { FileStore, hashSecret } from '../../lib';
 import { cli, newFile } from '../support/cli';
 import { KEY } from '../support/pieces';
+import { putTraffic } from '../support/used-key';
 
-test('suggest shows what it proposes, and adds it with --apply when it is confirmed', async () => {
+async function usedKey(): Promise<string> {
   const file = newFile();
   const store = new FileStore(file);
-  await store.set({ apiKey: KEY }, 0);
-  const now = Date.now();
-  const none = { credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0 };
-  const row = (kind: UsageKind, name: string, at: number) => ({
-    ...{
-      apiKey: KEY,
-      hour: hourOf(at),
-      instance: 'a',
-      kind,
-      name,
-      outcome: 'allowed',
-      calls: 500,
-      ...none,
-      lastAt: at,
-    },
-  });
-  const ago = now - 48 * HOUR_MS;
-  await usageOf(store).write([row('total', '', now), row('total', '', ago), row('method', 'eth_call', ago)]);
+  await store.set({ apiKey: KEY, secrets: [{ id: 'billing', hash: hashSecret('x'), allowlists: {} }] }, 0);
+  await putTraffic(store, KEY, [
+    { kind: 'method', name: 'eth_call', calls: 970 },
+    { kind: 'method', name: '(unknown)', calls: 30 },
+    { kind: 'secret', name: 'billing', calls: 300 },
+    { kind: 'secret', name: 'billing', calls: 300, hoursAgo: 1 },
+    { kind: 'ofSecret', name: 'method eth_gasPrice billing', calls: 600 },
+  ]);
   await store.close();
+  return file;
+}
 
-  const { stdout, code } = await cli(['suggest', KEY], { store: file });
+test('suggest shows what it proposes, and adds it with --apply when it is confirmed', async () => {
+  const store = await usedKey();
+  const { stdout, code } = await cli(['suggest', KEY], { store });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^1000 allowed calls in 2(\.\d)? days$/m);
-  expect(stdout).toMatch(/^\[x\] +eth_call +500 +100 % +2 days ago$/m);
-  expect((await cli(['suggest', KEY, '--enforce'], { store: file })).code).toBe(2);
-  expect((await cli(['suggest', KEY, '--apply'], { store: file })).code).toBe(2);
-  expect((await cli(['suggest', KEY, '--apply', '--yes'], { store: file })).stdout).toContain(
+  expect(stdout).toMatch(/^\[x\] +eth_call +970 +97 % +2 days ago\nno entry could let pass: \(unknown\) 30$/m);
+  expect((await cli(['suggest', KEY, '--enforce'], { store })).code).toBe(2);
+  expect((await cli(['suggest', KEY, '--apply'], { store })).code).toBe(2);
+  expect((await cli(['suggest', KEY, '--apply', '--yes'], { store })).stdout).toContain(
     'methods adds eth_call (report-only: refuses nothing yet)',
   );
-  const shown = await cli(['keys', 'show', KEY], { store: file });
+  const shown = await cli(['keys', 'show', KEY], { store });
   expect(shown.stdout).toMatch(/^Report-only +methods since /m);
+});
+
+test("suggest --secret adds to a secret's own lists what this secret did", async () => {
+  const store = await usedKey();
+  const { stdout, code } = await cli(['suggest', KEY, '--secret', 'billing', '--apply', '--enforce', '--yes'], {
+    store,
+  });
+  expect([code, stdout]).toEqual([0, expect.stringContaining('methods adds eth_gasPrice')]);
+  expect((await cli(['keys', 'show', KEY], { store })).stdout).toMatch(
+    /Allowlists of the secret billing[^]*eth_gasPrice/,
+  );
+  const unknown = await cli(['suggest', KEY, '--secret', 'nobody'], { store });
+  expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('no secret of this id')]);
 });

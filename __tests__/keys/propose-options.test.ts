@@ -85,6 +85,7 @@ test('lists that had no entries only report at first; one that refuses goes on r
   expect(key.allowlists).toMatchObject({ methods: ['eth_call', 'eth_chainId'], origins: ['https://a.example'] });
   const enforced = await manager.applyProposal(KEY, { lists: { origins: ['https://b.example'] }, reportOnly: false });
   expect(enforced).toMatchObject({ reportOnly: [], version: 3 });
+  expect(await manager.applyProposal(KEY, { lists })).toMatchObject({ reportOnly: [], version: 3 });
   await expect(manager.applyProposal(KEY, { lists }, { expectedVersion: 1 })).rejects.toMatchObject({
     code: 'ERR_RPC_GUARD_STALE_WRITE',
   });
@@ -113,7 +114,7 @@ describe('a secret that has lists of its own', () => {
   ];
 
   test('gets lists from what it did alone, with the lists that hold for it', async () => {
-    const store = new MemoryStore([{ apiKey: KEY, secrets: [{ ...secrets[0]!, allowlists: {} }, secrets[1]!] }]);
+    const store = new MemoryStore([{ apiKey: KEY, secrets: secrets.map((it) => ({ ...it, allowlists: {} })) }]);
     const app = await guardedApp({ store });
     const asSecret = { ...PAGE, ...basic(SECRET) };
     for (let round = 0; round < 60; round++) {

@@ -77,13 +77,13 @@ async function backend(contract: string) {
 }
 
 /** Opens the page, which reads the chain and follows its blocks, and presses what reads the listed contract. */
-async function usePage(url: string): Promise<void> {
+async function usePage(url: string, rounds: number): Promise<void> {
   const context = await browser!.newContext();
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
   await page.goto(url);
   await page.getByText('Live', { exact: true }).waitFor();
-  for (let round = 0; round < 13; round++) {
+  for (let round = 0; round < rounds; round++) {
     await page.getByRole('button', { name: 'Read again' }).click();
     await page.locator('#chain[aria-busy=false]').waitFor();
   }
@@ -93,11 +93,11 @@ async function usePage(url: string): Promise<void> {
 }
 
 /** What servers of a dapp do: read, look for logs, pay. */
-async function runScripts(url: string, contract: string): Promise<void> {
+async function runScripts(url: string, contract: string, rounds: number): Promise<void> {
   for (const make of [ethers, viem]) {
     const client = make(url, { headers: { 'User-Agent': 'billing/2.1 (node)' } });
     await client.send('eth_call', [{ to: contract, data: '0x95d89b41' }, 'latest']);
-    for (let round = 0; round < 20; round++) await Promise.all([client.chainId(), client.balance(PAYEE)]);
+    for (let round = 0; round < rounds; round++) await Promise.all([client.chainId(), client.balance(PAYEE)]);
     await client.logsOf(contract);
     expect(await client.transfer(PAYEE, 1n)).toBe('mined');
   }
@@ -123,10 +123,11 @@ inBrowser(
     const { store, decisions, port } = await backend(contract);
     const pageUrl = `http://${HOST}:${String(port)}`;
     const at = (apiKey: string) => `http://127.0.0.1:${String(port)}/v3/${apiKey}`;
-    const session = () => Promise.all([usePage(pageUrl), runScripts(at(SCRIPT_KEY), contract)]);
-    await session();
+    const session = (rounds: number) =>
+      Promise.all([usePage(pageUrl, rounds), runScripts(at(SCRIPT_KEY), contract, rounds)]);
+    await session(16);
     clock.jump(48 * HOUR_MS);
-    await session();
+    await session(16);
     const manager = new KeyManager(store);
     await until(async () => {
       await clock.pass(10_000);
@@ -145,8 +146,8 @@ inBrowser(
     });
 
     decisions.length = 0;
-    await session();
-    expect(decisions.length).toBeGreaterThan(100);
+    await session(1);
+    expect(decisions.length).toBeGreaterThan(30);
     expect(decisions.filter(({ allowed }) => !allowed)).toEqual([]);
 
     const balanceOf = call('eth_getBalance', [UNLISTED, 'latest']);

@@ -112,6 +112,8 @@ test('origins that anybody can have are not proposed', () => {
     'https://github.io',
     'https://co.uk',
     'capacitor://localhost',
+    'capacitor://10.0.0.1',
+    'capacitor://[::1]',
   );
   const proposal = proposed([
     ...names.map((name) => ({ kind: 'origin', name, calls: 10 })),
@@ -140,6 +142,8 @@ test('three hosts of one domain may become one entry, unticked beside them; neve
     isTicked: false,
   });
   expect(folded).toHaveLength(6);
+  const extensions = ['a', 'b', 'c'].map((id) => ({ kind: 'origin', name: `chrome-extension://${id}`, calls: 10 }));
+  expect(entries(proposed(extensions), 'origins')).toHaveLength(3);
   for (const suffix of ['vercel.app', 'github.io', 'co.uk', 'netlify.app', 'pages.dev']) {
     expect(of(`a.${suffix}`, `b.${suffix}`, `c.${suffix}`).filter(({ entry }) => entry.includes('*'))).toEqual([]);
   }

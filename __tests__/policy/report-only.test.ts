@@ -189,6 +189,7 @@ describe('exactly what is forwarded without the lists is forwarded with lists th
 
   test('over HTTP, in batches, and by a secret with its own lists', async () => {
     let differs = 0;
+    const enforcing = new Map<string, Awaited<ReturnType<typeof decided>>>();
     for (const types of SUBSETS) {
       const decisions: Decision[] = [];
       const options = { exposeReason: false, onDecision: (decision: Decision) => decisions.push(decision) };
@@ -202,10 +203,11 @@ describe('exactly what is forwarded without the lists is forwarded with lists th
         for (const body of BODIES) {
           const reporting = await send(KEY, body, headers);
           const open = await send(OTHER_KEY, body, headers);
-          const enforcing = await send(ENFORCING_KEY, body, headers);
+          const asked = JSON.stringify([headers, body]);
+          if (!enforcing.has(asked)) enforcing.set(asked, (await send(ENFORCING_KEY, body, headers)).decided);
           expect([types, reporting.status, reporting.text]).toEqual([types, open.status, open.text]);
           expect([reporting.seen, reporting.names]).toEqual([open.seen, open.names]);
-          differs += expectReported(reporting.decided, enforcing.decided);
+          differs += expectReported(reporting.decided, enforcing.get(asked)!);
         }
       }
     }

@@ -93,7 +93,7 @@ function linesOf(proposal: Proposal, types: readonly AllowlistType[], terminal: 
   ];
 }
 
-function linesOfList(type: AllowlistType, { entries, uncovered }: ProposedList, terminal: Terminal): string[] {
+function linesOfList(type: AllowlistType, { entries, uncovered, others }: ProposedList, terminal: Terminal): string[] {
   if (entries.length === 0) return [`${kebab(type)}: nothing to propose`];
   return [
     `${kebab(type)}: what is ticked would refuse ${percent(uncovered.share)}`,
@@ -114,6 +114,9 @@ function linesOfList(type: AllowlistType, { entries, uncovered }: ProposedList, 
       ]),
       terminal,
     ),
+    ...(others.length === 0
+      ? []
+      : [`no entry could let pass: ${others.map(({ name, calls }) => `${name} ${String(calls)}`).join(', ')}`]),
   ];
 }
 

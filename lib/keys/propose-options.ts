@@ -65,8 +65,13 @@ export function checkApply(accepted: AcceptedProposal): void {
   }
   for (const [type, entries] of Object.entries(accepted.lists)) {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a caller without types may give it
-    if (entries !== undefined) entriesOf(type as AllowlistType, entries);
+    if (entries !== undefined) entriesOf(type as AllowlistType, isList(entries) ? entries : []);
   }
+}
+
+/** A text would be taken for entries of one character. */
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 /**
@@ -88,13 +93,14 @@ export function withProposed(key: KeySettings, { lists, reportOnly = true, secre
       : { ...key, secrets: key.secrets.map((it) => (it.id === secretId ? { ...it, allowlists } : it)) };
   const others = key.reportOnly.filter((type) => !given.includes(type));
   const reporting = given.filter((type) => key.reportOnly.includes(type) || present[type].length === 0);
-  if (!reportOnly) return { ...changed, reportOnly: others };
-  const opened = reporting.find((type) => !key.reportOnly.includes(type) && refusesAnywhere(key, type));
+  const next = reportOnly ? [...others, ...reporting] : others;
+  const opened = next.find((type) => !key.reportOnly.includes(type) && refusesAnywhere(key, type));
   if (opened !== undefined) {
     const text = `reportOnly: a list of ${opened} refuses already on this key and would only report too`;
     throw wrong(`${text}; give reportOnly: false, or let ${opened} only report first`);
   }
-  return { ...changed, reportOnly: [...others, ...reporting] };
+  const isGrown = grown.some(([type, list]) => list.length > present[type].length);
+  return isGrown || next.length !== key.reportOnly.length ? { ...changed, reportOnly: next } : key;
 }
 
 /** The lists that hold for a secret, or the key's. */

@@ -15,7 +15,7 @@ interface ReportOnlyProps extends Pick<PanelProps, 'settings' | 'setSettings'> {
   readonly list: AllowlistMeta;
 }
 
-/** Whether a list refuses, or only reports. Of an empty list, which refuses nothing, it is not asked. */
+/** Whether a list refuses, or only reports. Where no list of the type has entries, it is not asked. */
 export function ReportOnly({ list, settings, setSettings }: ReportOnlyProps) {
   const { type, title } = list;
   const isOn = settings.reportOnly.includes(type);
@@ -33,11 +33,12 @@ export function ReportOnly({ list, settings, setSettings }: ReportOnlyProps) {
     }
   });
 
-  if (settings.allowlists[type].length === 0 && !isOn) return null;
+  const isOfSecrets = settings.secrets.some(({ allowlists }) => (allowlists?.[type].length ?? 0) > 0);
+  if (settings.allowlists[type].length === 0 && !isOfSecrets && !isOn) return null;
   return (
     <>
       <Switch id={`${type}-report-only`} label="Report only" checked={isOn} onChange={(on) => void switching.run(on)}>
-        Refuses nothing, shows what it would.
+        Refuses nothing, shows what it would{isOfSecrets && ': the key’s list, and those of its secrets'}.
         {isOn && since && (
           <>
             {' '}

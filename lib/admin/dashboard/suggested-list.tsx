@@ -75,8 +75,7 @@ export function SuggestedList({ list, proposed, listed, isReporting, max, ticks,
 
 function stateOf(listed: number, isReporting: boolean, entries: string): string {
   if (listed === 0) return 'Has no entries yet: lets everything pass.';
-  const join = `${entries} already; what you add joins them.`;
-  return isReporting ? `Only reports, by ${join}` : `Refuses already, and goes on to, by ${join}`;
+  return `${isReporting ? 'Only reports.' : 'Refuses already, and goes on to.'} What you add joins its ${entries}.`;
 }
 
 interface EntryProps {
