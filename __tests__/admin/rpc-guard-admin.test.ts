@@ -76,7 +76,7 @@ describe('Mounting', () => {
     expect(() => rpcGuardAdmin(more)).toThrow(/exposeReason: does not exist; there are store, authorize/);
   });
 
-  test('names every problem of the options in one message, without an upstream that nobody gave', () => {
+  test('names every problem of the options in one message, and asks for no upstream', () => {
     const error = thrownBy(() => rpcGuardAdmin({ onaudit: 1, maxBatchSize: 0 } as unknown as RpcGuardAdminOptions));
     expect(error.code).toBe('ERR_RPC_GUARD_OPTIONS');
     expect(error.message.split('\n').map((line) => line.trim().replace(/:.*/, ''))).toEqual([

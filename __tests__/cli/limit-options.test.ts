@@ -30,7 +30,7 @@ test('what is given is changed, and the rest stays', () => {
   expect(changedLimits(undefined, { perDay: 9 })).toEqual({ perDay: 9 });
 });
 
-test('limits and their use are told in words', () => {
+test('limits and their use are put into words', () => {
   expect(limitWords({})).toBe('none');
   expect(limitWords({ limits: { perSecond: 50, perDay: 1_000_000, perAddress: { perSecond: 5 } } })).toBe(
     '50 a second, burst 100; 1,000,000 a day; 5 a second by address',

@@ -41,7 +41,7 @@ async function ask({ store, body = call('eth_call'), secret, options = {} }: Ask
 
 const SLOW = { perSecond: 1, burst: 100, perDay: 20_000 };
 
-test('says the room that the processes have told of, and charges nothing', async () => {
+test('shows the room that the processes have reported, and charges nothing', async () => {
   const store = await storeWith({ limits: SLOW }, { credits: 196, level: 57 });
   const why = 'has room: 57 of 100, 19,804 of 20,000 today';
   for (const run of [await ask({ store }), await ask({ store })]) {

@@ -106,7 +106,7 @@ describe('cors: true', () => {
     expect(app.upstream.seen).toEqual([]);
   });
 
-  test('lets any origin read answers and refusals, and the headers that tell it what to do', async () => {
+  test('lets any origin read answers and refusals, and the headers that say what to do', async () => {
     const app = await guardedApp();
     for (const origin of ORIGINS) {
       for (const target of [TARGET, '/v3', `/v3/${KEY}x`]) {

@@ -73,7 +73,7 @@ test('a change follows the one before it, though the clock of its writer is behi
   expect(enabled!.id > disabled!.id).toBe(true);
 });
 
-test('the expiry of a secret is an event, once, whoever looks', async () => {
+test('the expiry of a secret is an event, once, whichever process reads it first', async () => {
   const expiresAt = '2026-01-01T00:00:00.000Z';
   const store = new MemoryStore([{ apiKey: KEY, secrets: [{ id: 's1', hash: HASH, expiresAt }] }]);
   for (const manager of [new KeyManager(store), new KeyManager(store)]) {

@@ -1202,7 +1202,7 @@ describeEachStore((fresh) => {
       await expect(manager.get(KEY)).rejects.toMatchObject(malformed);
     });
 
-    test('can be deleted, and made anew', async () => {
+    test('can be deleted, and created again', async () => {
       if (!shelf.holdsBrokenRecords) return;
       await shelf.plant([{ apiKey: KEY, allowlists: { methods: ['a b'] } }]);
       const { manager, events } = managerOf(await shelf.open());

@@ -207,7 +207,7 @@ describe('an entry that may not do what is meant', () => {
     ]);
   });
 
-  test('is none of the usual ones', async () => {
+  test('is not among the usual entries', async () => {
     const right = {
       methods: [
         'eth_call',

@@ -36,7 +36,7 @@ test('sums what is over ten refusals of a key in a second, in one line with thei
   ]);
 });
 
-test('begins anew each second, and says nothing of a second without a flood', () => {
+test('starts again each second, and says nothing of a second without a flood', () => {
   const { log, lines } = startLog();
   for (let second = 0; second < 3; second++) {
     for (let n = 0; n < 10; n++) log.add(refused('busy-key', 'RATE_LIMITED'));

@@ -147,7 +147,7 @@ describe('credentials that are present are checked where none are required too:'
     expect(verdict(encoded.replaceAll('/', '_').replaceAll('+', '-'), key)).toBe('SECRET_INVALID');
   });
 
-  test('a byte that is no UTF-8 where the secret has the replacement character', () => {
+  test('a byte that is not UTF-8 where the secret has the replacement character', () => {
     const secret = 'a-secret-with-\ufffd-in-it-00000000000001';
     const key = keyWith({ secrets: [{ hash: hashSecret(secret) }] });
     const [before = '', after = ''] = secret.split('\ufffd');

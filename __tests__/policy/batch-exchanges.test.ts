@@ -248,7 +248,7 @@ describe('ids', () => {
     expect(app.upstream.seen[0]?.body).toContain('"id":1700000000000000003,');
   });
 
-  test('that a reader would round to one number are told apart', async () => {
+  test('that a reader would round to one number are kept apart', async () => {
     const app = await appWith(
       '[{"jsonrpc":"2.0","id":9007199254740993,"result":"b"},{"jsonrpc":"2.0","id":9007199254740992,"result":"a"}]',
     );

@@ -78,7 +78,7 @@ describe('settings of a secret', () => {
     expect(parseKeySettings(withSecret(given)).secrets).toEqual([given]);
   });
 
-  test('may hold part of the allowlists; the rest is no list', () => {
+  test('may hold some of the allowlists; the others are empty', () => {
     const { secrets } = parseKeySettings(withSecret({ allowlists: { methods: ['eth_call'] } }));
     expect(secrets[0]?.allowlists).toEqual({
       contractAddresses: [],
@@ -491,7 +491,7 @@ describe('parsed settings', () => {
     expect(compileKeySettings(settings)).toBe(compileKeySettings(settings));
   });
 
-  test('are read afresh from an object that has changed', () => {
+  test('are read again from an object that has changed', () => {
     const mutable = structuredClone(input);
     parseKeySettings(mutable);
     mutable.allowlists.origins = ['not an origin'];

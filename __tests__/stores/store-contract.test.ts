@@ -34,7 +34,7 @@ test('a store is initialised before each rule and closed after it, also when the
       return Promise.reject(new Error('no list'));
     }
   }
-  await expect(rulesFor(() => new Watched()).get('knows no key at first')?.()).rejects.toThrow('no list');
+  await expect(rulesFor(() => new Watched()).get('has no key at first')?.()).rejects.toThrow('no list');
   expect(calls).toEqual(['init', 'close']);
 });
 

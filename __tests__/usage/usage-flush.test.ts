@@ -59,7 +59,7 @@ test('counts a write once when its answer was lost', async () => {
   expect(await calls()).toBe(4);
 });
 
-test('a write that was given up and comes late changes nothing that was told since', async () => {
+test('a write that was given up and comes late changes nothing that was written since', async () => {
   const { clock, store, flush, count, calls } = counting();
   let arrive = (): void => undefined;
   jest.spyOn(store, 'write').mockImplementationOnce(async (rows, sequence) => {

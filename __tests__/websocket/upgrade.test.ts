@@ -498,7 +498,7 @@ describe('other listeners of the server', () => {
     }
   });
 
-  test('are left alone with a path that nobody knows', async () => {
+  test('are left alone with an unknown path', async () => {
     const seen: unknown[] = [];
     const app = await listening('/ws/v3', (req, socket) => {
       seen.push(req.url);

@@ -23,7 +23,7 @@ export function auditContract(test: Test, open: () => AuditedStore | Promise<Aud
 
 const RULES: Rules<AuditedStore> = [
   [
-    'knows no event at first',
+    'has no event at first',
     async ({ audit }) => {
       assert.deepEqual(await audit.list({ limit: 500 }), []);
     },

@@ -26,7 +26,7 @@ export function limitContract(
 
 const RULES: Rules<LimitStore> = [
   [
-    'tells a process what the others have spent, and not what it has spent itself',
+    'returns what the others have spent, and not what the process has spent itself',
     async (limits) => {
       assert.deepEqual(await limits.exchange([row('a', 5)]), []);
       assert.deepEqual(await limits.exchange([row('b', 7)]), [row('a', 5)]);
@@ -64,7 +64,7 @@ const RULES: Rules<LimitStore> = [
   ],
 
   [
-    'stores nothing of who only asks',
+    'stores nothing of a process that only asks',
     async (limits) => {
       await limits.exchange([row('', 0)]);
       assert.deepEqual(await limits.exchange([row('a', 5)]), []);

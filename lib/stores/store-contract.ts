@@ -31,7 +31,7 @@ export function storeContract(test: Test, open: () => WritableSettingsStore | Pr
 
 const RULES: Rules<WritableSettingsStore> = [
   [
-    'knows no key at first',
+    'has no key at first',
     async (store) => {
       assert.equal((await store.get(KEY)) ?? undefined, undefined);
       assert.deepEqual(await store.list(), []);
@@ -48,7 +48,7 @@ const RULES: Rules<WritableSettingsStore> = [
   ],
 
   [
-    'takes names of object members for keys as any other',
+    'treats names of object members as keys like any other',
     async (store) => {
       for (const apiKey of ['__proto__', 'constructor', 'hasOwnProperty']) {
         assert.equal((await store.get(apiKey)) ?? undefined, undefined);
@@ -108,7 +108,7 @@ const RULES: Rules<WritableSettingsStore> = [
   ],
 
   [
-    'lets one of many writers of a version win and tells the others',
+    'lets one of many writers of a version win and refuses the others',
     async (store) => {
       await store.set({ apiKey: KEY });
       const writes = await Promise.allSettled(
@@ -156,7 +156,7 @@ const RULES: Rules<WritableSettingsStore> = [
   ],
 
   [
-    'deletes, and tells whether there was anything',
+    'deletes, and returns whether there was anything',
     async (store) => {
       await store.set({ apiKey: KEY });
       assert.equal(await store.delete(KEY, 1), true);

@@ -66,7 +66,7 @@ const RULES: Rules<UsageStore> = [
   ],
 
   [
-    'passes over a write that comes late: newer ones of its process have overtaken it',
+    'ignores a late write that newer ones of its process have overtaken',
     async (usage) => {
       const gone = { name: 'eth_chainId' };
       await usage.write([row(5), row(5, gone)], 1);
@@ -80,7 +80,7 @@ const RULES: Rules<UsageStore> = [
   ],
 
   [
-    'removes a row that has no calls any more',
+    'removes a row that no longer has calls',
     async (usage) => {
       await usage.write([row(5), row(5, { name: 'eth_chainId' })]);
       await usage.write([row(0), row(0, { name: 'net_version' })]);
@@ -123,7 +123,7 @@ const RULES: Rules<UsageStore> = [
   ],
 
   [
-    'makes a day of its hours, whoever counted them, and leaves later ones',
+    'rolls the hours of all processes up into their day, and leaves later ones',
     async (usage) => {
       const time = { milliseconds: [1, ...Array<number>(14).fill(0)] };
       await usage.write([row(1, { ...time, lastAt: 5 }), row(2, { hour: ONE, ...time, lastAt: 9 }), REFUSED]);
@@ -137,7 +137,7 @@ const RULES: Rules<UsageStore> = [
   ],
 
   [
-    'changes nothing when days are made again, or by two at once',
+    'changes nothing when days are rolled up again, or by two at once',
     async (usage) => {
       await usage.write([row(1), row(2, { hour: ONE }), row(3, { apiKey: 'another-key' })]);
       await Promise.all([usage.roll(NEXT_DAY), usage.roll(NEXT_DAY)]);
