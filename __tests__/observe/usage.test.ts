@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { MemoryStore } from '../../lib';
+import { KeyManager, MemoryStore } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
 import { hashSecret } from '../../lib/settings/secret';
 import type { UsageRow } from '../../lib/stores/usage-store';
@@ -214,6 +214,52 @@ test('counts a caller that goes away before its answer once', async () => {
   await until(() => upstream.seen.length === 1);
   socket.destroy();
   expect(brief(await rowsOf(1), 'total')).toEqual(['total allowed 1']);
+});
+
+test('counts what lists that only report would refuse, over HTTP, in batches and over WebSocket', async () => {
+  const clock = stopLimitsClock(Date.now());
+  const store = new MemoryStore([
+    {
+      apiKey: KEY,
+      allowlists: { methods: ['eth_chainId'], origins: ['https://a.example'], contractAddresses: [CONTRACT] },
+      reportOnly: ['methods', 'origins'],
+    },
+  ]);
+  const app = await guardedSockets({ store });
+  const { rpcUrl, upstream } = app;
+  const headers = { Origin: 'https://a.example', 'X-Request-Id': 'of-http' };
+  await post(rpcUrl, call('eth_gasPrice'), headers);
+  await post(rpcUrl, call('eth_chainId'), { ...headers, Origin: 'https://b.example' });
+  const batch = [call('eth_chainId'), call('eth_gasPrice', [], 2), call('eth_getBalance', [`0x${'1'.repeat(40)}`], 3)];
+  await post(rpcUrl, batch, { ...headers, 'X-Request-Id': 'of-batch' });
+  expect(upstream.seen).toHaveLength(3);
+  const peer = await app.open({ headers });
+  peer.socket.send(JSON.stringify(call('eth_gasPrice')));
+  const rows = await counted(clock, store)(4);
+  expect(brief(rows, 'total', 'method', 'wire')).toEqual(
+    [
+      'total allowed 1',
+      'total wouldRefuse:METHOD_NOT_ALLOWED 3',
+      'total wouldRefuse:ORIGIN_NOT_ALLOWED 1',
+      'total CONTRACT_ADDRESS_NOT_ALLOWED 1',
+      'method eth_chainId allowed 1',
+      'method eth_chainId wouldRefuse:ORIGIN_NOT_ALLOWED 1',
+      'method eth_gasPrice wouldRefuse:METHOD_NOT_ALLOWED 3',
+      'method eth_getBalance CONTRACT_ADDRESS_NOT_ALLOWED 1',
+      'wire http allowed 1',
+      'wire http wouldRefuse:METHOD_NOT_ALLOWED 2',
+      'wire http wouldRefuse:ORIGIN_NOT_ALLOWED 1',
+      'wire http CONTRACT_ADDRESS_NOT_ALLOWED 1',
+      'wire webSocket wouldRefuse:METHOD_NOT_ALLOWED 1',
+    ].sort(),
+  );
+  const groups = await new KeyManager(store).refusals(KEY);
+  expect(groups.map(({ reason, wouldBe, wire, count }) => [reason, wouldBe, wire, count].join(' ')).sort()).toEqual([
+    'CONTRACT_ADDRESS_NOT_ALLOWED false http 1',
+    'METHOD_NOT_ALLOWED true http 2',
+    'METHOD_NOT_ALLOWED true webSocket 1',
+    'ORIGIN_NOT_ALLOWED true http 1',
+  ]);
 });
 
 test('counts each message of a WebSocket', async () => {

@@ -3,13 +3,17 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, appendFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileStore } from '../../lib';
+import { FileStore, hashSecret } from '../../lib';
 import { usageContract } from '../../lib/stores/store-contract';
 import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
 import { endAfterTest } from '../support/cleanup';
 import { describeEachStore } from '../support/each-store';
+import { basic, call, post } from '../support/guarded-app';
+import { guardedSockets } from '../support/guarded-sockets';
+import type { GuardedSockets } from '../support/guarded-sockets';
 import { KEY } from '../support/pieces';
+import { until } from '../support/until';
 
 const WALL_AT = Date.parse('2027-01-31T12:00:00Z');
 
@@ -38,6 +42,50 @@ async function countingProcess(where: object) {
   };
 }
 
+/** What nobody may find in what is stored of their requests. */
+const PRIVATE = {
+  secret: 'a-secret-that-nobody-may-find',
+  hash: hashSecret('a-secret-that-nobody-may-find'),
+  wrongSecret: 'a-wrong-secret-that-was-sent',
+  param: 'deadbeefcafe4711',
+  from: '12'.repeat(20),
+  userAgent: 'build-4712',
+  address: '203.0.113.',
+  localAddress: '127.0.0.1',
+  path: 'token-in-the-path',
+  origin: 'user:password@',
+  madeUpKey: 'a-key-that-was-made-up',
+  madeUpMethod: 'a_method_that_was_made_up',
+  brokenBody: 'what-stands-in-a-broken-body',
+};
+
+/** Requests of every kind that hold all of it. */
+async function sendPrivateRequests(app: GuardedSockets): Promise<void> {
+  const { url, rpcUrl } = app;
+  const { secret, wrongSecret, param, from, userAgent, address, path, origin, madeUpKey } = PRIVATE;
+  const headers = {
+    'User-Agent': `ethers/6.1 (${userAgent})`,
+    'X-Forwarded-For': `${address}9`,
+    Origin: `https://${origin}a`,
+  };
+  const to = `0x${'ab'.repeat(20)}`;
+  const params = [{ from: `0x${from}`, to, data: `0x${param}` }, 'latest'];
+  const calls = ['eth_call', 'eth_estimateGas', PRIVATE.madeUpMethod, 'eth_call'].map((method, id) => ({
+    ...call(method, id === 3 ? [param] : params),
+    id,
+  }));
+  for (const one of calls) await post(`${rpcUrl}?${path}=1`, one, { ...headers, ...basic(secret) });
+  await post(rpcUrl, calls, { ...headers, ...basic(secret) });
+  await post(rpcUrl, calls[0], { ...headers, ...basic(wrongSecret) });
+  await post(`${rpcUrl}/${path}`, calls[0], headers);
+  await post(`${url}/v3/${madeUpKey}`, calls, headers);
+  await post(rpcUrl, `{"jsonrpc":"2.0","${PRIVATE.brokenBody}`, headers);
+  const peer = await app.open({ headers: { ...headers, ...basic(secret) } });
+  for (const message of [...calls, calls]) peer.socket.send(JSON.stringify(message));
+  peer.socket.send(PRIVATE.brokenBody);
+  await until(() => peer.messages.some((text) => text.includes('-32700')));
+}
+
 describeEachStore((fresh, isShared) => {
   const testShared = isShared ? test : () => undefined;
 
@@ -64,15 +112,37 @@ describeEachStore((fresh, isShared) => {
     expect(await calls('total')).toBe(left + 5);
   });
 
+  test('nothing is stored of secrets, params, senders, callers, whole user agents and paths', async () => {
+    const shelf = fresh();
+    const store = await shelf.open();
+    await store.init?.();
+    await store.set({
+      apiKey: KEY,
+      secrets: [{ id: 's1', hash: PRIVATE.hash }],
+      allowlists: { methods: ['eth_call'], userAgents: ['ethers'] },
+      reportOnly: ['userAgents'],
+    });
+    const app = await guardedSockets({ store, options: { trustProxy: true } });
+    await sendPrivateRequests(app);
+    await app.guard.close({ graceMs: 0 });
+    const stored = [...(await shelf.dump())].filter(([name]) => !shelf.isSettings(name)).join('\n');
+    for (const told of ['ethers', 'METHOD_NOT_ALLOWED', 'SECRET_INVALID', 'KEY_UNKNOWN', 'PARSE_ERROR', 'webSocket']) {
+      expect(stored).toContain(told);
+    }
+    const found = Object.entries(PRIVATE).filter(([, text]) => stored.includes(text));
+    expect(found).toEqual([]);
+  });
+
   usageContract(test, async () => {
     const shelf = fresh();
     const [writer, reader] = [await shelf.open(), await shelf.open()];
-    // Written over one connection and read over another, as by two processes.
+    let rolls = 0;
+    // Written over one connection and read over another, as by two processes; days are made by both in turn.
     return {
       usage: {
         write: (rows, sequence) => (rows[0]?.instance === 'b' ? reader : writer).usage!.write(rows, sequence),
         read: (query) => reader.usage!.read(query),
-        roll: (before) => writer.usage!.roll(before),
+        roll: (before) => (rolls++ % 2 === 0 ? writer : reader).usage!.roll(before),
       },
     };
   });

@@ -5,7 +5,7 @@
 require('./typescript.cjs');
 const { addressTable } = require('../../lib/allowlists/address-table.ts');
 const { compileCredits } = require('../../lib/limits/credits.ts');
-const { newOccurrence } = require('../../lib/observe/request-event.ts');
+const { Occurrence } = require('../../lib/observe/request-event.ts');
 const { Usage } = require('../../lib/observe/usage.ts');
 const { admissionOf } = require('../../lib/policy/authorize.ts');
 const { judgeBody } = require('../../lib/policy/evaluate-body.ts');
@@ -58,7 +58,8 @@ async function main() {
   const actions = {
     count(times) {
       for (let n = 0; n < times; n++) {
-        usage.observe({ ...newOccurrence(facts, 'http', performance.now()), admission, judged, credits: 1 });
+        const occurrence = new Occurrence(facts, 'http', performance.now());
+        usage.observe(Object.assign(occurrence, { admission, judged, credits: 1 }));
       }
     },
     async pass(milliseconds) {

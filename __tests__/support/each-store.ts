@@ -22,8 +22,10 @@ export interface Shelf {
   plant(records: readonly Record<string, unknown>[]): Promise<void>;
   /** From now on nothing can be written, until what it returns is called. */
   breakDown(): Promise<() => Promise<void>>;
-  /** Everything that is stored, read past the store: names and contents of files, of Redis keys, of tables. */
-  dump(): Promise<string>;
+  /** Everything that is stored, read past the store: by the names of files, of Redis keys, of tables. */
+  dump(): Promise<ReadonlyMap<string, string>>;
+  /** Whether what `dump` names so holds settings. */
+  isSettings(name: string): boolean;
   /** What another process has to know to open it, for `counting-instance.cjs`; no other can open a MemoryStore. */
   readonly where: Readonly<Record<string, unknown>> | undefined;
   readonly holdsBrokenRecords: boolean;
@@ -58,8 +60,8 @@ export function memoryShelf(): Shelf {
   return {
     holdsBrokenRecords: false,
     where: undefined,
-    dump: async () =>
-      JSON.stringify([await store.list({ limit: 100 }), await store.usage.read({ from: '2', to: '3' })]),
+    dump: async () => new Map([['usage', JSON.stringify(await store.usage.read({ from: '2', to: '3' }))]]),
+    isSettings: () => false,
     open: () => Promise.resolve(store),
     async plant(records) {
       for (const record of records) await store.set(record as unknown as KeySettingsInput, 0);
@@ -84,10 +86,12 @@ function fileShelf(): Shelf {
     holdsBrokenRecords: true,
     where: { kind: 'file', path: file },
     dump() {
-      const found = readdirSync(folder, { recursive: true, withFileTypes: true });
-      const texts = found.map((it) => (it.isFile() ? readFileSync(join(it.parentPath, it.name), 'utf8') : ''));
-      return Promise.resolve(found.map(({ name }, n) => `${name}\n${texts[n]!}`).join('\n'));
+      const found = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((it) => it.isFile());
+      return Promise.resolve(
+        new Map(found.map(({ name, parentPath }) => [name, readFileSync(join(parentPath, name), 'utf8')])),
+      );
     },
+    isSettings: (name) => name === 'keys.json',
     open() {
       const store = new FileStore(file, { logger: recordingLogger() });
       endAfterTest(() => store.close());
@@ -124,12 +128,13 @@ export function redisShelf(server: ReturnType<typeof redisServer>, prefix: strin
       const client = await connect();
       const keys = (await client.keys(`${prefix}*`)).sort();
       const read = { string: ['GET'], hash: ['HGETALL'], stream: ['XRANGE', '-', '+'], zset: ['ZRANGE', '0', '-1'] };
-      const texts = keys.map(async (key) => {
+      const texts = keys.map(async (key): Promise<[string, string]> => {
         const [command, ...args] = read[(await client.type(key)) as keyof typeof read];
-        return `${key} ${JSON.stringify(await client.sendCommand([command!, key, ...args]))}`;
+        return [key, JSON.stringify(await client.sendCommand([command!, key, ...args]))];
       });
-      return (await Promise.all(texts)).join('\n');
+      return new Map(await Promise.all(texts));
     },
+    isSettings: (name) => name.startsWith(`${prefix}key:`),
     open: async () => new RedisStore({ client: await connect(), prefix }),
     async plant(records) {
       const client = await connect();
@@ -160,15 +165,16 @@ export function postgresShelf(server: ReturnType<typeof postgresServer>, table: 
     async dump() {
       const pool = openPool();
       const tables = await pool.query<{ name: string }>(
-        `SELECT table_name AS name FROM information_schema.tables WHERE table_name LIKE $1 || '%'`,
+        `SELECT table_name AS name FROM information_schema.tables WHERE table_name ~ ('^' || $1 || '(_|$)')`,
         [table],
       );
-      const texts = tables.rows.map(async ({ name }) => {
+      const texts = tables.rows.map(async ({ name }): Promise<[string, string]> => {
         const { rows } = await pool.query(`SELECT * FROM "${name}"`);
-        return `${name} ${JSON.stringify(rows)}`;
+        return [name, JSON.stringify(rows)];
       });
-      return (await Promise.all(texts)).join('\n');
+      return new Map(await Promise.all(texts));
     },
+    isSettings: (name) => name === table,
     open: () => Promise.resolve(new PostgresStore({ pool: openPool(), table })),
     async plant(records) {
       const pool = openPool();

@@ -13,27 +13,43 @@ function randomly(): () => number {
   return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
 }
 
-test.each([0.01, 0.1])('200 made-up names at first, and a part of %s later, hide none of 20 real ones', (hostile) => {
-  const names = new TopNames(50, { ...ROOM });
-  const random = randomly();
-  const real = Array.from({ length: 20 }, (_, n) => `https://app-${String(n)}.example`);
-  let madeUp = 0;
-  const count = (name: string) => names.of(name, 'allowed').add(1, 1, 0);
-  for (let n = 0; n < 200; n++) count(`https://made-up-${String(++madeUp)}.example`);
-  for (let n = 0; n < 20_000; n++) {
-    if (random() < hostile) count(`https://made-up-${String(++madeUp)}.example`);
-    else count(real[Math.floor(random() * real.length)]!);
-  }
-  const counted = shown(names);
-  for (const name of real) expect(counted.get(name)).toBeGreaterThan(0.9 * ((20_000 * (1 - hostile)) / 20) * 0.8);
-  expect([...counted.values()].reduce((sum, calls) => sum + calls, 0)).toBe(20_200);
+test.each([
+  ['origins', 50, 0.01],
+  ['origins', 50, 0.1],
+  ['methods', 100, 0.01],
+  ['methods', 100, 0.1],
+])(
+  'of %s, %i kept, 200 made-up ones at first, and a part of %s later, hide none of 20 real ones',
+  (_, kept, hostile) => {
+    const names = new TopNames(kept, { ...ROOM });
+    const random = randomly();
+    const real = Array.from({ length: 20 }, (_, n) => `https://app-${String(n)}.example`);
+    let madeUp = 0;
+    const count = (name: string) => names.of(name, 'allowed').add(1, 1, 0);
+    for (let n = 0; n < 200; n++) count(`https://made-up-${String(++madeUp)}.example`);
+    for (let n = 0; n < 20_000; n++) {
+      if (random() < hostile) count(`https://made-up-${String(++madeUp)}.example`);
+      else count(real[Math.floor(random() * real.length)]!);
+    }
+    const counted = shown(names);
+    for (const name of real) expect(counted.get(name)).toBeGreaterThan(0.9 * ((20_000 * (1 - hostile)) / 20) * 0.8);
+    expect([...counted.values()].reduce((sum, calls) => sum + calls, 0)).toBe(20_200);
+  },
+);
+
+test.each(['allowed', 'METHOD_NOT_ALLOWED'])('made-up names take the room of a hundred, %s', (outcome) => {
+  const names = new TopNames(100, { ...ROOM });
+  for (let n = 0; n < 30_000; n++) names.of(`name-${String(n)}`, outcome).add(1, 0, 0);
+  expect(names.size).toBe(101);
+  expect([...names.changed()].reduce((sum, { calls }) => sum + calls, 0)).toBe(30_000);
 });
 
-test('a million made-up names take the room of a hundred, and every call is counted', () => {
-  const names = new TopNames(100, { ...ROOM });
-  for (let n = 0; n < 1_000_000; n++) names.of(`name-${String(n)}`, 'allowed').add(1, 0, 0);
-  expect(names.size).toBe(101);
-  expect([...names.changed()].reduce((sum, { calls }) => sum + calls, 0)).toBe(1_000_000);
+test('names refused for one reason or another share one limit', () => {
+  const names = new TopNames(10, { ...ROOM });
+  const outcomes = ['METHOD_NOT_ALLOWED', 'ORIGIN_NOT_ALLOWED', 'METHOD_BLOCKED'];
+  for (let n = 0; n < 300; n++) names.of(`name-${String(n)}`, outcomes[n % 3]!).add(1, 0, 0);
+  expect(names.size).toBe(10 + outcomes.length);
+  expect([...names.changed()].reduce((sum, { calls }) => sum + calls, 0)).toBe(300);
 });
 
 test('what was refused does not push out what was allowed', () => {

@@ -1,5 +1,6 @@
 import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
+import { ORIGIN } from '../../lib/usage/key-hour';
 import { UsageFlush } from '../../lib/usage/usage-flush';
 import { UsageTable } from '../../lib/usage/usage-table';
 import { fakeClock } from '../support/fake-clock';
@@ -174,6 +175,28 @@ test('rolls hours up into days once a day', async () => {
   expect(roll.mock.calls.length).toBe(10);
   expect(await store.read(ALL)).toMatchObject([{ instance: '(day)', hour: '2027-01-31T00:00:00Z', calls: 3 }]);
   expect(await calls()).toBe(3);
+});
+
+test('made-up names leave no more rows in the store than are kept of them', async () => {
+  const { clock, table, rows } = counting();
+  let made = 0;
+  for (let flushes = 0; flushes < 10; flushes++) {
+    for (let n = 0; n < 500; n++) {
+      const counted = table.at('first-key', clock.wall());
+      counted
+        .of(ORIGIN)
+        .of(`https://${String(++made)}.example`, 'ORIGIN_NOT_ALLOWED')
+        .add(1, 0, clock.wall());
+      const refused = { outcome: 'ORIGIN_NOT_ALLOWED', origin: `https://${String(made)}.example`, method: '' };
+      const of = { ...refused, userAgent: '', address: '', wire: 'http', secretId: '' };
+      counted.refusals.add(of, { why: undefined, requestId: String(made), at: clock.wall() });
+    }
+    await clock.pass(10_000);
+  }
+  const kept = await rows();
+  expect(kept.filter(({ kind }) => kind === 'origin')).toHaveLength(51);
+  expect(kept.filter(({ kind }) => kind === 'refusal')).toHaveLength(100);
+  expect(kept.reduce((sum, { kind, calls }) => sum + (kind === 'origin' ? calls : 0), 0)).toBe(made);
 });
 
 test('writes the rest when it closes', async () => {
