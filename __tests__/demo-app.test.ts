@@ -254,6 +254,14 @@ describe('one demo', () => {
     expect(await (await open(password)).text()).toContain('demo browser');
   });
 
+  test('the made-up day of traffic is said to be made up, and how to remove it', async () => {
+    expect(demo.output).toMatch(/Usage +holds a day of made-up calls.*\n.*rm \S+\.usage\/\*-demo\.jsonl/);
+    const password = /user admin, password (\S+),/.exec(demo.output)![1]!;
+    const headers = { Authorization: `Basic ${btoa(`admin:${password}`)}` };
+    const usage = await fetch(`${demo.url}/admin/api/usage?since=24h`, { headers });
+    expect(await usage.json()).toMatchObject({ usage: { isDemo: true } });
+  });
+
   test("the backend's own routes work as before", async () => {
     const { url } = demo;
     const headers = { 'Content-Type': 'application/json' };

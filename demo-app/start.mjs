@@ -4,6 +4,7 @@
 //   KEYS_FILE        default demo-app/rpc-guard.json
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -68,7 +69,8 @@ async function start() {
   const sockets = await Promise.all(
     socketExamples({ url, keys }).map(async (example) => ({ ...example, ...(await answersOn(example)) })),
   );
-  if (!ending) print({ node, chainId, contract, isThere, keys, url, password, instead, shown, sockets });
+  const hasTraffic = (await readdir(`${keysFile}.usage`).catch(() => [])).some((name) => name.endsWith('-demo.jsonl'));
+  if (!ending) print({ hasTraffic, node, chainId, contract, isThere, keys, url, password, instead, shown, sockets });
 }
 
 async function startNode() {
@@ -127,7 +129,7 @@ async function withAnswers(groups) {
   return shown;
 }
 
-function print({ node, chainId, contract, isThere, keys, url, password, instead, shown, sockets }) {
+function print({ hasTraffic, node, chainId, contract, isThere, keys, url, password, instead, shown, sockets }) {
   const isColored = process.stdout.isTTY && !process.env.NO_COLOR;
   const style = (code) => (text) => (isColored ? `\x1b[${code}m${text}\x1b[0m` : text);
   const [bold, dim, green, red] = ['1', '2', '32', '31'].map(style);
@@ -174,6 +176,10 @@ function print({ node, chainId, contract, isThere, keys, url, password, instead,
   row('Page', bold(`${url}/`));
   row('Dashboard', bold(`${url}/admin/`));
   row('', `user admin, password ${password}, new at every start`);
+  if (hasTraffic) {
+    row('Usage', 'holds a day of made-up calls, marked there; their user agent is demo-traffic');
+    row('', `to remove them, end the demo and rm ${file}.usage/*-demo.jsonl`);
+  }
   row('Try', `edit ${file}: a change is in force at once, no restart`);
   row('End', 'Ctrl-C');
 }

@@ -89,6 +89,11 @@ test.each([
   [{ by: 'key' }, 'leave the key out'],
   [{ since: '2027-02-01T00:00:00Z' }, 'begins after its end'],
   [{ since: '400d', step: 'hour' }, 'take "day"'],
+  [{ since: '2027-01-20', step: 'hour' }, 'hours are kept for 7 days'],
+  [{ since: '2027-01-31T12:00:00' }, 'since: got'],
+  [{ since: 'Jan 31 2027' }, 'since: got'],
+  [{ since: '2027-01-31', until: '2027-01-30' }, 'begins after its end'],
+  [{ until: '2027-01-31T12:00' }, 'until: got'],
 ])('refuses %j', async (options, message) => {
   await expect(usageReport(new UsageRows(), KEY, options as object, NOW)).rejects.toThrow(message);
 });

@@ -114,6 +114,38 @@ test('counts what limits refuse as refused, and it costs nothing', async () => {
   expect(rows.reduce((sum, { kind, credits }) => sum + (kind === 'total' ? credits : 0), 0)).toBe(1);
 });
 
+test('counts a batch whose allowed calls limits refuse by the reason of each', async () => {
+  const {
+    rpcUrl,
+    upstream,
+    counted: rowsOf,
+  } = await countingApp(
+    { limits: { perSecond: 1, burst: 1 }, allowlists: { methods: ['eth_chainId', 'eth_gasPrice'] } },
+    { options: { limitWaitMs: 0 } },
+  );
+  await post(rpcUrl, [call('eth_chainId')]);
+  const notification = { ...call('eth_gasPrice'), id: undefined };
+  await post(rpcUrl, [call('eth_chainId'), notification, call('eth_call', [], 3), 7]);
+  const rows = await rowsOf(2);
+  expect(brief(rows, 'total')).toEqual([
+    'total INVALID_REQUEST 1',
+    'total METHOD_NOT_ALLOWED 1',
+    'total RATE_LIMITED 2',
+    'total allowed 1',
+  ]);
+  expect(rows.reduce((sum, { requests = 0 }) => sum + requests, 0)).toBe(2);
+  expect(upstream.seen).toHaveLength(1);
+});
+
+test('counts a body that is refused before it is read under its key', async () => {
+  const { rpcUrl, upstream, counted: rowsOf } = await countingApp({}, { options: { maxBodyBytes: 1000 } });
+  await post(rpcUrl, call('eth_chainId', ['x'.repeat(2000)]));
+  const rows = await rowsOf(1);
+  expect(brief(rows, 'total', 'method')).toEqual(['total BODY_TOO_LARGE 1']);
+  expect(rows.filter(({ kind }) => kind === 'refusal')).toMatchObject([{ outcome: 'BODY_TOO_LARGE', calls: 1 }]);
+  expect(upstream.seen).toEqual([]);
+});
+
 test('counts refusals without a key that exists under none, and stores no key that was made up', async () => {
   const { url, store, upstream, counted: rowsOf } = await countingApp();
   for (const key of ['made-up-key-1', 'made-up-key-2', '', '%00']) await post(`${url}/v3/${key}`, call('eth_chainId'));

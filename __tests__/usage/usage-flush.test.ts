@@ -199,6 +199,36 @@ test('made-up names leave no more rows in the store than are kept of them', asyn
   expect(kept.reduce((sum, { kind, calls }) => sum + (kind === 'origin' ? calls : 0), 0)).toBe(made);
 });
 
+test('closes though the store hangs, in a write or in making days', async () => {
+  const { clock, store, flush, count } = counting();
+  const hang = () => new Promise<void>(() => undefined);
+  jest.spyOn(store, 'roll').mockImplementation(hang);
+  count(1);
+  await clock.pass(10_000);
+  jest.spyOn(store, 'write').mockImplementation(hang);
+  count(1);
+  let isClosed = false;
+  void flush.close().then(() => (isClosed = true));
+  for (let n = 0; n < 3; n++) await clock.pass(10_000);
+  expect(isClosed).toBe(true);
+});
+
+test('writes all that was counted while a write was under way when it closes', async () => {
+  const { clock, store, flush, count, calls } = counting();
+  let finish = (): void => undefined;
+  jest.spyOn(store, 'write').mockImplementationOnce(async (rows, sequence) => {
+    await new Promise<void>((resolve) => (finish = resolve));
+    await UsageRows.prototype.write.call(store, rows, sequence);
+  });
+  count(3);
+  await clock.pass(10_000);
+  count(4);
+  const closed = flush.close();
+  finish();
+  await closed;
+  expect(await calls()).toBe(7);
+});
+
 test('writes the rest when it closes', async () => {
   const { flush, count, calls } = counting();
   count(3);

@@ -5,6 +5,7 @@ import { added } from '../stores/usage-rows';
 import {
   ALLOWED,
   CLASSES_MS,
+  DEMO_INSTANCE,
   HOURS_KEPT_DAYS,
   HOUR_MS,
   USAGE_KINDS,
@@ -15,7 +16,7 @@ import {
 } from '../stores/usage-store';
 import type { UsageKind, UsageRow, UsageStore } from '../stores/usage-store';
 import { wrong } from './changes';
-import { SINCE_RULE, isSpan, timeOf } from './since';
+import { SINCE_RULE, isSpan, isTime, timeOf } from './since';
 
 /** What a report lists names of: a kind, the reasons of refusals, or keys. */
 export type UsageBy = Exclude<UsageKind, 'total' | 'ofSecret' | 'refusal'> | 'reason' | 'key';
@@ -75,6 +76,8 @@ export interface UsageReport {
     readonly second: number;
     readonly point: { readonly at: string; readonly credits: number } | undefined;
   };
+  /** Whether the demo made some of it up. It is not known of days whose hours are gone. */
+  readonly isDemo: boolean;
   /** Whether the last point goes on: it will grow. */
   readonly isPartial: boolean;
 }
@@ -126,6 +129,7 @@ export async function usageReport(
       second: busiestSecond(totals),
       point: peak === undefined || peak.credits === 0 ? undefined : { at: peak.at, credits: peak.credits },
     },
+    isDemo: totals.some(({ instance }) => instance === DEMO_INSTANCE),
     isPartial: to > nowMs,
   };
 }
@@ -141,8 +145,10 @@ function rangeOf({ since = '24h', until, step: asked }: UsageOptions, nowMs: num
   const end = until === undefined ? nowMs : Date.parse(until);
   const begin = timeOf(since, end);
   if (begin >= end) throw wrong('since: it begins after its end');
-  const isLong = end - begin > HOURS_KEPT_DAYS * DAY_MS || begin < nowMs - HOURS_KEPT_DAYS * DAY_MS - HOUR_MS;
-  const step = asked ?? (isLong ? 'day' : 'hour');
+  const isOld = begin < nowMs - HOURS_KEPT_DAYS * DAY_MS - HOUR_MS;
+  // A day whose hours are gone would stand as if all of it had been in its first hour.
+  if (asked === 'hour' && isOld) throw wrong('step: hours are kept for 7 days; take "day"');
+  const step = asked ?? (isOld || end - begin > HOURS_KEPT_DAYS * DAY_MS ? 'day' : 'hour');
   const length = step === 'hour' ? HOUR_MS : DAY_MS;
   // An hour ago is in the hour before this one: of 24 hours the one that has just begun is the last.
   const isMoved = isSpan(since) && begin % length !== 0;
@@ -252,10 +258,6 @@ function groupBy(rows: readonly UsageRow[], of: (row: UsageRow) => string): Read
     else group.push(row);
   }
   return groups;
-}
-
-function isTime(value: unknown): boolean {
-  return typeof value === 'string' && /^\d{4}-\d{2}-\d{2}/.test(value) && !Number.isNaN(Date.parse(value));
 }
 
 /** When a key and its secrets were last used, to the minute. */

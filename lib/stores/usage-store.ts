@@ -6,6 +6,8 @@ export const DAYS_KEPT = 400;
 
 /** The instance under which a whole day stands. */
 export const DAY_INSTANCE = '(day)';
+/** The instance under which the demo puts what it has made up. */
+export const DEMO_INSTANCE = 'demo';
 /** The key of requests that have none, or one that nobody knows. */
 export const NO_KEY = '(none)';
 /** What stands for names that made room for others. */

@@ -86,7 +86,7 @@ function useUsage(apiKey: string, since: string, by: UsageBy) {
 }
 
 function Calls({ usage }: { readonly usage: UsageReport }) {
-  const { points, step, requests, upstreamErrors, busiest } = usage;
+  const { points, step, requests, upstreamErrors, busiest, isDemo } = usage;
   if (requests === 0) {
     return (
       <p class="empty">
@@ -105,6 +105,12 @@ function Calls({ usage }: { readonly usage: UsageReport }) {
         {upstreamErrors > 0 && `, ${number(upstreamErrors)} unanswered by the upstream`}. Busiest second:{' '}
         {number(busiest.second)} credits.
       </p>
+      {isDemo && (
+        <p class="hint">
+          The demo made some of these calls up, so that there is something to show. To remove them, end the demo and
+          delete the files <code>*-demo.jsonl</code> in the folder <code>rpc-guard.json.usage</code>.
+        </p>
+      )}
       <UsageChart points={points} step={step} />
     </>
   );
