@@ -26,6 +26,7 @@ One measurement each, after npm run build:
   node bench/observe.mjs                       what usage, events, metrics and traces cost a request
   node --expose-gc bench/usage.mjs             counting usage
   node --expose-gc bench/limits-inside.mjs     limits: time and memory
+  node --expose-gc bench/scaling.mjs [PART]    processes, traffic, memory: the figures of docs/scaling.md
   node bench/limit-processes.mjs               limits that several processes share
   node bench/limit-clients.mjs                 what clients do with refusals of limits
   node bench/stores.mjs                        stores with 100,000 keys
