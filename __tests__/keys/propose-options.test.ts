@@ -121,6 +121,8 @@ describe('a secret that has lists of its own', () => {
       await post(app.rpcUrl, call('eth_call', [{ to: TOKEN }]), asSecret);
       await post(app.rpcUrl, [call('eth_getLogs', [{}], 1), call('made_up', [], 2)], asSecret);
       await post(app.rpcUrl, call('eth_gasPrice'), { ...PAGE, ...basic(`${SECRET}-2`) });
+      await post(app.rpcUrl, call('eth_getBalance', [TOKEN, 'latest']));
+      await post(app.rpcUrl, call('eth_call', [{ to: TOKEN }]), PAGE);
     }
     await app.guard.close();
     await putBack(store);
@@ -138,7 +140,16 @@ describe('a secret that has lists of its own', () => {
     });
     expect(lists.origins.entries).toMatchObject([{ entry: 'https://app.example.com', calls: 360 }]);
     const ofKey = await new KeyManager(store).propose(KEY);
-    expect(ofKey.lists.methods.entries.map(({ entry }) => entry)).toEqual(['eth_call', 'eth_gasPrice', 'eth_getLogs']);
+    expect(ofKey.calls).toBe(2 * 120);
+    expect(ofKey.lists.methods).toMatchObject({
+      entries: [
+        { entry: 'eth_call', calls: 120 },
+        { entry: 'eth_getBalance', calls: 120 },
+      ],
+      others: [],
+    });
+    expect(ofKey.lists.contractAddresses).toMatchObject({ calls: 240, others: [] });
+    expect(ofKey.notes).not.toContainEqual(expect.stringContaining('with a secret'));
   });
 
   test('gets entries on its own lists; the others stay as they are', async () => {

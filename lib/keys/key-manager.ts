@@ -54,7 +54,7 @@ import type { Proposal } from './proposal';
 import { checkApply, checkPropose, listsOf, withProposed } from './propose-options';
 import type { AcceptedProposal, ProposeOptions } from './propose-options';
 import { proposalOf } from './propose';
-import { rowsOfSecret } from './rows-of-secret';
+import { rowsOfKey, rowsOfSecret } from './rows-of-secret';
 import { isExpired, present, settled, viewOf } from '../settings/key-view';
 import type { KeyView } from '../settings/key-view';
 import { withReportOnlySince } from './report-only-since';
@@ -99,8 +99,11 @@ const RULES: OptionRules<KeyManagerOptions & { readonly store: WritableSettingsS
   logger: LOGGER_RULE,
 };
 
-const PROPOSED_FROM: readonly UsageKind[] = ['total', 'method', 'origin', 'address', 'userAgent', 'secret'];
 const PROPOSED_FROM_SECRET: readonly UsageKind[] = ['secret', 'ofSecret'];
+const PROPOSED_FROM: readonly UsageKind[] = [
+  ...(['total', 'method', 'origin', 'address', 'userAgent'] as const),
+  ...PROPOSED_FROM_SECRET,
+];
 
 /**
  * Keys and secrets over their whole life, in any writable store. A change is made to the settings as they are stored and
@@ -208,7 +211,7 @@ export class KeyManager {
     const kinds = secretId === undefined ? PROPOSED_FROM : PROPOSED_FROM_SECRET;
     const query = { apiKey, from: hourOf(sinceMs), to: hourOf(Date.now() + HOUR_MS), kinds };
     const counted = await stored(() => usageOf(this.#store).read(query));
-    const rows = secretId === undefined ? counted : rowsOfSecret(counted, secretId);
+    const rows = secretId === undefined ? rowsOfKey(counted) : rowsOfSecret(counted, secretId);
     return proposalOf(rows, { allowlists, minimumShare, domainOf: loadDomainOf() });
   }
 
