@@ -55,7 +55,10 @@ export class KeyHour {
   }
 
   get refusals(): RefusalGroups {
-    return (this.#groups ??= new RefusalGroups(this.apiKey === NO_KEY ? GROUPS_WITHOUT_KEY : GROUPS_OF_KEY));
+    return (this.#groups ??= new RefusalGroups(
+      this.apiKey === NO_KEY ? GROUPS_WITHOUT_KEY : GROUPS_OF_KEY,
+      this.budget,
+    ));
   }
 
   /** Takes note of the second in which most was spent. */

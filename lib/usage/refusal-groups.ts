@@ -1,6 +1,7 @@
 import { nameOfRefusal } from '../stores/refused-call';
 import type { RefusedCall } from '../stores/refused-call';
 import type { RefusalDetail, UsageRow } from '../stores/usage-store';
+import type { RowBudget } from './top-names';
 
 export interface RefusalNote {
   readonly why: string | undefined;
@@ -53,14 +54,16 @@ const LOOKED_AT = 20;
  */
 export class RefusalGroups {
   readonly #max: number;
+  readonly #budget: RowBudget;
   #size = 0;
   #last: RefusalGroup | undefined;
   /** By outcome, then by what they have in common; those of the last refusal come last. */
   readonly #groups = new Map<string, Map<string, RefusalGroup>>();
   readonly #gone = new Map<string, RefusalGroup>();
 
-  constructor(max: number) {
+  constructor(max: number, budget: RowBudget) {
     this.#max = max;
+    this.#budget = budget;
   }
 
   add(refused: RefusedCall, note: RefusalNote): void {
@@ -74,7 +77,10 @@ export class RefusalGroups {
     if (groups === undefined) this.#groups.set(outcome, (groups = new Map<string, RefusalGroup>()));
     let group = groups.get(id);
     if (group === undefined) {
-      if (this.#size >= this.#max) this.#makeRoom();
+      // Of each key there is one at least: keys are known, and not made up.
+      const isFull = this.#size >= this.#max || (this.#budget.left <= 0 && this.#size > 0);
+      if (isFull) this.#makeRoom();
+      else this.#budget.left--;
       group = new RefusalGroup(id, refused, note.at);
       if (this.#gone.size > 0 && this.#gone.delete(`${outcome} ${id}`)) group.told = -1;
       this.#size++;
