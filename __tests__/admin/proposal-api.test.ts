@@ -75,7 +75,7 @@ test('on a key that has changed meanwhile nothing is added, and the answer has t
 
 test.each<[what: string, body: unknown, message: RegExp]>([
   ['no version', { lists: { methods: ['eth_call'] } }, /^expectedVersion: it takes the version/],
-  ['a misspelt member', { lists: {}, enforce: true, expectedVersion: 1 }, /other members/],
+  ['a misspelt member', { lists: {}, enforce: true, expectedVersion: 1 }, /may only have lists, reportOnly/],
   ['a list that there is not', { lists: { method: ['eth_call'] }, expectedVersion: 1 }, /no such list/],
   ['lists without entries', { lists: {}, expectedVersion: 1 }, /lists: it takes/],
   ['an empty list', { lists: { methods: [] }, expectedVersion: 1 }, /allowlists\.methods: it takes one entry or more/],
