@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import { errorReply, parseCalls, serialiseBatch, serialiseCall, readBatchAnswer } from '../../lib/json-rpc/call';
+import {
+  errorReply,
+  parseCalls,
+  serialiseBatch,
+  serialiseCall,
+  serialisePieces,
+  readBatchAnswer,
+} from '../../lib/json-rpc/call';
 import type { InvalidCall, RpcCall } from '../../lib/json-rpc/call';
 
 const MAX_BATCH = 1000;
@@ -42,7 +49,7 @@ const withMember = (name: string, json: string) => {
 describe('a call', () => {
   test('is read with its id, method and params', () => {
     const text = '{"jsonrpc":"2.0","id":7,"method":"eth_call","params":[{"to":"0x1"},"latest"]}';
-    expect(parseCalls(text, MAX_BATCH)).toEqual({
+    expect(parseCalls(text, MAX_BATCH)).toMatchObject({
       ok: true,
       batch: false,
       calls: [{ id: '7', method: 'eth_call', params: [{ to: '0x1' }, 'latest'] }],
@@ -397,6 +404,51 @@ describe('what is sent on', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  test('passes on params as they were read only where it would write them so', () => {
+    const space = fc.constantFrom('', '', '', ' ', '\n');
+    const value = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }).map((it) => JSON.stringify(it)),
+      fc.constantFrom(
+        '"\\u0041"',
+        '"\\/"',
+        '{"2":1,"1":2}',
+        '{"a":[1.0,-0,1e5]}',
+        '"é"',
+        '[ ]',
+        '{"x":"\\n"}',
+        '1700000000000000001',
+      ),
+    );
+    const params = fc.array(value, { maxLength: 3 });
+    let kept = 0;
+    fc.assert(
+      fc.property(fc.array(fc.tuple(params, space), { minLength: 1, maxLength: 3 }), fc.boolean(), (calls, isBatch) => {
+        const texts = calls.map(
+          ([items, gap]) => `{"jsonrpc":"2.0","method":"x",${gap}"params":[${items.join(`,${gap}`)}]}`,
+        );
+        const read = parseCalls(Buffer.from(isBatch ? `[${texts.join(',')}]` : texts[0]!), MAX_BATCH);
+        if (!read.ok) return;
+        for (const call of read.calls) {
+          if ('invalid' in call) continue;
+          if (call.paramsText !== undefined) kept++;
+          expect(serialiseCall(call)).toBe(serialiseCall({ ...call, paramsText: undefined }));
+        }
+      }),
+      { numRuns: 300 },
+    );
+    expect(kept).toBeGreaterThan(50);
+  });
+
+  test('passes on long params as the bytes that were read', () => {
+    const text = `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x${'1f'.repeat(20_000)}"]}`;
+    const read = parseCalls(Buffer.from(text), MAX_BATCH);
+    const [call] = read.ok ? read.calls : [];
+    const pieces = serialisePieces(call as RpcCall);
+    expect(pieces).toHaveLength(3);
+    expect(Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString()).toBe(text);
+    expect(serialiseCall(call as RpcCall)).toBe(text);
   });
 
   test('means to any reader what was checked', () => {

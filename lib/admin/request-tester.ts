@@ -53,7 +53,7 @@ export function createRequestTester(options: ParsedAdminOptions, handOff: Upstre
   async function send(body: string): Promise<NonNullable<TestResult['answer']>> {
     if (handOff === undefined || toUpstream === undefined)
       throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');
-    const exchange = handOff.send(body, { 'accept-encoding': 'identity' }, 'request-tester');
+    const exchange = handOff.send([body], { 'accept-encoding': 'identity' }, 'request-tester');
     const answer = await exchange.answer;
     if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
     const bytes = await readAnswer(answer, toUpstream, MAX_ANSWER_BYTES);

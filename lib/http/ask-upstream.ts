@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isReadOnly } from '../allowlists/address-table';
+import type { Pieces } from '../json-rpc/call';
 import type { TraceHeaders } from '../observe/tracing';
 import type { Admission } from '../policy/authorize';
 import { isRefusal, refuse, refuseForNow } from '../policy/refusals';
@@ -21,7 +22,7 @@ export async function askUpstream(
   { upstreams, tracing }: Guard,
   call: IncomingCall,
   admission: Admission,
-  body: string,
+  body: Pieces,
   headers: IncomingHttpHeaders,
 ): Promise<UpstreamAnswer | Refusal> {
   const { req, facts } = call;

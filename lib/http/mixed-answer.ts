@@ -55,7 +55,7 @@ async function askRun(
   if (refusal !== undefined) return refusal;
   exchange.hasBegun = true;
   const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
-  const answer = await askUpstream(guard, call, exchange.admission, serialiseBatch(calls), headers);
+  const answer = await askUpstream(guard, call, exchange.admission, [serialiseBatch(calls)], headers);
   exchange.backOff = backOffOf(answer);
   if (isRefusal(answer)) return answer;
   const body = await readAnswer(answer, options, exchange.bytesLeft, (bytes) => holdAnswer(guard, call, bytes));

@@ -128,6 +128,7 @@ function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffe
 
 function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
   return new Promise((resolve) => {
+    const declared = Number(req.headers['content-length']);
     let bytes: Buffer = Buffer.alloc(0);
     let size = 0;
     const timer = setTimeout(() => {
@@ -139,7 +140,7 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
         settle(tooLarge(maxBodyBytes));
         return;
       }
-      bytes = append(bytes, size, chunk, maxBodyBytes);
+      bytes = append(bytes, size, chunk, Math.min(maxBodyBytes, declared || maxBodyBytes));
       size += chunk.length;
     }
     function onEnd(): void {
@@ -160,10 +161,14 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
   });
 }
 
-/** Appends a chunk to one buffer that doubles: a list of one-byte chunks takes 25 times the memory. */
+/**
+ * Appends a chunk to one buffer, which grows eightfold up to the length that is expected: a list of one-byte chunks takes
+ * 25 times the memory, and memory that is not written to is not taken.
+ */
 function append(bytes: Buffer, size: number, chunk: Buffer, maxBytes: number): Buffer {
   const needed = size + chunk.length;
-  const room = needed > bytes.length ? Buffer.alloc(Math.min(maxBytes, Math.max(needed, 2 * bytes.length))) : bytes;
+  const grown = Math.max(needed, Math.min(maxBytes, 8 * needed));
+  const room = needed > bytes.length ? Buffer.allocUnsafeSlow(grown) : bytes;
   if (room !== bytes) bytes.copy(room, 0, 0, size);
   chunk.copy(room, size);
   return room;
@@ -177,7 +182,8 @@ function parsedBody(
   const { body } = req;
   if (body === undefined) return consumed('without leaving it in req.body');
   if (FORM_TYPE.test(req.headers['content-type'] ?? '') && isFormFields(body)) return consumed('as a form');
-  const raw = isBytes(body) ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : textOf(body);
+  // A copy: what is checked is not to be changed by whoever else has it.
+  const raw = isBytes(body) ? Buffer.from(body) : textOf(body);
   if (isRefusal(raw)) return raw;
   return Buffer.byteLength(raw) > maxBodyBytes ? tooLarge(maxBodyBytes) : raw;
 }

@@ -18,9 +18,14 @@ export interface RpcCall {
   readonly method: string;
   /** `undefined` when the call has none. */
   readonly params: readonly JsonValue[] | undefined;
+  /** Their JSON text as it was read, where it is just what would be written; as bytes if it is long. */
+  readonly paramsText?: string | Buffer | undefined;
   /** What `queriedAddresses` has read from the params: lists, reports and usage ask in turn. */
   addresses?: readonly JsonValue[] | undefined;
 }
+
+/** Text and bytes that are sent one after the other. */
+export type Pieces = readonly (string | Buffer)[];
 
 /** Something that is not a valid call. `id` is its id as JSON text, if that much could be read. */
 export interface InvalidCall {
@@ -38,6 +43,8 @@ const MAX_VALUES = 20_000;
 const MAX_VALUES_PER_CALL = 20;
 const MAX_ID_BYTES = 1024;
 const METHOD = /^[\x21-\x7e]{1,128}$/;
+/** Bytes from which on they are passed on as bytes: each copy of 256 KB costs as much as checking it. */
+const LONG_PARAMS = 16 * 1024;
 const MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
 
 /**
@@ -45,7 +52,9 @@ const MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
  * Bytes must be UTF-8 without a byte order mark. Never throws.
  */
 export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedCalls {
-  const text = typeof body === 'string' ? body : decodeUtf8(body);
+  const isText = typeof body === 'string';
+  const isPlain = !isText && isAscii(body);
+  const text = isText ? body : isPlain ? body.toString('latin1') : decodeUtf8(body);
   if (text === undefined) return { ok: false, broken: 'json', why: 'the body is not UTF-8' };
   const maxValues = Math.max(MAX_VALUES, maxBatchSize * MAX_VALUES_PER_CALL);
   const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues });
@@ -57,16 +66,33 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
     return { ok: false, broken: 'batch-size', why: `a batch of ${String(size)} calls${json.ok ? '' : ' or more'}` };
   }
   if (!json.ok) return { ok: false, broken: 'request', why: json.rule };
-  if (!isJsonArray(json.value)) return { ok: true, batch: false, calls: [readCall(json.value)] };
+  const { value, params } = json;
+  const readParams = (index: number): string | Buffer | undefined => {
+    const [from = 0, to = 0] = [params[2 * index], params[2 * index + 1]];
+    if (from === to) return undefined;
+    return isPlain && to - from > LONG_PARAMS ? body.subarray(from, to) : text.slice(from, to);
+  };
+  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))] };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
-  return { ok: true, batch: true, calls: json.value.map(readCall) };
+  return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))) };
 }
 
 /** The JSON text that the upstream receives: `jsonrpc`, `id`, `method` and `params` of what was checked, nothing else. */
 export function serialiseCall(call: RpcCall): string {
-  const id = call.id === undefined ? '' : `"id":${call.id},`;
-  const params = call.params === undefined ? '' : `,"params":${stringifyJson(call.params)}`;
-  return `{"jsonrpc":"2.0",${id}"method":${quote(call.method)}${params}}`;
+  const { params } = call;
+  if (params === undefined) return `${headOf(call)}}`;
+  const text = Buffer.isBuffer(call.paramsText) ? call.paramsText.toString('latin1') : call.paramsText;
+  return `${headOf(call)},"params":${text ?? stringifyJson(params)}}`;
+}
+
+/** The same in pieces to be sent one after the other: long params are not copied. */
+export function serialisePieces(call: RpcCall): Pieces {
+  const { paramsText } = call;
+  return Buffer.isBuffer(paramsText) ? [`${headOf(call)},"params":`, paramsText, '}'] : [serialiseCall(call)];
+}
+
+function headOf({ id, method }: RpcCall): string {
+  return `{"jsonrpc":"2.0",${id === undefined ? '' : `"id":${id},`}"method":${quote(method)}`;
 }
 
 export function serialiseBatch(calls: readonly RpcCall[]): string {
@@ -137,7 +163,7 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }
 
-function readCall(value: JsonValue): RpcCall | InvalidCall {
+function readCall(value: JsonValue, paramsText: string | Buffer | undefined): RpcCall | InvalidCall {
   if (!isJsonObject(value)) return { id: undefined, invalid: 'request', why: 'a call must be an object' };
   const { jsonrpc, method, params } = value;
   const id = readId(value['id']);
@@ -147,9 +173,10 @@ function readCall(value: JsonValue): RpcCall | InvalidCall {
     return { id, invalid: 'request', why: 'method must be up to 128 printable ASCII characters' };
   }
   if (hasFoldedTwin(value, MEMBERS)) return { id, invalid: 'request', why: 'two member names differ only by case' };
-  if (params === undefined || params === null) return { id, method, params: undefined, addresses: undefined };
+  if (params === undefined || params === null)
+    return { id, method, params: undefined, paramsText: undefined, addresses: undefined };
   if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params must be an array' };
-  return { id, method, params, addresses: undefined };
+  return { id, method, params, paramsText, addresses: undefined };
 }
 
 /** The id as JSON text; `undefined` if there is none, `false` if JSON-RPC does not allow it. */

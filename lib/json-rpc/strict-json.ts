@@ -22,8 +22,17 @@ export interface JsonLimits {
 export const ANY_JSON = 'any';
 
 export type JsonResult =
-  /** `spans` are the positions at which the items of the outermost array begin and end: begin, end, begin, end, … */
-  | { readonly ok: true; readonly value: JsonValue; readonly spans: readonly number[] }
+  /**
+   * `spans` are the positions at which the items of the outermost array begin and end: begin, end, begin, end, …
+   * `params` are those between which the member `params` of each of the items, or of the only value, stands; 0, 0 where
+   * it is no array, or `stringifyJson` would write it in another way.
+   */
+  | {
+      readonly ok: true;
+      readonly value: JsonValue;
+      readonly spans: readonly number[];
+      readonly params: readonly number[];
+    }
   /** Not JSON. `at` is where the text stops being JSON, counted in UTF-16 code units. */
   | { readonly ok: false; readonly broken: 'syntax'; readonly at: number }
   /**
@@ -101,6 +110,11 @@ class Parser {
   private values = 0;
   private size = 0;
   private readonly spans: number[] = [];
+  private readonly params: number[] = [];
+  /** Where the array begins that is the member `params`. */
+  private paramsAt = 0;
+  /** Where it last read something that `stringifyJson` writes in another way: a space, an escape, a name that is sorted. */
+  private rewrittenAt = -1;
 
   // The innermost open container, its member name waiting for a value, and those around it. Once a rule is broken only
   // `kinds` goes on, which of the `depth` open containers are arrays: a bit each, because there may be a million.
@@ -145,6 +159,7 @@ class Parser {
           continue;
         }
       } else if (c === OPEN_ARRAY) {
+        if (this.name === 'params' && this.isInCall()) this.paramsAt = this.i;
         this.open(CLOSE_ARRAY);
         ended = false;
         c = this.skipSpace();
@@ -164,7 +179,7 @@ class Parser {
         const next = this.skipSpace();
         if (closer === undefined) {
           if (this.i < this.text.length) fail();
-          return this.rule === undefined ? { ok: true, value, spans: this.spans } : this.broken();
+          return this.rule === undefined ? { ok: true, value, spans: this.spans, params: this.params } : this.broken();
         }
         if (next === closer) {
           this.i++;
@@ -194,6 +209,7 @@ class Parser {
   private skipSpace(): number {
     let c = this.text.charCodeAt(this.i);
     if (c > SPACE) return c;
+    this.rewrittenAt = this.i;
     while (c === SPACE || c === 0x0a || c === 0x0d || c === 0x09) c = this.text.charCodeAt(++this.i);
     return c;
   }
@@ -220,6 +236,7 @@ class Parser {
     if (this.skips) return '';
     const raw = text.slice(start, end);
     if (!escaped && this.isSound) return raw;
+    this.rewrittenAt = end;
     const value = JSON.parse(`"${raw}"`) as string;
     if (!value.isWellFormed()) this.breakRule('a lone surrogate');
     return value;
@@ -250,6 +267,7 @@ class Parser {
     if (this.skips) return;
     if (read === '__proto__') this.breakRule('a member named __proto__');
     else if (Object.hasOwn(this.container as object, read)) this.breakRule('a member name twice in one object');
+    if (isDigit(read.charCodeAt(0))) this.rewrittenAt = this.i;
     this.name = read;
   }
 
@@ -305,8 +323,27 @@ class Parser {
     const { container, name } = this;
     if (container === undefined) return;
     if (Array.isArray(container)) container.push(value);
-    else if (name !== '__proto__') container[name] = value;
+    else if (name !== '__proto__') {
+      container[name] = value;
+      if (name === 'params' && Array.isArray(value) && this.isInCall()) this.keepParams();
+    }
   }
+
+  /** Whether the innermost container is the outermost object, or an object in the outermost array. */
+  private isInCall(): boolean {
+    const kinds = this.kinds[0]! & 3;
+    return this.depth === 1 ? (kinds & 1) === 0 : this.depth === 2 && kinds === 1;
+  }
+
+  private keepParams(): void {
+    if (this.rewrittenAt >= this.paramsAt) return;
+    for (let left = 2 * Math.max(1, this.size) - this.params.length; left > 2; left--) this.params.push(0);
+    this.params.push(this.paramsAt, this.i);
+  }
+}
+
+function isDigit(character: number): boolean {
+  return character >= 0x30 && character <= 0x39;
 }
 
 function fail(): never {

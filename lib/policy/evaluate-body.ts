@@ -1,8 +1,8 @@
 import { checkCall, reportCall } from './authorize';
 import type { Admission } from './authorize';
 import type { CallRules } from './check';
-import { parseCalls, serialiseBatch, serialiseCall } from '../json-rpc/call';
-import type { InvalidCall, RpcCall } from '../json-rpc/call';
+import { parseCalls, serialiseBatch, serialiseCall, serialisePieces } from '../json-rpc/call';
+import type { InvalidCall, Pieces, RpcCall } from '../json-rpc/call';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 
@@ -73,4 +73,10 @@ export function judgeAgain(before: JudgedCalls, admission: Admission, rules: Cal
 export function serialiseAll({ batch, allowed }: JudgedCalls): string {
   const [first] = allowed;
   return batch || first === undefined ? serialiseBatch(allowed) : serialiseCall(first);
+}
+
+/** The same in pieces to be sent one after the other. */
+export function serialiseAllPieces({ batch, allowed }: JudgedCalls): Pieces {
+  const [first] = allowed;
+  return batch || first === undefined ? [serialiseBatch(allowed)] : serialisePieces(first);
 }

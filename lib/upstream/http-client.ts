@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Pieces } from '../json-rpc/call';
 import type { Logger } from '../logger';
 import { isRefusal, refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
@@ -36,7 +37,7 @@ export interface UpstreamClient {
    * trace context.
    */
   send(
-    body: string,
+    body: Pieces,
     client: IncomingHttpHeaders,
     requestId: string,
     isRepeatable?: boolean,
@@ -60,7 +61,7 @@ const TRACE_HEADERS = ['traceparent', 'tracestate'];
 /** Idle connections are given up before common servers and balancers do, so that none is used as it closes. */
 const IDLE_SOCKET_MS = 15_000;
 /** Longer text is encoded once, here: Node would measure and encode it in steps, with copies. */
-const LONG_BODY = 16 * 1024;
+const LONG_PIECE = 16 * 1024;
 
 /** A client of one upstream, over kept-alive connections of its own. */
 export function createUpstreamClient(options: UpstreamClientOptions): UpstreamClient {
@@ -78,9 +79,11 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   return {
     name: upstream.host,
     send(body, client, requestId, isRepeatable = false, trace?) {
-      const bytes = body.length > LONG_BODY ? Buffer.from(body) : body;
-      const headers = headersFor({ client, trace }, requestId, Buffer.byteLength(bytes));
-      return new HttpExchange(wire, { path: upstream.path, headers, body: bytes }, isRepeatable);
+      const pieces = body.map((piece) =>
+        typeof piece === 'string' && piece.length > LONG_PIECE ? Buffer.from(piece) : piece,
+      );
+      const headers = headersFor({ client, trace }, requestId, lengthOf(pieces));
+      return new HttpExchange(wire, { path: upstream.path, headers, body: pieces }, isRepeatable);
     },
     health: wire.health,
     close() {
@@ -103,7 +106,7 @@ interface Wire {
 interface Content {
   readonly path: string;
   readonly headers: Record<string, string | number>;
-  readonly body: string | Buffer;
+  readonly body: Pieces;
 }
 
 /** One request and its outcome. A class only for speed: closures would be created for each. */
@@ -111,7 +114,7 @@ class HttpExchange implements Exchange, ProxyRequest {
   readonly answer: Promise<UpstreamAnswer | Refusal>;
   readonly path: string;
   readonly headers: Record<string, string | number>;
-  readonly body: string | Buffer;
+  readonly body: Pieces;
   readonly #wire: Wire;
   readonly #timer: NodeJS.Timeout;
   #resolve!: (outcome: UpstreamAnswer | Refusal) => void;
@@ -193,6 +196,12 @@ class HttpExchange implements Exchange, ProxyRequest {
 
 function endInTime(exchange: HttpExchange): void {
   exchange.timeOut();
+}
+
+function lengthOf(pieces: Pieces): number {
+  let length = 0;
+  for (const piece of pieces) length += Buffer.byteLength(piece);
+  return length;
 }
 
 /** If not even a connection was made, the upstream is down. */

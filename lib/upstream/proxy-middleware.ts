@@ -3,6 +3,7 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type * as Version3 from 'http-proxy-middleware';
+import type { Pieces } from '../json-rpc/call';
 
 /** `createProxyMiddleware` of `http-proxy-middleware` 3 or 4, whose own types differ. */
 export type CreateProxyMiddleware = (options: never) => unknown;
@@ -17,7 +18,7 @@ export function bundledProxyMiddleware(options: never): unknown {
 export interface ProxyRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | number>>;
-  readonly body: string | Buffer;
+  readonly body: Pieces;
   onAnswer(answer: IncomingMessage): void;
   /** `isStale`: a kept-alive connection closed before the first byte of the answer. */
   onFailure(sent: SentRequest, why: string, isStale: boolean): void;
@@ -61,7 +62,9 @@ class RequestHalf extends EventEmitter implements SentRequest {
   }
 
   pipe(destination: Writable): Writable {
-    return destination.end(this.request.body);
+    const { body } = this.request;
+    for (let n = 0; n < body.length - 1; n++) destination.write(body[n]);
+    return destination.end(body.at(-1));
   }
 
   abort(): void {
