@@ -11,7 +11,7 @@ function callOf(id, method = 'eth_call') {
   return { jsonrpc: '2.0', id, method, params };
 }
 
-const ONE = JSON.stringify(callOf(1));
+export const ONE = JSON.stringify(callOf(1));
 const HUNDRED = Array.from({ length: 100 }, (_, n) => callOf(n + 1));
 const MIXED = HUNDRED.map((call, n) => (n === 50 ? { ...call, method: 'admin_peers' } : call));
 const LARGE = JSON.stringify({
@@ -35,7 +35,7 @@ function post(body, { key = OPEN_KEY, origin, secret, method = 'POST' } = {}) {
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-const HANDSHAKE = [
+export const HANDSHAKE = [
   `GET /ws/v3/${OPEN_KEY} HTTP/1.1`,
   'Host: 127.0.0.1',
   'Upgrade: websocket',

@@ -28,6 +28,7 @@ async function guard(options, { upstreamPort }, store) {
   const { MemoryStore, rpcGuard } = require(`${DIST}/index.js`);
   const guarded = rpcGuard({
     upstream: `http://127.0.0.1:${upstreamPort}`,
+    maxSocketsPerKey: 1_000_000,
     store: store ?? new MemoryStore(SETTINGS),
     ...options,
   });
