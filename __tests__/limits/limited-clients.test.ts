@@ -24,7 +24,6 @@ const CLIENTS: Readonly<Record<string, (url: string, socketUrl: string) => Read>
     endAfterTest(() => provider.destroy());
     return ofEthers(provider);
   },
-  viem: (url) => ofViem(http(url)),
   'viem, with a secret': (url) => ofViem(http(url, { fetchOptions: { headers: HEADERS } })),
   'viem, WebSocket': (_, url) => ofViem(webSocket(url, { reconnect: false, keepAlive: false })),
   'web3.js': (url) => ofWeb3(new Web3(url)),
@@ -62,7 +61,8 @@ const keyOf = (client: string) => `key-of-${client.replaceAll(/[^a-z0-9]/g, '-')
 async function readWithEach(
   limits: object,
   count: number,
-  before: (url: string, headers: Readonly<Record<string, string>>) => Promise<unknown> = () => Promise.resolve(),
+  before: (url: string, headers: Readonly<Record<string, string>>, read: Read) => Promise<unknown> = () =>
+    Promise.resolve(),
 ): Promise<Record<string, { passed: number; seconds: number }>> {
   const secrets = [{ id: 'server', hash: hashSecret(SECRET), limits }];
   const keys = Object.keys(CLIENTS).map((client) => ({
@@ -79,8 +79,8 @@ async function readWithEach(
   });
   const outcomes = Object.entries(CLIENTS).map(async ([client, make]) => {
     const rpcUrl = `${url}/v3/${keyOf(client)}`;
-    await before(rpcUrl, client.endsWith('secret') ? HEADERS : {});
     const read = make(rpcUrl, rpcUrl.replace('http', 'ws').replace('/v3', '/ws/v3'));
+    await before(rpcUrl, client.endsWith('secret') ? HEADERS : {}, read);
     const began = performance.now();
     const all = await Promise.allSettled(
       Array.from({ length: count }, (_, n) => read(`0x${String(n + 1).padStart(40, '0')}`)),
@@ -98,11 +98,14 @@ test('every client gets 140 reads at once through 50 a second and a burst of 100
 });
 
 test('with a spent day every client fails soon, and none hangs', async () => {
-  const body = '{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}';
-  const outcomes = await readWithEach({ perDay: 1 }, 1, (url, headers) =>
-    fetch(url, { method: 'POST', body, headers }),
-  );
+  const outcomes = await readWithEach({ perDay: 100 }, 1, async (url, headers, read) => {
+    // It has connected, and what takes long the first time is done.
+    await read(`0x${'0'.repeat(40)}`);
+    const ask = (body: unknown) => fetch(url, { method: 'POST', body: JSON.stringify(body), headers });
+    const left = Number(/"day";r=(\d+)/.exec((await ask([])).headers.get('ratelimit') ?? '')?.[1]);
+    await ask(Array.from({ length: left }, (_, id) => ({ jsonrpc: '2.0', id, method: 'eth_chainId' })));
+  });
   for (const [client, { passed, seconds }] of Object.entries(outcomes)) {
-    expect([client, passed, seconds < 4]).toEqual([client, 0, true]);
+    expect([client, passed, seconds < 2]).toEqual([client, 0, true]);
   }
 });
