@@ -160,6 +160,24 @@ describe('over the limit by the second', () => {
     expect(upstream.seen).toHaveLength(1);
   });
 
+  test('a key that is deleted while its call waits is not served', async () => {
+    const clock = stopLimitsClock();
+    const store = new MemoryStore([{ apiKey: KEY, limits: { perSecond: 5, burst: 1, perDay: 9 } }]);
+    const { rpcUrl, upstream } = await guardedApp({ store, options: { limitWaitMs: 1000 } });
+    await post(rpcUrl, CALL);
+    let answer: Awaited<ReturnType<typeof post>> | undefined;
+    void post(rpcUrl, CALL).then((it) => (answer = it));
+    const isWaiting = async () => ((await post(rpcUrl, '{')).headers.get('ratelimit') ?? '').includes('"day";r=7');
+    while (!(await isWaiting())) await new Promise(setImmediate);
+    await store.delete(KEY);
+    while (answer === undefined) {
+      await new Promise(setImmediate);
+      await clock.pass(10);
+    }
+    expect([answer.status, answer.json.error.data.reason]).toEqual([401, 'KEY_UNKNOWN']);
+    expect(upstream.seen).toHaveLength(1);
+  });
+
   test('a refused call costs nothing, and neither does a malformed body', async () => {
     const { rpcUrl } = await limited({ perSecond: 5, burst: 3 }, { allowlists: { methods: ['eth_blockNumber'] } });
     for (const body of [call('eth_call'), '{', [], [call('eth_call'), 7], calls(1001)]) await post(rpcUrl, body);

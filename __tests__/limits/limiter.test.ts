@@ -103,6 +103,15 @@ describe('a charge', () => {
     expect(passing(limiter, payer({ perDay: 8 }))).toBe(2);
   });
 
+  test('is paid off while a key has no limits, not forgotten', async () => {
+    const { limiter, clock } = limiterWith();
+    const limits = { perSecond: 10, burst: 10, perDay: 100 };
+    expect(limiter.charge(payer(limits), 35, 0)).toBeUndefined();
+    expect(passing(limiter, payer())).toBe(1000);
+    await clock.pass(1000);
+    expect(limiter.roomFor(payer(limits))).toMatchObject({ second: { level: -15 }, day: { left: 65 } });
+  });
+
   test('lets no window of any of its limits through more than burst + T × perSecond', async () => {
     const rate = fc.record({ perSecond: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 60 }) });
     const tries = fc.array(
