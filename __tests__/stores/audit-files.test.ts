@@ -2,8 +2,11 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileStore, KeyManager } from '../../lib';
+import type { AuditEvent, KeySettings } from '../../lib';
+import { parseKeySettings } from '../../lib/settings/key-settings';
 import { AuditFiles } from '../../lib/stores/audit-files';
 import { auditEvent } from '../../lib/stores/audit-event';
+import { eventsOf } from '../../lib/stores/hand-edits';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, OTHER_KEY } from '../support/pieces';
 import { until } from '../support/until';
@@ -81,6 +84,23 @@ test('a change by hand is an event, once, however many processes see it', async 
   expect(events.map(({ action }) => action)).toEqual(['file.change', 'key.create', 'key.create']);
   const changes = [{ path: 'name', from: 'before', to: 'by hand' }];
   expect(events[0]).toMatchObject({ actor: 'file', via: 'file', apiKey: KEY, changes });
+});
+
+test('what a program changed is no change by hand, though a further one came before it was noticed', () => {
+  const at = (version: number, name: string) => parseKeySettings({ apiKey: KEY, version, name });
+  const [one, two, three] = [at(1, 'a'), at(2, 'b'), at(3, 'c')];
+  const told = (before: KeySettings, after: KeySettings) => eventOf({ before, after, version: after.version });
+  const actionsOf = (before: KeySettings | undefined, after: KeySettings | undefined, recent: readonly AuditEvent[]) =>
+    eventsOf({ edits: [{ apiKey: KEY, before, after }], more: 0 }, recent).map(({ action }) => action);
+  const newestFirst = [told(two, three), told(one, two)];
+  expect(actionsOf(one, two, newestFirst)).toEqual([]);
+  expect(actionsOf(two, three, newestFirst)).toEqual([]);
+  // Back by hand, and forth again.
+  expect(actionsOf(three, two, newestFirst)).toEqual(['file.change']);
+  expect(actionsOf(two, three, [eventOf({ after: two, version: 2 }), ...newestFirst])).toEqual(['file.change']);
+  expect(actionsOf(undefined, two, [eventOf({ version: 4, action: 'key.delete' }), ...newestFirst])).toEqual([
+    'file.change',
+  ]);
 });
 
 test('a hash that somebody replaces by hand is reported, and not shown', async () => {

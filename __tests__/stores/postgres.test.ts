@@ -1,7 +1,9 @@
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 import { SettingsCache } from '../../lib/stores/settings-cache';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { PostgresStore } from '../../lib/stores/postgres';
+import { PostgresAudit } from '../../lib/stores/postgres-audit';
 import type { PostgresPool } from '../../lib/stores/postgres';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
@@ -51,6 +53,29 @@ describePostgres('PostgresStore', () => {
 
   let last = 0;
   const freshName = () => `test_${String(++last)}`;
+
+  test('events that are older than auditDays go, at the first look of each day', async () => {
+    const DAY_MS = 86_400_000;
+    const pool = openPool();
+    let now = Date.parse('2027-06-01T12:00:00.000Z');
+    const open = () => new PostgresAudit({ pool, table: '"swept_audit"', days: 10, lockId: 1, now: () => now });
+    const eventOf = (daysAgo: number) =>
+      auditEvent({
+        ...{ actor: 'ann', via: 'code', action: 'key.update', apiKey: KEY },
+        at: new Date(now - daysAgo * DAY_MS).toISOString(),
+      });
+    const [old, older, recent] = [eventOf(9.5), eventOf(10.5), eventOf(1)] as const;
+    const audit = open();
+    await audit.append([old, older, recent]);
+    const ids = async () => (await audit.list({ limit: 9 })).map(({ id }) => id);
+    expect(await ids()).toEqual([recent.id, old.id, older.id]); // it has looked today
+    await open().list({ limit: 1 }); // as a process that starts does
+    await until(async () => (await ids()).length === 2);
+    expect(await ids()).toEqual([recent.id, old.id]);
+    now += DAY_MS;
+    await until(async () => (await ids()).length === 1);
+    expect(await ids()).toEqual([recent.id]);
+  });
 
   async function openStore(options: { readonly table?: string; readonly schema?: string } = {}) {
     const pool = openPool();

@@ -54,7 +54,7 @@ export function idAt(milliseconds: number): string {
 }
 
 /** When a change is made: never before the last one, whose writer's clock may be ahead. */
-export function timeOfChange(before: KeySettings | undefined): string {
+export function timeOfChange(before: Pick<KeySettings, 'updatedAt'> | undefined): string {
   const now = Date.now();
   const last = Date.parse(before?.updatedAt ?? '');
   return new Date(last > now && last - now < MAX_SKEW_MS ? last : now).toISOString();

@@ -76,15 +76,15 @@ export class AuditFiles implements AuditStore {
     return newestOf([...found, pending].sort(byId), query);
   }
 
-  /** The newest event of each key, as far as there is one from this time (ISO 8601) on. */
-  async newest(apiKeys: ReadonlySet<string>, since: string): Promise<ReadonlyMap<string, AuditEvent>> {
-    const found = new Map<string, AuditEvent>();
+  /** The events of keys from this time (ISO 8601) on. */
+  async recent(apiKeys: ReadonlySet<string>, since: string): Promise<readonly AuditEvent[]> {
+    const found: AuditEvent[] = [];
     for (const path of this.#paths().slice(0, 2)) {
       for await (const line of linesBackwards(path)) {
         const event = this.#eventOf(line);
-        if (event === undefined) continue;
-        if (event.at < since || found.size === apiKeys.size) return found;
-        if (apiKeys.has(event.apiKey) && !found.has(event.apiKey)) found.set(event.apiKey, event);
+        if (event === undefined || event.action === 'secret.expire') continue; // that one may be told long after its time
+        if (event.at < since) return found;
+        if (apiKeys.has(event.apiKey)) found.push(event);
       }
     }
     return found;

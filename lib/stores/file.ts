@@ -376,8 +376,8 @@ export class FileStore implements WritableSettingsStore {
   async #untold(all: readonly Edits[]): Promise<readonly AuditEvent[]> {
     const keys = new Set(all.flatMap(({ edits }) => edits.map(({ apiKey }) => apiKey)));
     if (keys.size === 0) return [];
-    const newest = await this.audit.newest(keys, new Date(Date.now() - TOLD_WITHIN_MS).toISOString());
-    return all.flatMap((edits) => eventsOf(edits, newest));
+    const recent = await this.audit.recent(keys, new Date(Date.now() - TOLD_WITHIN_MS).toISOString());
+    return all.flatMap((edits) => eventsOf(edits, recent));
   }
 
   #isMade({ apiKey, version, at, after }: AuditEvent): boolean {

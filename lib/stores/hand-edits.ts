@@ -36,19 +36,25 @@ export function editsBetween(before: SettingsFile, after: SettingsFile): Edits {
   return { edits, more: Math.max(0, changed.length - MAX_EDITS) };
 }
 
-/** The events of what people did: not of what the newest event of a key tells of already. */
-export function eventsOf({ edits, more }: Edits, newest: ReadonlyMap<string, AuditEvent>): readonly AuditEvent[] {
+/**
+ * The events of what people did: not of what an event of the key tells of already.
+ * @param recent events, the newest first.
+ */
+export function eventsOf({ edits, more }: Edits, recent: readonly AuditEvent[]): readonly AuditEvent[] {
   const group = randomBytes(6).toString('hex');
   const shared = { actor: 'file', via: 'file', action: 'file.change', group } as const;
   const events = edits
-    .filter((edit) => !isTold(edit, newest.get(edit.apiKey)))
+    .filter((edit) => !isTold(edit, recent))
     .map((edit) => auditEvent({ ...shared, version: (edit.after ?? edit.before)?.version ?? 0, ...edit }));
   if (more === 0 || events.length === 0) return events;
   const left = { path: 'keys', to: `${String(more)} more changed` };
   return [...events, auditEvent({ ...shared, apiKey: '', changes: [left] })];
 }
 
-function isTold({ after, changes = [] }: Edit, event: AuditEvent | undefined): boolean {
+/** Programs count the version up: further changes that another process has made by now are passed over. */
+function isTold({ apiKey, before, after, changes = [] }: Edit, recent: readonly AuditEvent[]): boolean {
+  const version = Math.max(before?.version ?? 0, after?.version ?? 0);
+  const event = recent.find((it) => it.apiKey === apiKey && (it.after === undefined || it.version <= version));
   if (event === undefined || textOf(event.after) !== textOf(after && viewOf(after))) return false;
   // No program gives an old secret another hash.
   const isHash = changes.length > 0 && changes.every(({ path }) => path.endsWith('.hash'));
