@@ -1,6 +1,7 @@
 import { counters } from '../../lib/counters';
 import { KeyManager, MemoryStore } from '../../lib';
 import type { AuditEvent, AuditStore } from '../../lib';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { KEY, recordingLogger } from '../support/pieces';
 
 const HASH = 'a'.repeat(64);
@@ -71,6 +72,22 @@ test('a change follows the one before it, though the clock of its writer is behi
   const [enabled, disabled] = await manager.audit();
   expect([enabled?.at, disabled?.at]).toEqual([ahead, ahead]);
   expect(enabled!.id > disabled!.id).toBe(true);
+});
+
+test('a key that is made again stands behind its deletion, in the same millisecond or by a clock ahead', async () => {
+  const store = new MemoryStore();
+  const manager = new KeyManager(store);
+  for (let n = 0; n < 20; n++) {
+    await manager.create({ apiKey: KEY });
+    await manager.disable(KEY);
+    await manager.delete(KEY);
+  }
+  const actions = (await manager.audit({ limit: 500 })).map(({ action }) => action).reverse();
+  expect(actions).toEqual(Array.from({ length: 20 }, () => ['key.create', 'key.disable', 'key.delete']).flat());
+  const ahead = { at: new Date(Date.now() + 30_000).toISOString(), version: 9, apiKey: KEY };
+  await store.audit.append([auditEvent({ ...ahead, actor: 'ann', via: 'code', action: 'key.delete' })]);
+  await manager.create({ apiKey: KEY });
+  expect((await manager.audit({ limit: 2 })).map(({ action }) => action)).toEqual(['key.create', 'key.delete']);
 });
 
 test('the expiry of a secret is an event, once, whichever process reads it first', async () => {

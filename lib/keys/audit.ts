@@ -81,9 +81,9 @@ export class AuditTrail {
 function expiriesOf({ apiKey, secrets }: KeySettings, nowMs: number): readonly AuditEvent[] {
   return secrets
     .filter((secret) => isExpired(secret, nowMs))
-    .map(({ id, expiresAt }) => {
-      // The same in every process, so that a store keeps it once.
-      const unique = createHash('sha256').update(`${apiKey} ${id}`).digest('hex').slice(0, 8);
+    .map(({ id, hash, expiresAt }) => {
+      // The same in every process, so that a store keeps it once. Of the key alone, a viewer could guess it from the id.
+      const unique = createHash('sha256').update(`${hash} ${apiKey} ${id}`).digest('hex').slice(0, 12);
       const at = new Date(expiresAt!).toISOString();
       const changes = [{ path: `secrets.${id}.state`, from: 'active', to: 'expired' }];
       const what = { actor: 'rpc-guard', via: 'code', action: 'secret.expire' } as const;

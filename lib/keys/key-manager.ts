@@ -139,7 +139,7 @@ export class KeyManager {
     const isAsked = secret !== undefined || settings.requireSecret === true;
     const made = isAsked ? makeSecret(secret) : undefined;
     const secrets = made === undefined ? [] : [made.record];
-    const at = timeOfChange(undefined);
+    const at = await this.#timeToCreate(apiKey, newKey.apiKey !== undefined);
     const input = withReportOnlySince({ ...settled(settings), apiKey, secrets, createdAt: at, updatedAt: at }, {});
     const action = options.isImport === true ? 'key.import' : 'key.create';
     const event = this.#eventOf(action, options, { apiKey, after: parseKeySettings(input), secretId: made?.record.id });
@@ -400,6 +400,16 @@ export class KeyManager {
     if (written === before) return viewOf(before);
     await this.#trail.changed(event!);
     return viewOf(written);
+  }
+
+  /** A key that is made again stands behind its deletion, though that was in the same millisecond or by a clock ahead. */
+  async #timeToCreate(apiKey: string, isGiven: boolean): Promise<string> {
+    const { audit } = this.#store;
+    if (!isGiven || audit === undefined || !API_KEY.test(apiKey)) return timeOfChange(undefined);
+    await this.#start();
+    const [last] = await stored(() => audit.list({ apiKey, limit: 1 }));
+    const updatedAt = last && new Date(Date.parse(last.at) + 1).toISOString();
+    return timeOfChange(updatedAt === undefined ? undefined : { updatedAt });
   }
 
   #eventOf(action: AuditAction, options: ChangeOptions, happened: Happened): AuditEvent {
