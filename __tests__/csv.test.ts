@@ -5,7 +5,7 @@ test('writes lines that end with CRLF, and quotes commas, quotes and line ends',
   expect(csv).toBe('at,what\r\n2026-11-26,"a, ""b""\nc"\r\n');
 });
 
-test.each(['=1+1', '+1', '-1', '@SUM(A1)'])(
+test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t=1+1', ' =1+1', '\u0000@A1'])(
   'puts a quote before the text %s, which a spreadsheet would run',
   (cell) => {
     expect(csvOf(['x'], [[cell]])).toBe(`x\r\n'${cell}\r\n`);

@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, Page, Route } from 'playwright-core';
 import { KeyManager } from '../../lib';
 import type { KeyView, NewKey } from '../../lib';
+import type { RpcGuardAdminOptions } from '../../lib/admin';
 import { hourOf } from '../../lib/stores/usage-store';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
@@ -898,6 +899,107 @@ describe('Nothing is lost without a question', () => {
   });
 });
 
+describe('The history', () => {
+  inBrowser('says in words who changed what, is filtered, and shows a key as it was then', async () => {
+    const app = await startApp([{ name: 'Checkout' }, { name: 'Billing' }]);
+    const { apiKey } = (await app.manager.list()).keys.find(({ name }) => name === 'Checkout')!;
+    await app.manager.addToAllowlist(apiKey, 'origins', 'https://app.example.com', { actor: 'ann' });
+    await app.manager.update(apiKey, { name: 'Shop', allowlists: { origins: [] } }, { actor: 'bob', via: 'cli' });
+    const { page } = await openPage(app, 'Shop');
+    await page.getByRole('tab', { name: 'History' }).click();
+    const rows = page.getByRole('table', { name: 'History' }).getByRole('row');
+    await until(async () => (await rows.count()) === 4);
+    await rows.nth(1).getByText('name: Checkout → Shop').waitFor();
+    await rows.nth(1).getByText('bob').waitFor();
+    await rows.nth(2).getByText('origins: added https://app.example.com').waitFor();
+
+    await rows.nth(2).getByRole('button', { name: 'As it was then' }).click();
+    const then = page.getByRole('dialog');
+    await then.getByText('Version 2, after what ann did').waitFor();
+    await then.getByText('https://app.example.com').waitFor();
+    await then.getByRole('row', { name: 'Name Checkout' }).waitFor();
+    expect(await then.getByRole('textbox').count()).toBe(0);
+    await then.getByRole('button', { name: 'Close' }).click();
+
+    await page.getByLabel('Who did it').fill('ann');
+    await until(async () => (await rows.count()) === 2);
+    await page.getByLabel('What was done').selectOption('key.delete');
+    await page.getByRole('heading', { name: 'Nothing found' }).waitFor();
+
+    await page.getByRole('link', { name: 'History', exact: true }).click();
+    await page.getByRole('heading', { name: 'History', level: 1 }).waitFor();
+    await until(async () => (await rows.count()) === 5);
+    await page.getByLabel('What was done').selectOption('key.create');
+    await until(async () => (await rows.count()) === 3);
+    await rows.filter({ hasText: 'Billing' }).getByRole('link').click();
+    await page.getByRole('heading', { name: 'Billing' }).waitFor();
+    await until(async () => (await rows.count()) === 2);
+  });
+
+  inBrowser('a filter that is changed while a page is loading is asked for, and its answer shown', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { apiKey } = (await app.manager.list()).keys[0]!;
+    await app.manager.disable(apiKey, { actor: 'ann' });
+    const { page } = await openPage(app);
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    let isFirst = true;
+    await page.route('**/api/audit**', async (route) => {
+      if (isFirst) {
+        isFirst = false;
+        await held;
+      }
+      await route.continue();
+    });
+    await page.getByRole('link', { name: 'History', exact: true }).click();
+    await page.getByText('Loading the history').waitFor();
+    await page.getByLabel('Who did it').fill('ann');
+    await page.waitForTimeout(400); // behind the moment in which the filter is asked for
+    goOn();
+    const rows = page.getByRole('table', { name: 'History' }).getByRole('row');
+    await rows.nth(1).getByText('key.disable').waitFor();
+    expect(await rows.count()).toBe(2);
+  });
+
+  inBrowser('a viewer reads all of it, finds no button that would be refused, and no key in full', async () => {
+    const app = await startApp([{ name: 'Checkout', secret: { label: 'billing' } }], { role: () => 'viewer' });
+    const { apiKey } = (await app.manager.list()).keys[0]!;
+    await app.manager.addToAllowlist(apiKey, 'methods', 'eth_call', { actor: 'ann' });
+    const { page } = await openPage(app);
+    const seen: string[] = [];
+    const changing = page
+      .getByRole('button', {
+        name: /new|add|save|edit|rotate|revoke|delete|import|remove|copy|use|suggest|allow|send/i,
+      })
+      .or(page.getByRole('switch'));
+    const look = async (): Promise<void> => {
+      seen.push(await page.content(), page.url());
+      expect(await changing.allTextContents()).toEqual([]);
+    };
+    await look();
+    await page.getByRole('table', { name: 'API keys' }).getByRole('link', { name: 'Checkout' }).click();
+    await page.getByRole('heading', { name: 'Checkout' }).waitFor();
+    await page.getByText('eth_call').waitFor();
+    await look();
+    for (const name of await page.getByRole('tab').allTextContents()) {
+      await page.getByRole('tab', { name }).click();
+      await look();
+    }
+    await page.getByText('methods: added eth_call').waitFor();
+    await look();
+    await page.getByRole('button', { name: 'As it was then' }).first().click();
+    await page.getByRole('dialog').getByText('eth_call').waitFor();
+    await look();
+    await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+    await page.reload();
+    await page.getByText('methods: added eth_call').waitFor();
+    await page.getByRole('link', { name: 'History', exact: true }).click();
+    await page.getByRole('table', { name: 'History' }).getByRole('link', { name: 'Checkout' }).first().waitFor();
+    await look();
+    expect(seen.filter((text) => text.includes(apiKey))).toEqual([]);
+  });
+});
+
 describe('Accessibility', () => {
   inBrowser('the keyboard alone reaches tabs, a list of suggestions and the way back to where it was', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
@@ -1018,8 +1120,8 @@ interface App extends AdminApp {
 }
 
 /** A backend with the guard and the dashboard on one store, and the keys that are given. */
-async function startApp(keys: readonly NewKey[] = []): Promise<App> {
-  const app = await adminApp({ sends: true });
+async function startApp(keys: readonly NewKey[] = [], options: Partial<RpcGuardAdminOptions> = {}): Promise<App> {
+  const app = await adminApp({ sends: true, options });
   const manager = new KeyManager(app.store);
   for (const key of keys) await manager.create(key);
   return { ...app, manager };

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyManager, MemoryStore } from '../../lib';
-import { basicAuthAdmin, hashPassword } from '../../lib/admin';
+import type { AuditEvent, AuditQuery } from '../../lib';
+import { basicAuthAdmin, hashPassword, rpcGuardAdmin } from '../../lib/admin';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
 import { until } from '../support/until';
@@ -20,6 +22,7 @@ const ROUTES = Object.entries(description.paths).flatMap(([path, operations]) =>
     .map(([method, operation]) => ({ method: method.toUpperCase(), path, role: operation['x-role'] })),
 );
 
+const ID_SECRET = 'what ids are made with, and longer';
 const KEYS = ['0123456789abcdef0123456789abcdef', '0123456fedcba9876543210fedcba987'];
 
 async function viewersApp(): Promise<{ readonly app: AdminApp; readonly id: string; readonly secretId: string }> {
@@ -27,7 +30,10 @@ async function viewersApp(): Promise<{ readonly app: AdminApp; readonly id: stri
   const manager = new KeyManager(store, { actor: 'ann' });
   const { secretId } = await manager.create({ apiKey: KEYS[0]!, name: 'dapp', secret: {} });
   await manager.create({ apiKey: KEYS[1]!, name: 'shop' });
-  const app = await adminApp({ sends: true, options: { store, role: () => 'viewer', actor: () => 'vera' } });
+  const app = await adminApp({
+    sends: true,
+    options: { store, role: () => 'viewer', actor: () => 'vera', idSecret: ID_SECRET },
+  });
   const { json } = await app.api('GET', 'keys');
   return { app, secretId, id: json.keys.find(({ name }) => name === 'dapp')!.apiKey };
 }
@@ -107,11 +113,39 @@ test('a viewer pages through all keys', async () => {
   expect(second.next).toBeNull();
 });
 
-test('an id leads to its key in a process that has not shown it', async () => {
+test('an id leads to its key in a process that has not shown it, with the same idSecret', async () => {
   const { app, id } = await viewersApp();
-  const other = await adminApp({ options: { store: app.store, role: () => 'viewer' } });
+  const role = () => 'viewer' as const;
+  const other = await adminApp({ options: { store: app.store, role, idSecret: ID_SECRET } });
   expect((await other.api('GET', `keys/${id}`)).json.key.name).toBe('dapp');
   expect((await other.api('GET', 'keys/~nothing')).status).toBe(404);
+});
+
+test('without an idSecret no id can be made from a guessed key, and one of another process says so', async () => {
+  const { app, id } = await viewersApp();
+  const options = { store: app.store, role: () => 'viewer' as const };
+  const [one, other] = await Promise.all([adminApp({ options }), adminApp({ options })]);
+  const idsOf = async (of: AdminApp) => (await of.api('GET', 'keys')).json.keys.map(({ apiKey }) => apiKey);
+  expect(new Set([...(await idsOf(app)), ...(await idsOf(one)), ...(await idsOf(other))]).size).toBe(6);
+  const { status, json } = await one.api('GET', `keys/${id}`);
+  expect([status, json.error.message]).toEqual([404, expect.stringContaining('idSecret')]);
+});
+
+test('a short idSecret does not start, and is not shown', () => {
+  const start = () => rpcGuardAdmin({ store: new MemoryStore(), authorize: () => undefined, idSecret: 'too short' });
+  expect(start).toThrow(/idSecret: got a text of 9 characters; it takes a text of 32 characters or more/);
+});
+
+test('the id of an expiry that a viewer sees cannot be made from a guessed key', async () => {
+  const ids = await Promise.all(
+    ['a', 'b'].map(async (digit) => {
+      const secrets = [{ id: 's1', hash: digit.repeat(64), expiresAt: '2026-01-01T00:00:00.000Z' }];
+      const manager = new KeyManager(new MemoryStore([{ apiKey: KEYS[0]!, secrets }]));
+      await manager.get(KEYS[0]!);
+      return (await manager.audit())[0]!.id;
+    }),
+  );
+  expect(ids[0]).not.toBe(ids[1]);
 });
 
 test('a viewer tests a request, and sends none', async () => {
@@ -204,4 +238,61 @@ test('history is given as JSON with words, as CSV and as JSON lines, of all keys
   for (const wrong of ['limit=501', 'limit=x', 'action=key.made', 'since=never', 'format=xml']) {
     expect([wrong, (await app.api('GET', `audit?${wrong}`)).status]).toEqual([wrong, 400]);
   }
+});
+
+describe('a history that is longer than a page', () => {
+  const COUNT = 1203;
+  const EVENTS = Array.from({ length: COUNT }, (_, n) =>
+    auditEvent({
+      actor: n % 3 === 0 ? '\t=1+1' : 'ann\u001b[2J',
+      via: 'code',
+      action: 'key.update',
+      apiKey: KEYS[0]!,
+      version: n,
+    }),
+  );
+
+  test.each(['jsonl', 'csv'])('is told whole as %s, each event once', async (format) => {
+    const store = new MemoryStore();
+    await store.audit.append(EVENTS);
+    const app = await adminApp({ options: { store, role: () => 'viewer' } });
+    const { text, headers } = await app.api('GET', `audit?format=${format}`);
+    const lines = text.trimEnd().split('\n');
+    const isCsv = format === 'csv';
+    expect(headers.get('content-type')).toBe(isCsv ? 'text/csv; charset=utf-8' : 'application/jsonl; charset=utf-8');
+    expect(lines).toHaveLength(COUNT + (isCsv ? 1 : 0));
+    expect(new Set(lines).size).toBe(lines.length);
+    expect(text).not.toContain(KEYS[0]);
+    if (isCsv) expect(lines.filter((line) => line.includes(",'\t=1+1,"))).toHaveLength(COUNT / 3);
+    expect((await app.api('GET', `audit?format=${format}&limit=2`)).text.split('\n')).toHaveLength(isCsv ? 4 : 3);
+  });
+
+  test('is read while it is sent, and no further once the caller has gone', async () => {
+    const store = new MemoryStore();
+    let pages = 0;
+    const list = ({ limit }: AuditQuery): Promise<readonly AuditEvent[]> => {
+      pages++;
+      const changes = [{ path: 'name', to: 'x'.repeat(1000) }];
+      return Promise.resolve(
+        Array.from({ length: limit }, () =>
+          auditEvent({ actor: 'ann', via: 'code', action: 'key.update', apiKey: KEYS[0]!, changes }),
+        ),
+      );
+    };
+    Object.assign(store, { audit: { append: () => Promise.resolve(), list } });
+    const app = await adminApp({ options: { store } });
+    const gone = new AbortController();
+    const response = await fetch(`${app.adminUrl}api/audit?format=jsonl`, { signal: gone.signal });
+    const reader = response.body!.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    for (let read = 0; read < 2_000_000;) read += (await reader.read()).value!.length;
+    gone.abort();
+    await reader.closed.catch(() => undefined);
+    let last: number;
+    do {
+      last = pages;
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    } while (pages > last);
+    expect(pages).toBeLessThan(60);
+    expect(app.logged).toEqual([]);
+  });
 });

@@ -623,6 +623,18 @@ describe('Previews and tests', () => {
   });
 });
 
+test('a secret is changed if the key is still of the version that is given, and shows the key as it is if not', async () => {
+  const app = await adminApp();
+  const made = (await app.api('POST', 'keys', { secret: {} })).json;
+  const path = `keys/${made.key.apiKey}/secrets/${made.secretId}`;
+  expect((await app.api('PATCH', path, { label: 'first', version: 1 })).json.key.version).toBe(2);
+  const { status, json } = await app.api('PATCH', path, { label: 'second', version: 1 });
+  expect([status, json.error.code]).toEqual([409, 'STALE_VERSION']);
+  expect(json.error.current).toMatchObject({ version: 2, secrets: [{ label: 'first' }] });
+  expect((await app.api('PATCH', path, { label: 'third' })).json.key.version).toBe(3);
+  expect((await app.api('PATCH', path, { label: 'x', version: '3' })).status).toBe(400);
+});
+
 describe('The API description', () => {
   interface Description {
     readonly paths: Record<string, Record<string, { responses?: object }>>;

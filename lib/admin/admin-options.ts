@@ -40,6 +40,11 @@ export interface RpcGuardAdminOptions extends RequestOptions, Partial<UpstreamOp
    * role of the user of `basicAuthAdmin`; with an `authorize` of your own, everybody is an editor.
    */
   readonly role?: Handlers['role'];
+  /**
+   * What the ids are made with that viewers see in place of keys: a secret text of 32 characters or more, the same for all
+   * instances. Default: a random one, so that viewers' links last until a restart, and on one instance.
+   */
+  readonly idSecret?: string;
   /** Called after every change. */
   readonly onAudit?: (event: AuditEvent) => unknown;
   /** Where callers reach the guard: its path is added to it in the lines to paste. Default: the dashboard's own host. */
@@ -61,6 +66,7 @@ export interface ParsedAdminOptions extends ParsedRequestOptions {
   readonly actorOf: (req: IncomingMessage) => string;
   readonly roleOf: (req: IncomingMessage) => Role;
   readonly onAudit: ((event: AuditEvent) => unknown) | undefined;
+  readonly idSecret: string | undefined;
   readonly publicUrl: string | undefined;
   readonly hosts: readonly string[];
   readonly wsPath: KeyPath;
@@ -69,6 +75,7 @@ export interface ParsedAdminOptions extends ParsedRequestOptions {
   readonly toUpstream: UpstreamClientOptions | undefined;
 }
 
+const MIN_SECRET = 32;
 const PUBLIC_URL = /^https?:\/\/[^/?#@]+(?:\/[^?#]*[^/?#])?$/;
 
 const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
@@ -80,6 +87,11 @@ const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
   },
   actor: { accepts: isFunction, takes: 'a function, such as (req) => req.user.name' },
   role: { accepts: isFunction, takes: 'a function, such as (req) => (req.user.isAdmin ? "editor" : "viewer")' },
+  idSecret: {
+    accepts: (value) => typeof value === 'string' && value.length >= MIN_SECRET,
+    takes: `a text of ${String(MIN_SECRET)} characters or more that nobody can guess, such as process.env.ADMIN_ID_SECRET`,
+    quote: (value) => (typeof value === 'string' ? `a text of ${String(value.length)} characters` : 'something else'),
+  },
   onAudit: { accepts: isFunction, takes: 'a function, such as (event) => {}' },
   publicUrl: {
     accepts: (value) => typeof value === 'string' && PUBLIC_URL.test(value),
@@ -100,7 +112,7 @@ const ADMIN_RULES: OptionRules<RpcGuardAdminOptions> = {
 /** @throws RpcGuardError `ERR_RPC_GUARD_OPTIONS` with every problem. */
 export function parseAdminOptions(options: RpcGuardAdminOptions): ParsedAdminOptions {
   const checked = checkOptions('rpcGuardAdmin(options)', ADMIN_RULES, options) as Required<RpcGuardAdminOptions>;
-  const { store, authorize, actor, role, onAudit, publicUrl } = checked as RpcGuardAdminOptions;
+  const { store, authorize, actor, role, onAudit, idSecret, publicUrl } = checked as RpcGuardAdminOptions;
   const { upstream } = checked as Partial<UpstreamOptions>;
   const logger = quiet(checked.logger);
   return {
@@ -113,6 +125,7 @@ export function parseAdminOptions(options: RpcGuardAdminOptions): ParsedAdminOpt
       return given === 'editor' ? 'editor' : 'viewer';
     },
     onAudit,
+    idSecret,
     publicUrl,
     hosts: checked.hosts,
     wsPath: parseWsPath(checked.wsPath)!,

@@ -2,7 +2,7 @@ import { Router, json } from 'express';
 import type { Request } from 'express';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { RpcGuardError } from '../errors';
-import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions } from '../keys/changes';
+import type { ChangeOptions, KeyChanges, ListOptions, RotateOptions, SecretChanges } from '../keys/changes';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import type { KeyManager, KeyPage, MadeSecret } from '../keys/key-manager';
 import type { KeyView } from '../settings/key-view';
@@ -23,7 +23,7 @@ import { sourceOf } from './admin-events';
 import type { AdminEvents } from './admin-events';
 import type { ParsedAdminOptions } from './admin-options';
 import { getAudit } from './audit-api';
-import { CsvAnswer } from './csv-answer';
+import { CsvAnswer, PartsAnswer } from './csv-answer';
 import type { KeyIds } from './key-ids';
 import { allowlistMeta } from './allowlist-meta';
 import type { AllowlistMeta } from './allowlist-meta';
@@ -143,7 +143,8 @@ export function createApi(context: ApiContext): Router {
       await putKey(context, req);
       if (role === 'editor') await editorOnly(context, req, `${method.toUpperCase()} ${path}`);
       const result = await handler(context, req);
-      return isViewer(req) && !(result instanceof CsvAnswer) ? context.keyIds.hidden(result) : result;
+      const isFile = result instanceof CsvAnswer || result instanceof PartsAnswer;
+      return isViewer(req) && !isFile ? context.keyIds.hidden(result) : result;
     };
     api[method](path, answer(status, work));
   }
@@ -160,7 +161,7 @@ async function putKey({ keyIds }: ApiContext, req: Request): Promise<void> {
   if (named === '') return;
   const apiKey = await keyIds.keyOf(named);
   if (apiKey !== undefined) req.params['apiKey'] = apiKey;
-  else if (isViewer(req)) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+  else if (isViewer(req)) throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', keyIds.whyUnknown);
 }
 
 async function editorOnly({ events, options }: ApiContext, req: Request, what: string): Promise<void> {
@@ -304,10 +305,13 @@ async function rotateSecret(context: ApiContext, req: Request): Promise<MadeSecr
 }
 
 async function updateSecret(context: ApiContext, req: Request): Promise<KeyAnswer> {
-  const change = by(context, req);
-  return {
-    key: shown(context, await context.manager.updateSecret(apiKeyOf(req), param(req, 'id'), body(req), change)),
-  };
+  const { version, ...changes } = body(req) as SecretChanges & { readonly version?: unknown };
+  if (version !== undefined && !Number.isInteger(version)) {
+    throw invalidRequest('version: it takes the version of the key that was read');
+  }
+  const change = { ...by(context, req), expectedVersion: version as number | undefined };
+  const changed = context.manager.updateSecret(apiKeyOf(req), param(req, 'id'), changes, change);
+  return { key: shown(context, await unlessStale(context, req, changed)) };
 }
 
 async function revokeSecret(context: ApiContext, req: Request): Promise<KeyAnswer> {

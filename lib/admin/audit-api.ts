@@ -1,10 +1,11 @@
 import type { Request } from 'express';
-import { auditCsv, wordsOf } from '../keys/audit-words';
+import { auditCsv, auditCsvRows, wordsOf } from '../keys/audit-words';
+import type { AuditOptions } from '../keys/changes';
 import type { KeyManager } from '../keys/key-manager';
 import type { AuditAction, AuditEvent } from '../stores/audit-store';
 import { roleOf } from './actor';
 import { invalidRequest } from './api-error';
-import { CsvAnswer, LinesAnswer, wantsCsv } from './csv-answer';
+import { PartsAnswer, wantsCsv } from './csv-answer';
 import type { KeyIds } from './key-ids';
 import { param, query } from './requests';
 
@@ -21,26 +22,58 @@ export interface AuditAnswer {
   readonly next: string | null;
 }
 
+const MAX_PAGE = 500;
+
 interface Context {
   readonly manager: KeyManager;
   readonly keyIds: KeyIds;
 }
 
-/** Of one key, or of all. */
-export async function getAudit(
-  { manager, keyIds }: Context,
-  req: Request,
-): Promise<AuditAnswer | CsvAnswer | LinesAnswer> {
-  const { actor, action, before, since, limit = '100', format } = query(req);
+/** Of one key, or of all: a page, or with CSV and JSON lines everything that is asked for. */
+export async function getAudit({ manager, keyIds }: Context, req: Request): Promise<AuditAnswer | PartsAnswer> {
+  const { actor, action, before, since, limit, format } = query(req);
   const isLines = format === 'jsonl';
   const isCsv = !isLines && wantsCsv(req);
-  if (Number.isNaN(Number(limit))) throw invalidRequest('limit: it takes a whole number from 1 to 500');
+  if (Number.isNaN(Number(limit ?? 1))) throw invalidRequest('limit: it takes a whole number from 1 to 500');
   const apiKey = param(req, 'apiKey') || undefined;
-  const asked = { apiKey, actor, action: action as AuditAction | undefined, before, since, limit: Number(limit) };
-  const found = await manager.audit(asked);
-  const events = roleOf(req) === 'viewer' ? keyIds.hidden(found) : found;
-  if (isCsv) return new CsvAnswer(auditCsv(events), 'audit.csv');
-  if (isLines) return new LinesAnswer(events.map((event) => `${JSON.stringify(event)}\n`).join(''), 'audit.jsonl');
-  const next = found.length === Number(limit) ? (found.at(-1)?.id ?? null) : null;
-  return { events: events.map((event) => ({ ...event, words: wordsOf(event) })), next };
+  const pageSize = Number(limit ?? (isLines || isCsv ? MAX_PAGE : 100));
+  const asked = { apiKey, actor, action: action as AuditAction | undefined, before, since, limit: pageSize };
+  const first = await manager.audit(asked);
+  const shown = (events: readonly AuditEvent[]) => (roleOf(req) === 'viewer' ? keyIds.hidden(events) : events);
+  if (!isLines && !isCsv) {
+    const next = first.length === pageSize ? (first.at(-1)?.id ?? null) : null;
+    return { events: shown(first).map((event) => ({ ...event, words: wordsOf(event) })), next };
+  }
+  const pages = limit === undefined ? pagesFrom(manager, asked, first) : [first];
+  return isCsv
+    ? new PartsAnswer(csvParts(pages, shown), 'audit.csv', 'text/csv; charset=utf-8')
+    : new PartsAnswer(lineParts(pages, shown), 'audit.jsonl', 'application/jsonl; charset=utf-8');
+}
+
+type Pages = AsyncIterable<readonly AuditEvent[]> | Iterable<readonly AuditEvent[]>;
+type Shown = (events: readonly AuditEvent[]) => readonly AuditEvent[];
+
+/** All pages, each when the one before is sent. */
+async function* pagesFrom(
+  manager: KeyManager,
+  asked: AuditOptions,
+  first: readonly AuditEvent[],
+): AsyncGenerator<readonly AuditEvent[], void> {
+  for (let page = first; ;) {
+    yield page;
+    if (page.length < MAX_PAGE) return;
+    page = await manager.audit({ ...asked, before: page.at(-1)!.id });
+  }
+}
+
+async function* csvParts(pages: Pages, shown: Shown): AsyncGenerator<string, void> {
+  yield auditCsv([]);
+  for await (const page of pages) yield auditCsvRows(shown(page));
+}
+
+async function* lineParts(pages: Pages, shown: Shown): AsyncGenerator<string, void> {
+  for await (const page of pages)
+    yield shown(page)
+      .map((event) => `${JSON.stringify(event)}\n`)
+      .join('');
 }

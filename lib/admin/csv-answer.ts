@@ -9,8 +9,14 @@ export class CsvAnswer {
   ) {}
 }
 
-/** JSON lines to download. */
-export class LinesAnswer extends CsvAnswer {}
+/** A file to download that is made while it is sent: it may be longer than memory. */
+export class PartsAnswer {
+  constructor(
+    readonly parts: AsyncIterable<string>,
+    readonly fileName: string,
+    readonly type: string,
+  ) {}
+}
 
 /** Whether `?format=csv`, or what the caller accepts, asks for CSV. */
 export function wantsCsv(req: Request): boolean {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import type { KeyManager } from '../keys/key-manager';
 import { keyHint } from '../settings/api-key';
 import { isPlainObject } from '../option-rules';
@@ -10,15 +10,27 @@ const PAGE_SIZE = 1000;
 const UNKNOWN_MS = 5000;
 const MAX_KNOWN = 200_000;
 
-/** Ids in place of keys, for viewers: a key alone is a credential. */
+/**
+ * Ids in place of keys, for viewers: a key alone is a credential. They are made with a secret, because a plain hash would
+ * let a viewer guess a key that somebody has made up, offline.
+ */
 export class KeyIds {
   readonly #manager: KeyManager;
+  readonly #secret: string | Buffer;
+  /** Says it in an answer to whom an id does not lead to a key. */
+  readonly whyUnknown: string;
   readonly #known = new Map<string, string>();
   #search: Promise<void> | undefined;
   #searchedAt = -Infinity;
 
-  constructor(manager: KeyManager) {
+  /** @param secret of all instances whose ids are to be the same. Default: a random one. */
+  constructor(manager: KeyManager, secret?: string) {
     this.#manager = manager;
+    this.#secret = secret ?? randomBytes(32);
+    this.whyUnknown =
+      secret === undefined
+        ? 'there is no such key; without the option idSecret, ids in links last until a restart, and on one instance'
+        : 'there is no such key';
   }
 
   /** The key of an id; `undefined` where there is none, and for what is no id. */
@@ -35,7 +47,7 @@ export class KeyIds {
   }
 
   idOf(apiKey: string): string {
-    const id = MARK + createHash('sha256').update(`rpc-guard key ${apiKey}`).digest('base64url').slice(0, 22);
+    const id = MARK + createHmac('sha256', this.#secret).update(apiKey).digest('base64url').slice(0, 22);
     if (this.#known.size < MAX_KNOWN) this.#known.set(id, apiKey);
     return id;
   }

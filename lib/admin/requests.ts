@@ -1,8 +1,9 @@
-import type { Request, RequestHandler } from 'express';
+import { pipeline } from 'node:stream/promises';
+import type { Request, RequestHandler, Response } from 'express';
 import { ALLOWLIST_TYPES } from '../allowlists';
 import type { AllowlistType } from '../settings/key-settings';
 import { ApiError, invalidRequest } from './api-error';
-import { CsvAnswer } from './csv-answer';
+import { CsvAnswer, PartsAnswer } from './csv-answer';
 
 const MAX_TEXTS = 200;
 
@@ -14,11 +15,26 @@ export function answer(status: number, work: (req: Request) => unknown): Request
       .then((result) => {
         res.status(status);
         if (status === 204) res.end();
+        else if (result instanceof PartsAnswer) return send(result, req, res);
         else if (result instanceof CsvAnswer) res.attachment(result.fileName).send(result.text);
         else res.json(result);
+        return undefined;
       })
       .catch(next);
   };
+}
+
+async function send({ parts, fileName, type }: PartsAnswer, req: Request, res: Response): Promise<void> {
+  res.attachment(fileName).setHeader('Content-Type', type);
+  if (req.method === 'HEAD') {
+    res.end();
+    return;
+  }
+  try {
+    await pipeline(parts, res);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error; // the caller has gone
+  }
 }
 
 /** A form can be posted by any website, JSON cannot: a browser asks first. */

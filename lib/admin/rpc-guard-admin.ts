@@ -60,7 +60,7 @@ export function rpcGuardAdmin(options: RpcGuardAdminOptions): RpcGuardAdmin {
   const parsed = parseAdminOptions(options);
   const { store, onAudit, logger } = parsed;
   const manager = new KeyManager(store, { onAudit, logger, via: 'api' });
-  const keyIds = new KeyIds(manager);
+  const keyIds = new KeyIds(manager, parsed.idSecret);
   const events = new AdminEvents(new AuditTrail(store, undefined, logger));
   const handOff = parsed.toUpstream && createUpstreamClient(parsed.toUpstream);
   const tester = createRequestTester(parsed, handOff);

@@ -1,5 +1,5 @@
 import { ALLOWLIST_TYPES } from '../allowlists';
-import { csvOf } from '../csv';
+import { csvOf, csvRows } from '../csv';
 import type { SettingsChange } from '../settings/settings-changes';
 import type { AuditEvent } from '../stores/audit-store';
 
@@ -10,11 +10,15 @@ export function wordsOf({ changes }: Pick<AuditEvent, 'changes'>): readonly stri
   return changes.map(wordsOfChange);
 }
 
-/** A line for each event. */
+const COLUMNS = ['at', 'actor', 'via', 'action', 'key', 'secret', 'version', 'changes', 'request id', 'group', 'id'];
+
+/** A line for each event, behind a header. */
 export function auditCsv(events: readonly AuditEvent[]): string {
-  const header = ['at', 'actor', 'via', 'action', 'key', 'secret', 'version', 'changes', 'request id', 'group', 'id'];
-  return csvOf(
-    header,
+  return csvOf(COLUMNS, []) + auditCsvRows(events);
+}
+
+export function auditCsvRows(events: readonly AuditEvent[]): string {
+  return csvRows(
     events.map((it) => [
       ...[it.at, it.actor, it.via, it.action, it.apiKey, it.secretId, it.version],
       ...[wordsOf(it).join('; '), it.requestId, it.group, it.id],

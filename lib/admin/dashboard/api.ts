@@ -124,7 +124,7 @@ export const api = {
   ) => send('POST', `${keyPath(apiKey)}/document`, apply, signal) as Promise<DocumentAnswer>,
   addSecret: (apiKey: string, secret: NewSecret) =>
     send('POST', `${keyPath(apiKey)}/secrets`, secret) as Promise<SecretAnswer>,
-  updateSecret: (apiKey: string, id: string, changes: SecretChanges) =>
+  updateSecret: (apiKey: string, id: string, changes: SecretChanges & { readonly version: number }) =>
     send('PATCH', secretPath(apiKey, id), changes) as Promise<KeyAnswer>,
   rotateSecret: (apiKey: string, id: string, how: RotateOptions) =>
     send('POST', `${secretPath(apiKey, id)}/rotate`, how) as Promise<SecretAnswer>,

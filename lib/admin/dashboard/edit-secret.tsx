@@ -2,7 +2,7 @@ import type { TargetedSubmitEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import type { SecretView } from '../../settings/key-view';
 import type { Limits } from '../../settings/limits';
-import { api } from './api';
+import { ApiError, api } from './api';
 import { Dialog, DialogFooter } from './dialog';
 import { ExpiryField, expiresAt, expiryOf } from './expiry';
 import { isDifferent } from './fields';
@@ -32,7 +32,12 @@ export function EditSecret({ settings, setSettings, secret, onClose }: EditSecre
       ...(!isKept && { expiresAt: expiresAt(expiry) ?? null }),
       ...(isDifferent(limits ?? undefined, secret.limits) && { limits }),
     };
-    setSettings((await api.updateSecret(settings.apiKey, secret.id, changes)).key);
+    try {
+      setSettings((await api.updateSecret(settings.apiKey, secret.id, { version: settings.version, ...changes })).key);
+    } catch (error) {
+      if (error instanceof ApiError && error.current) setSettings(error.current);
+      throw error;
+    }
     onClose();
     say('Secret saved');
   });

@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Meta } from '../api';
-import type { ShownEvent } from '../audit-api';
+import type { AuditAnswer, ShownEvent } from '../audit-api';
 import { api } from './api';
 import { AsItWas } from './as-it-was';
 import { Dialog } from './dialog';
@@ -39,20 +39,8 @@ interface HistoryProps {
 
 export function History({ meta, apiKey, version }: HistoryProps) {
   const [filter, setFilter] = useState({ actor: '', action: '' });
-  const [events, setEvents] = useState<readonly ShownEvent[]>();
-  const [next, setNext] = useState<string | null>(null);
   const [then, setThen] = useState<ShownEvent>();
-  const loading = useAction(async (before?: string) => {
-    const page = await api.audit(apiKey, { ...filter, before });
-    setEvents((known) => (before === undefined ? page.events : [...(known ?? []), ...page.events]));
-    setNext(page.next);
-  });
-
-  useEffect(() => {
-    if (!meta.hasAudit) return undefined;
-    const timer = setTimeout(() => void loading.run(), events === undefined ? 0 : SEARCH_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [filter, version]);
+  const { events, next, loading } = useEvents(meta.hasAudit ? filter : undefined, apiKey, version);
 
   if (!meta.hasAudit) {
     return (
@@ -100,9 +88,49 @@ export function History({ meta, apiKey, version }: HistoryProps) {
   );
 }
 
+/** What a filter finds, page by page; of none, nothing is asked. */
+function useEvents(filter: AuditFilter | undefined, apiKey: string | undefined, version: number | undefined) {
+  const [events, setEvents] = useState<readonly ShownEvent[]>();
+  const [next, setNext] = useState<string | null>(null);
+  const question = useMemo(() => filter && { ...filter }, [filter, version]);
+  const asked = useRef(question);
+  asked.current = question;
+
+  const loading = useAction(async (before?: string) => {
+    const page = await answer(before);
+    setEvents((known) => (page.before === undefined ? page.events : [...(known ?? []), ...page.events]));
+    setNext(page.next);
+  });
+
+  /** What is no longer asked is not shown: neither an answer to it nor what went wrong. */
+  async function answer(before?: string): Promise<AuditAnswer & { readonly before: string | undefined }> {
+    const wanted = asked.current;
+    try {
+      const page = await api.audit(apiKey, { actor: '', action: '', ...wanted, before });
+      return wanted === asked.current ? { ...page, before } : await answer();
+    } catch (error) {
+      if (wanted === asked.current) throw error;
+      return answer();
+    }
+  }
+
+  useEffect(() => {
+    if (question === undefined) return undefined;
+    const timer = setTimeout(() => void loading.run(), events === undefined ? 0 : SEARCH_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [question]);
+
+  return { events, next, loading };
+}
+
+interface AuditFilter {
+  readonly actor: string;
+  readonly action: string;
+}
+
 interface FilterProps {
   readonly meta: Meta;
-  readonly filter: { readonly actor: string; readonly action: string };
+  readonly filter: AuditFilter;
   readonly onChange: (members: Partial<FilterProps['filter']>) => void;
 }
 
