@@ -1,5 +1,4 @@
 import type { UsagePoint, UsageReport } from '../../keys/usage-report';
-import { Time } from './time';
 import { number } from './words';
 
 const WIDTH = 720;
@@ -15,10 +14,12 @@ const SHORT = {
   // A day is one of UTC: elsewhere it would be called after the day before.
   day: new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' }),
 };
+const ROW = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit' });
 
 /** Bars of calls, an hour or a day each, with the same as a table behind them. */
 export function UsageChart({ points, step }: Pick<UsageReport, 'points' | 'step'>) {
   const most = Math.max(1, ...points.map(callsOf));
+  const all = points.reduce((sum, point) => sum + callsOf(point), 0);
   const first = points[0];
   const middle = points[Math.floor(points.length / 2)];
   const last = points.at(-1);
@@ -33,7 +34,7 @@ export function UsageChart({ points, step }: Pick<UsageReport, 'points' | 'step'
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`Calls each ${step}: ${number(sumOf(points))} in all. The table below has the same numbers.`}
+        aria-label={`Calls each ${step}: ${number(all)} in all. The table below has the same numbers.`}
       >
         <Textures />
         {points.map((point, at) => (
@@ -124,7 +125,9 @@ function PointTable({ points, step }: Pick<UsageReport, 'points' | 'step'>) {
         <tbody>
           {[...points].reverse().map((point) => (
             <tr key={point.at}>
-              <th scope="row">{step === 'hour' ? <Time at={point.at} /> : point.at.slice(0, 10)}</th>
+              <th scope="row" title={point.at}>
+                {step === 'hour' ? ROW.format(new Date(point.at)) : point.at.slice(0, 10)}
+              </th>
               <td>{number(point.allowed)}</td>
               <td class="less">{number(point.wouldRefuse)}</td>
               <td>{number(point.refused)}</td>
@@ -139,10 +142,6 @@ function PointTable({ points, step }: Pick<UsageReport, 'points' | 'step'>) {
 
 function callsOf({ allowed, refused, wouldRefuse }: UsagePoint): number {
   return allowed + refused + wouldRefuse;
-}
-
-function sumOf(points: readonly UsagePoint[]): number {
-  return points.reduce((sum, point) => sum + callsOf(point), 0);
 }
 
 function wordsOf(point: UsagePoint): string {

@@ -97,11 +97,13 @@ function Calls({ usage }: { readonly usage: UsageReport }) {
   }
   const calls = points.reduce((sum, { allowed, refused, wouldRefuse }) => sum + allowed + refused + wouldRefuse, 0);
   const refused = points.reduce((sum, point) => sum + point.refused, 0);
+  const wouldRefuse = points.reduce((sum, point) => sum + point.wouldRefuse, 0);
   return (
     <>
       <p>
         <strong>{number(calls)}</strong> calls in {number(requests)} {requests === 1 ? 'request' : 'requests'},{' '}
         <strong>{number(refused)}</strong> refused
+        {wouldRefuse > 0 && `, ${number(wouldRefuse)} would be refused`}
         {upstreamErrors > 0 && `, ${number(upstreamErrors)} unanswered by the upstream`}. Busiest second:{' '}
         {number(busiest.second)} credits.
       </p>
