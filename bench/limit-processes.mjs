@@ -31,7 +31,10 @@ async function openStore() {
   const { PostgresStore } = require('../dist/stores/postgres.js');
   const pool = new Pool({ max: 4, query_timeout: 2000, connectionTimeoutMillis: 2000 });
   pool.on('error', () => undefined);
-  return new PostgresStore({ pool });
+  const store = new PostgresStore({ pool });
+  // A guard has read a key's settings before it charges the key, so the pool is connected.
+  await store.init();
+  return store;
 }
 
 async function work() {
