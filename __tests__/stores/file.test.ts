@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -9,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -124,6 +126,37 @@ describe('a settings file', () => {
       utimesSync(file, second, second);
       await until(async () => (await nameOf(store)) === name);
     }
+  });
+
+  test('is read again when its size and time are those of what was read long ago', async () => {
+    const longAgo = new Date(Date.now() - 3_600_000);
+    const saveOld = (name: string) => {
+      save({ apiKey: KEY, name });
+      utimesSync(file, longAgo, longAgo);
+    };
+    saveOld('aaaa');
+    const store = openStore();
+    const later = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 10_000);
+    await sleep(500); // two polls, after which what the system says of the file is trusted
+    later.mockRestore();
+    saveOld('bbbb');
+    await until(async () => (await nameOf(store)) === 'bbbb');
+  });
+
+  test('may begin with a byte order mark, and keeps it', async () => {
+    writeFileSync(file, `\ufeff${documentOf({ apiKey: KEY, name: 'marked' })}`);
+    const store = openStore();
+    expect(await nameOf(store)).toBe('marked');
+    await store.set({ apiKey: OTHER_KEY });
+    expect(readFileSync(file, 'utf8')).toMatch(/^\ufeff\{/);
+    expect((await openStore().list()).length).toBe(2);
+  });
+
+  test.each(['latin1', 'utf16le'] as const)('in %s is refused, with what to do', (encoding) => {
+    writeFileSync(file, Buffer.from(`\ufeff${documentOf({ apiKey: KEY, name: 'Zürich' })}`, encoding));
+    const error = thrownBy(() => openStore());
+    expect(error.code).toBe('ERR_RPC_GUARD_STORE');
+    expect(error.message).toBe(`${file} is not UTF-8: save it in that encoding`);
   });
 
   test('announces keys that come, go and change, and no others', async () => {
@@ -471,6 +504,20 @@ describe('a write', () => {
     expect(readFileSync(file, 'utf8')).toContain(`{ "apiKey": "${OTHER_KEY}",  "version": 1.0 }`);
     await store.delete(KEY);
     expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  test('keeps the line ends of the file', async () => {
+    writeFileSync(file, documentOf({ apiKey: OTHER_KEY }).replaceAll('\n', '\r\n'));
+    await openStore().set({ apiKey: KEY });
+    expect(readFileSync(file, 'utf8')).not.toMatch(/[^\r]\n/);
+  });
+
+  test('makes the file that a link names, and keeps the link', async () => {
+    const target = join(dirname(file), 'target.json');
+    symlinkSync('target.json', file);
+    await openStore().set({ apiKey: KEY });
+    expect(lstatSync(file).isSymbolicLink()).toBe(true);
+    expect(await nameOf(openStore(target))).toBe('');
   });
 
   test('of a key that is there twice leaves one', async () => {

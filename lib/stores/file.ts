@@ -1,6 +1,6 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
@@ -85,7 +85,7 @@ export class FileStore implements WritableSettingsStore {
   readonly #timer: NodeJS.Timeout;
   readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
   #document: SettingsFile;
-  /** Inode, size and time of what is in `#document`, or cannot be used; `''` while the file is too young to trust them. */
+  /** Inode, size and times of what is in `#document`, or cannot be used; `''` while the file is too young to trust them. */
   #stamp = '';
   #isPolling = false;
   /** Taken over from others, and not yet looked for in the history. */
@@ -218,9 +218,10 @@ export class FileStore implements WritableSettingsStore {
     const generation = this.#generation;
     let [stamp, isSettled] = ['', false];
     try {
-      const { ino, size, mtimeMs } = await stat(this.#path);
-      stamp = `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
-      isSettled = Date.now() - mtimeMs > UNSETTLED_MS;
+      const { ino, size, mtimeMs, ctimeMs } = await stat(this.#path);
+      stamp = [ino, size, mtimeMs, ctimeMs].join(' ');
+      // By the system's clock, which may have been set back since; anybody can give a file any `mtime`.
+      isSettled = Math.abs(Date.now() - ctimeMs) > UNSETTLED_MS;
       if (stamp === this.#stamp) return;
       if (!(await isInFile(this.#path, this.#document.bytes))) {
         const bytes = await readFile(this.#path);
@@ -497,12 +498,21 @@ function storeError(message: string, cause?: unknown): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_STORE', message, { cause });
 }
 
-/** The target of a link, so that all writers lock the same file. */
+/** The target of a link, so that all writers lock the same file; also one that is still to be made. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
+  } catch (error) {
+    const target = (error as NodeJS.ErrnoException).code === 'ENOENT' ? linkIn(path) : undefined;
+    return target === undefined ? path : realPath(resolve(dirname(path), target));
+  }
+}
+
+function linkIn(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
   } catch {
-    return path;
+    return undefined;
   }
 }
 

@@ -4,6 +4,8 @@ const COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
+/** What some editors on Windows put in front of UTF-8. */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** Where the next item of an array begins and ends, in bytes. */
 export interface Span {
@@ -18,7 +20,8 @@ export interface Span {
 export function arrayOf(bytes: Uint8Array, name: string): number | undefined {
   let depth = 0;
   let last = '';
-  if (bytes[skipSpace(bytes, 0)] !== OPEN_OBJECT) return undefined;
+  const begin = isMarked(bytes) ? BYTE_ORDER_MARK.length : 0;
+  if (bytes[skipSpace(bytes, begin)] !== OPEN_OBJECT) return undefined;
   for (let i = 0; i < bytes.length; i++) {
     const c = bytes[i]!;
     if (c === QUOTE) {
@@ -46,6 +49,10 @@ export function itemAt(bytes: Uint8Array, from: number): Span | undefined {
     } else if (isClosing(c)) depth--;
   }
   return undefined;
+}
+
+function isMarked(bytes: Uint8Array): boolean {
+  return BYTE_ORDER_MARK.every((byte, at) => bytes[at] === byte);
 }
 
 export function skipSpace(bytes: Uint8Array, from: number): number {

@@ -1,23 +1,55 @@
+import { isUtf8 } from 'node:buffer';
 import { RpcGuardError } from '../errors';
 import { parseJson } from '../json-rpc/strict-json';
 import { parseKeySettings } from '../settings/key-settings';
 import type { KeySettings } from '../settings/key-settings';
 import { arrayOf, itemAt, skipSpace, trimSpace } from './json-items';
-import { foldName } from './key-query';
+import type { Span } from './json-items';
+import { listed } from './key-query';
 import type { ListedKey } from './key-query';
 
-/** One item of a settings file's `keys`, with what lists need of it. `apiKey` is `''` where it has none. */
-export interface KeyRecord extends ListedKey {
+let lastTextId = 0;
+
+/**
+ * One item of a settings file's `keys`, with what lists need of it. A class, because the same members put together by
+ * spreading took three times the memory.
+ */
+export class KeyRecord implements ListedKey {
+  /** `''` where it has none. */
+  readonly apiKey: string;
+  readonly foldedName: string;
+  readonly enabled: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
   /** Where it stands in the bytes. */
   start: number;
   end: number;
-  /** A digest of its text. */
-  readonly textId: number;
+  /** Records with the same text have the same. */
+  textId = ++lastTextId;
   /** Another item has the same key: which of them is meant is not to be guessed. */
-  isTwice: boolean;
-  isChecked: boolean;
+  isTwice = false;
+  isChecked = false;
   /** Why its settings do not parse, once known. */
-  problem: RpcGuardError | undefined;
+  problem: RpcGuardError | undefined = undefined;
+
+  constructor({ apiKey, foldedName, enabled, createdAt, updatedAt }: ListedKey, { start, end }: Span) {
+    this.apiKey = apiKey;
+    this.foldedName = foldedName;
+    this.enabled = enabled;
+    this.createdAt = createdAt;
+    this.updatedAt = updatedAt;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** The same text in another file, or elsewhere in the same. */
+  at(span: Span): KeyRecord {
+    const record = new KeyRecord(this, span);
+    record.textId = this.textId;
+    record.isChecked = this.isChecked;
+    record.problem = this.problem;
+    return record;
+  }
 }
 
 /** What replaces the bytes from `start` to `end`; `record` is what comes, `replaces` what goes. */
@@ -36,8 +68,6 @@ const RECORDS_A_STEP = 100;
 const SPARE_BYTES = 64 * 1024;
 /** Places at which a record is looked for in the file as it was before: some may have come or gone in front of it. */
 const PLACES = 3;
-
-let lastTextId = 0;
 
 /**
  * A settings file, `{ "keys": [settings, …] }`, as the bytes that it is, with an index of its keys. As objects, 100,000
@@ -66,23 +96,23 @@ export class SettingsFile {
     const document = new SettingsFile(bytes);
     const readAt = new Date().toISOString();
     const open = arrayOf(bytes, 'keys');
-    if (open === undefined) throw refusal(bytes, path);
+    if (open === undefined || !isUtf8(bytes)) throw refusal(bytes, path);
     let at = open;
     let likely = 0;
     for (let span = itemAt(bytes, at); span !== undefined; span = itemAt(bytes, at)) {
       const item = bytes.subarray(span.start, span.end);
       const known = before?.indexOf(item, likely) ?? -1;
       likely = (known === -1 ? likely : known) + 1;
-      const record = known === -1 ? recordOf(item, readAt, before) : before!.records[known];
+      const record = known === -1 ? recordOf(item, span, readAt, before) : before!.records[known]!.at(span);
       if (record === undefined) throw refusal(bytes, path);
-      document.#add({ ...record, ...span, isTwice: false });
+      document.#add(record);
       at = skipSpace(bytes, span.end);
       if (bytes[at] !== COMMA) break;
       at++;
       if (document.records.length % RECORDS_A_STEP === 0) yield;
     }
     // With the items taken out, which are JSON, what is left has to be JSON too.
-    const rest = bytes.toString('utf8', 0, open) + bytes.toString('utf8', skipSpace(bytes, at));
+    const rest = unmarked(bytes.toString('utf8', 0, open)) + bytes.toString('utf8', skipSpace(bytes, at));
     if (bytes[trimSpace(bytes, open, at) - 1] === COMMA || !parseJson(rest, LIMITS).ok) throw refusal(bytes, path);
     yield* document.#compareWith(before);
     return document;
@@ -122,7 +152,7 @@ export class SettingsFile {
     const like = old ?? before;
     const gap = like === undefined ? '\n    ' : this.#gapBefore(like.start);
     const item = gap.includes('\n')
-      ? JSON.stringify(settings, null, 2).replaceAll('\n', gap.slice(gap.lastIndexOf('\n')))
+      ? JSON.stringify(settings, null, 2).replaceAll('\n', gap.slice(gap.search(/\r?\n[^\n]*$/)))
       : JSON.stringify(settings);
     const lead = old !== undefined ? '' : before === undefined ? gap : `,${gap}`;
     const bytes = Buffer.from(lead + item + (like === undefined ? '\n  ' : ''));
@@ -130,7 +160,9 @@ export class SettingsFile {
     const end = old?.end ?? before?.end ?? skipSpace(this.bytes, open);
     const itemStart = start + lead.length;
     const span = { start: itemStart, end: itemStart + Buffer.byteLength(item) };
-    return { start, end, bytes, replaces: old, record: { ...indexOf(settings), ...span, isChecked: true } };
+    const record = new KeyRecord(listed(settings), span);
+    record.isChecked = true;
+    return { start, end, bytes, replaces: old, record };
   }
 
   /** The whole text with an edit in it. */
@@ -207,45 +239,40 @@ export class SettingsFile {
 }
 
 /** `undefined` for what is not JSON, or JSON that two readers could read differently. */
-function recordOf(bytes: Buffer, readAt: string, before: SettingsFile | undefined): KeyRecord | undefined {
+function recordOf(bytes: Buffer, span: Span, readAt: string, before?: SettingsFile): KeyRecord | undefined {
   const text = bytes.toString();
   if (!parseJson(text, LIMITS).ok) return undefined;
   // Not what parseJson gives: its strings are parts of the text, and would keep all of it.
   const value = JSON.parse(text) as Partial<Record<keyof KeySettings, unknown>> | null;
   const { apiKey, name, enabled, createdAt, updatedAt } = value ?? {};
   const known = typeof apiKey === 'string' ? before?.byKey.get(apiKey) : undefined;
-  if (known !== undefined && before?.holds(known, bytes) === true) return known;
+  if (known !== undefined && before?.holds(known, bytes) === true) return known.at(span);
   const created = typeof createdAt === 'string' ? createdAt : readAt;
-  return {
-    ...indexOf({
-      apiKey: typeof apiKey === 'string' ? apiKey : '',
-      name: typeof name === 'string' ? name : '',
-      enabled: enabled !== false,
-      createdAt: created,
-      updatedAt: typeof updatedAt === 'string' && updatedAt !== created ? updatedAt : created,
-    }),
-    start: 0,
-    end: 0,
-  };
-}
-
-type Indexed = Pick<KeySettings, 'apiKey' | 'name' | 'enabled' | 'createdAt' | 'updatedAt'>;
-
-function indexOf({ apiKey, name, enabled, createdAt, updatedAt }: Indexed): Omit<KeyRecord, 'start' | 'end'> {
-  const textId = ++lastTextId;
-  const unknown = { isTwice: false, isChecked: false, problem: undefined };
-  return { apiKey, foldedName: foldName(name), enabled, createdAt, updatedAt, textId, ...unknown };
+  const facts = listed({
+    apiKey: typeof apiKey === 'string' ? apiKey : '',
+    name: typeof name === 'string' ? name : '',
+    enabled: enabled !== false,
+    createdAt: created,
+    updatedAt: typeof updatedAt === 'string' && updatedAt !== created ? updatedAt : created,
+  });
+  return new KeyRecord(facts, span);
 }
 
 function malformed(message: string): RpcGuardError {
   return new RpcGuardError('ERR_RPC_GUARD_SETTINGS', message);
 }
 
+/** Without a byte order mark. */
+function unmarked(text: string): string {
+  return text.replace(/^\ufeff/, '');
+}
+
 /** Why a file is not a settings file, and where. */
 function refusal(bytes: Buffer, path: string): RpcGuardError {
-  const text = bytes.toString();
-  const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
   const because = (message: string) => new RpcGuardError('ERR_RPC_GUARD_STORE', `${path}${message}`);
+  if (!isUtf8(bytes)) return because(' is not UTF-8: save it in that encoding');
+  const text = unmarked(bytes.toString());
+  const json = parseJson(text, { maxDepth: 32, maxValues: Infinity });
   if (json.ok) return because(' is not { "keys": [settings, …] }');
   if (json.broken === 'rule') return because(` has ${json.rule}`);
   const lines = text.slice(0, json.at).split('\n');
