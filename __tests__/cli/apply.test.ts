@@ -98,8 +98,8 @@ describe('keys apply', () => {
     const one = `apiKey: ${KEY}\nname: b\n`;
     const json = JSON.stringify({ apiKey: KEY, name: 'b' });
     const runs = await Promise.all(
-      [[file(one)], [file(json, 'one.json')], ['-', one], ['-', json]].map(([path = '', input = '']) =>
-        cli(['keys', 'apply', path, '--dry-run'], { store: stored(), input }),
+      [[file(one)], [file(json, 'one.json')], [file(`\ufeff${json}`, 'marked.json')], ['-', one], ['-', json]].map(
+        ([path = '', input = '']) => cli(['keys', 'apply', path, '--dry-run'], { store: stored(), input }),
       ),
     );
     for (const run of runs)

@@ -75,6 +75,15 @@ test('only what differs is changed, and described in words', async () => {
   expect(compare(after, changes)).toEqual({ differences: [], changes: {} });
 });
 
+test('limits that come and go are told as none, and no limits are no difference to none', async () => {
+  const { manager, key } = await stored();
+  const limits = { perSecond: 5 };
+  expect(compare(key, { limits: {} })).toEqual({ differences: [], changes: {} });
+  expect(compare(key, { limits }).differences[0]?.words).toEqual(['none → {"perSecond":5}']);
+  const limited = await manager.update(KEY, { limits });
+  expect(compare(limited, { limits: {} }).differences[0]?.words).toEqual(['{"perSecond":5} → none']);
+});
+
 test('the same entries in another order, or in a case that does not count, are no difference', async () => {
   const { key } = await stored();
   const same = { methods: ['eth_get*', 'eth_call'], origins: ['HTTPS://A.example'] };

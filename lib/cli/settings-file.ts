@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type * as Yaml from 'yaml';
 import { parseJson } from '../json-rpc/strict-json';
 import { readDocument } from '../keys/settings-document';
@@ -47,7 +48,10 @@ export function settingsText(content: SettingsDocument | { readonly keys: readon
 
 /** What a YAML or JSON file holds. `example` shows how to write it. */
 export function readDataFile(path: string, example: string): unknown {
-  const text = readInputFile(path, MAX_BYTES).toString();
+  const bytes = readInputFile(path, MAX_BYTES);
+  // PowerShell's `>` writes UTF-16, or UTF-8 with a byte order mark.
+  if (!isUtf8(bytes)) throw wrongFile(`${path}: is not UTF-8: save it in that encoding`);
+  const text = bytes.toString().replace(/^\ufeff/, '');
   const isYamlText = isYaml(path) || (path === '-' && !/^\s*[{[]/.test(text));
   return isYamlText ? parseYaml(text, path) : parseJsonFile(text, path, example);
 }

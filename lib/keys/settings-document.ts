@@ -9,6 +9,8 @@ import type { KeyView } from '../settings/key-view';
 
 /** Members that a document leaves out: secrets, and what the store maintains. */
 const NOT_TAKEN = ['secrets', 'reportOnlySince', 'version', 'createdAt', 'updatedAt', 'warnings'] as const;
+/** Of the members that a document holds, `limits` alone may be missing in a key. */
+const NO_LIMITS = {};
 
 /**
  * A key's settings as a file holds them: to keep under version control, to compare, to take over elsewhere. Secrets are not
@@ -59,10 +61,14 @@ export interface Comparison {
   readonly changes: KeyChanges;
 }
 
+function textOf(value: unknown): string {
+  return value === undefined || isDeepStrictEqual(value, NO_LIMITS) ? 'none' : JSON.stringify(value);
+}
+
 /** The differences that changes would make to a key. The order of a list's entries does not matter. */
 export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChanges): Comparison {
   const names = (Object.keys(members) as (keyof typeof members)[]).filter(
-    (name) => members[name] !== undefined && !isDeepStrictEqual(key[name], members[name]),
+    (name) => members[name] !== undefined && !isDeepStrictEqual(key[name] ?? NO_LIMITS, members[name]),
   );
   const types = ALLOWLIST_TYPES.filter((type) => {
     const { added, removed } = entriesBetween(type, key.allowlists[type], allowlists[type] ?? key.allowlists[type]);
@@ -74,7 +80,7 @@ export function compare(key: KeyView, { allowlists = {}, ...members }: KeyChange
     differences: [
       ...names.map((name) => {
         const [before, after] = [key[name], members[name]];
-        return { at: name, before, after, words: [`${JSON.stringify(before)} → ${JSON.stringify(after)}`] };
+        return { at: name, before, after, words: [`${textOf(before)} → ${textOf(after)}`] };
       }),
       ...types.map((type) => listDifference(type, key.allowlists, allowlists)),
     ],
