@@ -259,7 +259,7 @@ describe('a file that is not JSON', () => {
     save({ apiKey: KEY, name: 'good' });
     const store = openStore();
     writeFileSync(file, '{"keys":[');
-    utimesSync(file, new Date(), new Date(Date.now() - 10_000));
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 10_000); // the file has settled
     await until(() => errors().length === 1);
     const polls = jest.spyOn(promises, 'stat');
     const reads = jest.spyOn(promises, 'readFile');
