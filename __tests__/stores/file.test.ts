@@ -34,7 +34,8 @@ let file = '';
 let logger = recordingLogger();
 beforeEach(() => {
   const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
-  endAfterTest(() => rmSync(folder, { recursive: true }));
+  // Tried again where a store that is closed by now still writes what it saw into the history.
+  endAfterTest(() => rmSync(folder, { recursive: true, maxRetries: 5 }));
   file = join(folder, 'keys.json');
   logger = recordingLogger();
 });
