@@ -178,7 +178,8 @@ function print({ hasTraffic, node, chainId, contract, isThere, keys, url, passwo
   row('', `user admin, password ${password}, new at every start`);
   if (hasTraffic) {
     row('Usage', 'holds a day of made-up calls, marked there; their user agent is demo-traffic');
-    row('', `to remove them, end the demo and rm ${file}.usage/*-demo.jsonl`);
+    row('', 'to remove them, end the demo and');
+    row('', `rm ${file}.usage/*-demo.jsonl`);
   }
   row('Try', `edit ${file}: a change is in force at once, no restart`);
   row('End', 'Ctrl-C');

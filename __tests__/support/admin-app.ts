@@ -120,7 +120,7 @@ export async function adminApp({
         body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
       });
       const text = await response.text();
-      const isJson = response.headers.get('content-type')?.startsWith('application/json;') === true;
+      const isJson = /^application\/json(?:;|$)/.test(response.headers.get('content-type') ?? '');
       const json = JSON.parse(isJson ? text : '{}') as ApiJson;
       return { status: response.status, headers: response.headers, text, json };
     },

@@ -24,6 +24,10 @@ const languages: RequestAllowlist<'LANGUAGE_NOT_ALLOWED'> = {
 
 /** For what is imported after this file. */
 jest.mock('../../lib/allowlists', () => {
-  const { ALLOWLISTS } = jest.requireActual<{ readonly ALLOWLISTS: object }>('../../lib/allowlists');
-  return { ALLOWLISTS: { ...ALLOWLISTS, languages } };
+  const actual = jest.requireActual<{ readonly ALLOWLISTS: object }>('../../lib/allowlists');
+  const ALLOWLISTS = { ...actual.ALLOWLISTS, languages };
+  const ALLOWLIST_TYPES = Object.keys(ALLOWLISTS);
+  const forEachType = (make: (type: string) => unknown) =>
+    Object.fromEntries(ALLOWLIST_TYPES.map((type) => [type, make(type)]));
+  return { ALLOWLISTS, ALLOWLIST_TYPES, forEachType };
 });
