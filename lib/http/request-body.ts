@@ -128,7 +128,7 @@ function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffe
 
 function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
   return new Promise((resolve) => {
-    const declared = Number(req.headers['content-length']);
+    const declared = Number(req.headers['content-length'] ?? 0);
     let bytes: Buffer = Buffer.alloc(0);
     let size = 0;
     const timer = setTimeout(() => {
@@ -140,7 +140,7 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
         settle(tooLarge(maxBodyBytes));
         return;
       }
-      bytes = append(bytes, size, chunk, Math.min(maxBodyBytes, declared || maxBodyBytes));
+      bytes = append(bytes, size, chunk, declared);
       size += chunk.length;
     }
     function onEnd(): void {
@@ -162,12 +162,12 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
 }
 
 /**
- * Appends a chunk to one buffer, which grows eightfold up to the length that is expected: a list of one-byte chunks takes
- * 25 times the memory, and memory that is not written to is not taken.
+ * Appends a chunk to one buffer, which doubles, or grows eightfold to the length that is `declared`: a list of one-byte
+ * chunks takes 25 times the memory.
  */
-function append(bytes: Buffer, size: number, chunk: Buffer, maxBytes: number): Buffer {
+function append(bytes: Buffer, size: number, chunk: Buffer, declared: number): Buffer {
   const needed = size + chunk.length;
-  const grown = Math.max(needed, Math.min(maxBytes, 8 * needed));
+  const grown = Math.max(needed, declared === 0 ? 2 * bytes.length : Math.min(declared, 8 * needed));
   const room = needed > bytes.length ? Buffer.allocUnsafeSlow(grown) : bytes;
   if (room !== bytes) bytes.copy(room, 0, 0, size);
   chunk.copy(room, size);
