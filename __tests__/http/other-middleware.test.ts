@@ -18,6 +18,10 @@ import { CALL, keyWith, silent } from '../support/refusal-cases';
 
 describe('beside other middleware', () => {
   const anything = { type: () => true, limit: '4mb' };
+  const setsEncoding: RequestHandler = (req, _res, next) => {
+    req.setEncoding('utf8');
+    next();
+  };
   const parsers: readonly (readonly [string, GuardedAppOptions['before'], string])[] = [
     ['cors()', [cors()], 'application/json'],
     ['helmet()', [helmet()], 'application/json'],
@@ -36,6 +40,7 @@ describe('beside other middleware', () => {
     ['express.json() and express.urlencoded()', [express.json(), express.urlencoded()], 'application/json'],
     ["Express 4's express.json()", [express4.json()], 'application/json'],
     ["Express 4's express.json() that skips the form type", [express4.json()], 'application/x-www-form-urlencoded'],
+    ['a middleware that sets an encoding', [setsEncoding], 'application/json'],
     [
       'a middleware that takes its time',
       [(_req: unknown, _res: unknown, next: () => void) => void setImmediate(() => setImmediate(next))],
@@ -89,6 +94,28 @@ describe('beside other middleware', () => {
     for (const answer of [await post(app.rpcUrl, CALL), await post(`${app.url}/v3`, CALL)]) {
       expect(answer.headers.get('content-security-policy')).toContain("default-src 'self'");
     }
+  });
+
+  test('sends a long answer of its own through a write() that takes no callback, as that of compression()', async () => {
+    const before: RequestHandler = (_req, res, next) => {
+      const write = res.write.bind(res);
+      res.write = (chunk: unknown) => write(chunk);
+      next();
+    };
+    const app = await guardedApp({ before: [before], ...keyWith({ allowlists: { methods: ['eth_a'] } }) });
+    const ids = Array.from({ length: 100 }, (_, index) => `${index}${'x'.repeat(1000)}`);
+    const answer = await post(
+      app.rpcUrl,
+      ids.map((id) => call('eth_b', [], id)),
+    );
+    expect((answer.json as unknown as Reply[]).map(({ id }) => id)).toEqual(ids);
+  });
+
+  test('reads a body that comes in pieces behind a middleware that sets an encoding', async () => {
+    const app = await guardedApp({ before: [setsEncoding] });
+    const body = call('eth_a', ['é'.repeat(100_000)]);
+    expect((await post(app.rpcUrl, body)).json.result).toBe('eth_a');
+    expect(JSON.parse(app.upstream.seen[0]!.body)).toEqual(body);
   });
 
   test('inflates once what express.json() has inflated already', async () => {

@@ -57,14 +57,17 @@ export function endInSlices(res: ServerResponse, body: Buffer, idleMs: number): 
   }
   const taken = cutAfter(res, idleMs);
   let at = 0;
-  function next(error?: Error | null): void {
-    if (error) return;
+  /** Goes on with "drain": a `write` that `compression` has put in front hands no callback on. */
+  function next(): void {
     taken();
-    const slice = body.subarray(at, at + SLICE_BYTES);
-    at += SLICE_BYTES;
-    if (at < body.length) res.write(slice, next);
-    else res.end(slice);
+    for (let isTaken = true; isTaken && at < body.length;) {
+      const slice = body.subarray(at, at + SLICE_BYTES);
+      at += SLICE_BYTES;
+      if (at < body.length) isTaken = res.write(slice);
+      else res.end(slice);
+    }
   }
+  res.on('drain', next);
   next();
 }
 

@@ -122,7 +122,7 @@ function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffe
   const { maxBodyBytes } = limits;
   if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
   if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
-  const bytes = (req.read() as Buffer | null) ?? Buffer.alloc(0);
+  const bytes = bytesOf(req, (req.read() as Buffer | string | null) ?? '');
   return bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes;
 }
 
@@ -135,7 +135,8 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
       settle(refuse('BODY_TIMEOUT'));
     }, bodyTimeoutMs);
 
-    function onData(chunk: Buffer): void {
+    function onData(read: Buffer | string): void {
+      const chunk = bytesOf(req, read);
       if (size + chunk.length > maxBodyBytes) {
         settle(tooLarge(maxBodyBytes));
         return;
@@ -159,6 +160,11 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
     req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
     if (req.destroyed) onClose();
   });
+}
+
+/** A middleware that has called `req.setEncoding` gets strings for everybody. */
+function bytesOf({ readableEncoding }: IncomingMessage, read: Buffer | string): Buffer {
+  return typeof read === 'string' ? Buffer.from(read, readableEncoding ?? 'utf8') : read;
 }
 
 /**
