@@ -28,13 +28,13 @@ export async function prepareKeys(store, contract) {
   const { key: browser } = await prepare('demo browser', {
     allowlists: {
       origins: ['http://localhost:*', 'http://127.0.0.1:*'],
-      userAgents: ['Mozilla/', 'curl/'],
+      userAgents: ['Mozilla', 'curl'],
       contractAddresses: [contract],
       methods: ['eth_blockNumber', 'eth_call', 'eth_chainId', 'eth_getBalance', 'eth_subscribe', 'eth_unsubscribe'],
     },
   });
   const { key: disabled } = await prepare('demo disabled', { enabled: false });
-  const newSecret = { label: 'of one start', expiresAt: new Date(Date.now() + WEEK_MS).toISOString() };
+  const newSecret = { label: 'demo', expiresAt: new Date(Date.now() + WEEK_MS).toISOString() };
   const { key: server, ...made } = await prepare('demo server', {
     requireSecret: true,
     secret: newSecret,

@@ -169,9 +169,9 @@ function print({ hasTraffic, node, chainId, contract, isThere, keys, url, passwo
     if (block) console.log(`  < ${green(block)}${dim(', and so on with each new block')}`);
   }
 
-  console.log(`\n${bold('Not shown')}: something has to be slow, broken or too many for them`);
+  console.log(`\n${bold('Not shown')}: something has to be slow, broken, limited or too many for them`);
   console.log('  BODY_TIMEOUT, TOO_MANY_SOCKETS, SETTINGS_UNAVAILABLE, UPSTREAM_UNAVAILABLE, UPSTREAM_TIMEOUT,');
-  console.log('  CONFIGURATION_ERROR\n');
+  console.log('  RATE_LIMITED, DAILY_LIMIT_REACHED, INTERNAL_ERROR, CONFIGURATION_ERROR\n');
   if (instead) row('Note', instead);
   row('Page', bold(`${url}/`));
   row('Dashboard', bold(`${url}/admin/`));

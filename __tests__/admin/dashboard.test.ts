@@ -962,7 +962,8 @@ describe('The history', () => {
   });
 
   inBrowser('a viewer reads all of it, finds no button that would be refused, and no key in full', async () => {
-    const app = await startApp([{ name: 'Checkout', secret: { label: 'billing' } }], { role: () => 'viewer' });
+    const secret = { label: 'billing', expiresAt: new Date(Date.now() + 3_600_000).toISOString() };
+    const app = await startApp([{ name: 'Checkout', requireSecret: true, secret }], { role: () => 'viewer' });
     const { apiKey } = (await app.manager.list()).keys[0]!;
     await app.manager.addToAllowlist(apiKey, 'methods', 'eth_call', { actor: 'ann' });
     const { page } = await openPage(app);
@@ -980,6 +981,7 @@ describe('The history', () => {
     await page.getByRole('table', { name: 'API keys' }).getByRole('link', { name: 'Checkout' }).click();
     await page.getByRole('heading', { name: 'Checkout' }).waitFor();
     await page.getByText('eth_call').waitFor();
+    await page.getByText('no secret is active').waitFor();
     await look();
     for (const name of await page.getByRole('tab').allTextContents()) {
       await page.getByRole('tab', { name }).click();

@@ -200,6 +200,10 @@ describe('with basicAuthAdmin', () => {
     },
   );
 
+  test('an empty hash, as of a variable that is not set, is named at start', () => {
+    expect(() => basicAuthAdmin({ users: { bob: '' } })).toThrow(/users: got an empty hash; it takes .*single quotes/);
+  });
+
   test('a failed login is an event, once a minute and name, and no made-up name is in it', async () => {
     const app = await adminApp({ options: { authorize: basicAuthAdmin({ users: { ann: hash } }) } });
     await app.api('GET', 'keys', undefined, as('ann', 'not the password'));

@@ -54,14 +54,17 @@ test('wrong usage ends with 2 and shows the right usage', async () => {
   }
 });
 
+const NO_SUCH_KEY =
+  'there is no such key: give a key, its first characters (4 or more) or its name; "rpc-guard keys list" shows them';
+
 test('an error is one line in words or, with --json, one object of a code and a message', async () => {
   const store = fileWith();
   const words = await cli(['keys', 'show', KEY], { store, apart: true });
-  expect(words).toMatchObject({ code: 3, stdout: '', stderr: 'rpc-guard: there is no such key\n' });
+  expect(words).toMatchObject({ code: 3, stdout: '', stderr: `rpc-guard: ${NO_SUCH_KEY}\n` });
   const json = await cli(['keys', 'show', KEY, '--json'], { store });
   expect(json).toMatchObject({ code: 3, stdout: '' });
   expect(JSON.parse(json.stderr)).toEqual({
-    error: { code: 'ERR_RPC_GUARD_KEY_UNKNOWN', message: 'there is no such key' },
+    error: { code: 'ERR_RPC_GUARD_KEY_UNKNOWN', message: NO_SUCH_KEY },
   });
   const usage = await cli(['keys', 'shw', '--json'], { store });
   expect(JSON.parse(usage.stderr)).toMatchObject({ error: { code: 'ERR_RPC_GUARD_USAGE' } });

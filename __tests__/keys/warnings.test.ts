@@ -59,7 +59,7 @@ describe('the last active secret’s expiry', () => {
       {
         code: 'SECRETS_EXPIRE_SOON',
         at: 'secrets',
-        message: 'From 2030-01-07T23:59:59.999Z on no secret is active.',
+        message: 'From 2030-01-07T23:59:59Z on, no secret is active.',
       },
     ]);
   });

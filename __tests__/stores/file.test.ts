@@ -433,10 +433,12 @@ describe('keys of the file that cannot work', () => {
   });
 });
 
-test('a store that serves from a missing file says so, with what to write', () => {
+test('a store that serves from a missing file says so once, with what to write, and when it comes', async () => {
   const store = openStore();
   expect(errors()).toEqual([]);
   store.subscribe(() => undefined);
+  save({ apiKey: KEY });
+  await until(() => logger.lines.some(({ level }) => level === 'info'));
   expect(errors()).toEqual([expect.stringMatching(/does not exist: no key is known.*keys create/)]);
 });
 

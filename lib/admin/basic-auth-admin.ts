@@ -124,11 +124,17 @@ const RULES: OptionRules<BasicAuthAdminOptions> = {
       Object.entries(value).every(([name, user]) => NAME.test(name) && parseUser(user) !== undefined),
     takes:
       '{ name: hash } or { name: { hash, role: "viewer" } } with one user or more, no colon in a name, and hashes as ' +
-      '`rpc-guard admin hash-password` prints them, such as "$scrypt$ln=15,r=8,p=1$…$…"',
+      '`rpc-guard admin hash-password` prints them, in single quotes where a shell reads them, such as ' +
+      "'$scrypt$ln=15,r=8,p=1$…$…'",
     isRequired: true,
-    quote: () => 'something else', // a hash, or a password in its place, is not shown
+    quote: quoteUsers,
   },
 };
+
+/** A hash, or a password in its place, is not shown. A variable that is not set is the common slip. */
+function quoteUsers(users: unknown): string {
+  return isPlainObject(users) && Object.values(users).includes('') ? 'an empty hash' : 'something else';
+}
 
 function parseUsers(options: BasicAuthAdminOptions): ReadonlyMap<string, User> {
   const { users } = checkOptions('basicAuthAdmin(options)', RULES, options);

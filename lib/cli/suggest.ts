@@ -3,6 +3,7 @@ import { ALLOWLIST_TYPES } from '../allowlists';
 import type { Proposal, ProposedList } from '../keys/proposal';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView } from '../settings/key-view';
+import { grouped } from '../spelling';
 import { KEY_ARGUMENT, addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { usage } from './exit';
@@ -85,8 +86,10 @@ function wordsOf({ reportOnly }: KeyView, lists: Partial<Allowlists>): string {
 
 function linesOf(proposal: Proposal, types: readonly AllowlistType[], terminal: Terminal): string[] {
   const { calls, days, lists, togetherAtMost } = proposal;
+  const seen = `${grouped(calls)} allowed calls in ${String(days)} ${days === 1 ? 'day' : 'days'}`;
+  if (types.every((type) => lists[type].entries.length === 0)) return [seen, 'Nothing to propose.'];
   return [
-    `${String(calls)} allowed calls in ${String(days)} days`,
+    seen,
     ...types.flatMap((type) => ['', ...linesOfList(type, lists[type], terminal)]),
     '',
     `Together, what is ticked would refuse ${percent(togetherAtMost)} of the calls at most.`,

@@ -72,13 +72,13 @@ async function showUsage({ output, ...context }: Context, named: string | undefi
     return;
   }
   output.result({ usage: report }, () => [
-    summaryOf(report),
+    ...summaryOf(report),
     '',
     ...(step === undefined ? namesOf(report, output.terminal) : pointsOf(report, output.terminal)),
   ]);
 }
 
-function summaryOf({ from, to, points, requests, upstreamErrors }: UsageReport): string {
+function summaryOf({ from, to, points, requests, upstreamErrors }: UsageReport): readonly string[] {
   const [allowed, refused, wouldRefuse] = (['allowed', 'refused', 'wouldRefuse'] as const).map((member) =>
     points.reduce((sum, point) => sum + point[member], 0),
   ) as [number, number, number];
@@ -88,7 +88,7 @@ function summaryOf({ from, to, points, requests, upstreamErrors }: UsageReport):
     ...(wouldRefuse === 0 ? [] : [`${grouped(wouldRefuse)} would be refused`]),
     ...(upstreamErrors === 0 ? [] : [`${grouped(upstreamErrors)} unanswered by the upstream`]),
   ];
-  return `${parts.join(', ')}; from ${from} to ${to}`;
+  return [parts.join(', '), `from ${from} to ${to}`];
 }
 
 function namesOf({ by, rows }: UsageReport, terminal: Terminal): readonly string[] {

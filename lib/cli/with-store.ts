@@ -52,7 +52,9 @@ export async function withStore(
 export async function storedKey(context: Context, named: string): Promise<KeyView> {
   const key = await findKey(context, named);
   if (key !== undefined) return key;
-  throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', 'there is no such key');
+  const takes = `a key, its first characters (${String(SHORTEST_PREFIX)} or more) or its name`;
+  const text = `there is no such key: give ${takes}; "rpc-guard keys list" shows them`;
+  throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', text);
 }
 
 /** As `storedKey` does, but `undefined` where there is none. */

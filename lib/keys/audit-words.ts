@@ -30,7 +30,7 @@ function wordsOfChange({ path, from, to }: SettingsChange): string {
   const name = path.replace(/^allowlists\./, '').replace(/^secrets\./, 'secret ');
   const isPart = LISTS.includes(path) || /^secrets\.[^.]+$/.test(path);
   if (from === undefined) return `${name}: ${isPart ? 'added' : 'set to'} ${textOf(to)}`;
-  if (to === undefined) return `${name}: removed ${isPart ? '' : 'what was '}${textOf(from)}`;
+  if (to === undefined) return `${name}: removed${isPart ? '' : ', was'} ${textOf(from)}`;
   return `${name}: ${textOf(from)} → ${textOf(to)}`;
 }
 

@@ -49,7 +49,11 @@ export function warningsOf(key: KeyView, prices?: MethodPrices): readonly Warnin
   if (requireSecret && active.length === 0) {
     warn('NO_ACTIVE_SECRET', 'secrets', 'A secret is required and none is active: every request is refused.');
   } else if (requireSecret && lastExpiry < Date.now() + SOON_MS) {
-    warn('SECRETS_EXPIRE_SOON', 'secrets', `From ${new Date(lastExpiry).toISOString()} on no secret is active.`);
+    warn(
+      'SECRETS_EXPIRE_SOON',
+      'secrets',
+      `From ${new Date(lastExpiry).toISOString().slice(0, 19)}Z on, no secret is active.`,
+    );
   }
   if (overrideAllowlists && active.length === 0) {
     warn('OVERRIDE_WITHOUT_SECRET', 'settings', 'Override has no effect: there is no active secret to override with.');

@@ -59,6 +59,8 @@ const UNSETTLED_MS = 2000;
 const TOLD_WITHIN_MS = 60_000;
 /** As many as the guard caches. */
 const MAX_PARSED = 10_000;
+/** What is wrong with a file that is not there. */
+const MISSING = 'it does not exist';
 const MAX_PROBLEMS = 100;
 const MAX_LOGGED = 20;
 /** Attempts at a write while the file is being edited. */
@@ -183,6 +185,7 @@ export class FileStore implements WritableSettingsStore {
     if (!existsSync(this.#path)) {
       const write = '"rpc-guard keys create" makes it, or write { "keys": [{ "apiKey": "…" }] }';
       this.#logger.error({ file: this.#path, write }, 'the settings file does not exist: no key is known');
+      this.#complaint = { text: MISSING, logged: true };
     }
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
@@ -234,7 +237,7 @@ export class FileStore implements WritableSettingsStore {
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
       this.#complaint = { text: '', logged: false };
     } catch (error) {
-      this.#complain(describeError(error));
+      this.#complain(isMissing(error) ? MISSING : describeError(error));
       // To read all of a large file again at each poll would take the process' time until somebody mends it.
       if (error instanceof RpcGuardError && isSettled && this.#complaint.logged) this.#stamp = stamp;
     } finally {
@@ -525,8 +528,11 @@ function readIfThere(path: string): Buffer | undefined {
 }
 
 function unlessMissing(path: string, error: unknown): undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOENT') throw storeError(`${path} cannot be read: ${String(code)}`);
+  if (!isMissing(error)) throw storeError(`${path} cannot be read: ${String((error as NodeJS.ErrnoException).code)}`);
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 /** Changes whenever the file's content does; `''` if there is no file. */

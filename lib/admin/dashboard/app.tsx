@@ -42,7 +42,7 @@ function App() {
         {meta?.user && (
           <p>
             Signed in as <strong>{meta.user}</strong>
-            {meta.role === 'viewer' && ', who reads'}
+            {meta.role === 'viewer' && ', read-only'}
           </p>
         )}
       </header>

@@ -49,9 +49,7 @@ function Fact({ label, children }: { readonly label: string; readonly children: 
       <th role="rowheader" scope="row">
         {label}
       </th>
-      <td role="cell" data-label={label}>
-        {children}
-      </td>
+      <td role="cell">{children}</td>
     </tr>
   );
 }

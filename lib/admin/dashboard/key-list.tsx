@@ -278,7 +278,9 @@ function Row({ settings }: { readonly settings: ShownKey }) {
         <SecretsOf settings={settings} />
       </td>
       <td role="cell" data-label="Allowlists">
-        <ListsOf settings={settings} />
+        <div>
+          <ListsOf settings={settings} />
+        </div>
       </td>
       <td role="cell" data-label="Created">
         <Time at={createdAt} />

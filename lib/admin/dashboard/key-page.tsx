@@ -7,7 +7,7 @@ import { CopyButton } from './copy';
 import { Dialog } from './dialog';
 import { History } from './history';
 import { Back } from './icons';
-import { Notice, isGrave } from './notice';
+import { Notice, Warnings, isGrave } from './notice';
 import type { OnSecret, PanelProps } from './panel-props';
 import { Problem, codeOf } from './problem';
 import { ReportOnlyBanner } from './report-only';
@@ -100,12 +100,23 @@ function Key({ tab, ...panel }: PanelProps & { readonly tab: KeyTab }) {
       <Tabs
         name="key"
         label="Parts of the key"
-        tabs={(isViewer ? VIEWERS : ORDER).map((id) => ({ id, label: TABS[id].label, note: noteOn(settings, id) }))}
+        tabs={(isViewer ? VIEWERS : ORDER).map((id) => ({
+          id,
+          label: TABS[id].label,
+          note: noteOn(settings, id, isViewer),
+        }))}
         selected={isRead ? 'settings' : tab}
         onSelect={(id) => go(keyRoute(settings.apiKey, id))}
       />
       <div class="panel" {...panelProps('key', isRead ? 'settings' : tab)}>
-        {isRead ? <AsItWas settings={settings} /> : <Panel key={tab} {...panel} />}
+        {isRead ? (
+          <>
+            <Warnings settings={settings} />
+            <AsItWas settings={settings} />
+          </>
+        ) : (
+          <Panel key={tab} {...panel} />
+        )}
       </div>
     </ReportedProvider>
   );
@@ -115,8 +126,9 @@ function HistoryTab({ settings, meta }: PanelProps) {
   return <History meta={meta} apiKey={settings.apiKey} version={settings.version} />;
 }
 
-function noteOn({ warnings }: ShownKey, tab: KeyTab): string | undefined {
-  const tabOf = (at: string) => (['settings', 'secrets', 'limits'].includes(at) ? 'settings' : 'allowlists');
+function noteOn({ warnings }: ShownKey, tab: KeyTab, isViewer: boolean): string | undefined {
+  const tabOf = (at: string) =>
+    isViewer || ['settings', 'secrets', 'limits'].includes(at) ? 'settings' : 'allowlists';
   return warnings.some((warning) => isGrave(warning) && tabOf(warning.at) === tab) ? 'has a warning' : undefined;
 }
 

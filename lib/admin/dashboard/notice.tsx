@@ -26,12 +26,18 @@ export function Notice({ warn = false, children }: NoticeProps) {
   );
 }
 
+interface WarningsProps {
+  readonly settings: ShownKey;
+  /** What they are about; all of the key's without it. */
+  readonly at?: KeyWarning['at'];
+}
+
 /** What the server finds odd about a key, in the place it is about. */
-export function Warnings({ settings, at }: { readonly settings: ShownKey; readonly at: KeyWarning['at'] }) {
+export function Warnings({ settings, at }: WarningsProps) {
   return (
     <>
       {settings.warnings
-        .filter((warning) => warning.at === at)
+        .filter((warning) => at === undefined || warning.at === at)
         .map((warning) => (
           <Notice key={warning.message} warn={isGrave(warning)}>
             <p>{warning.message}</p>

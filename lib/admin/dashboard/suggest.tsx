@@ -210,8 +210,8 @@ function Traffic({ proposal: { calls, days, notes } }: { readonly proposal: Prop
   return (
     <>
       <p>
-        <strong>{number(calls)}</strong> allowed calls in {number(days)} days. Rare and new names are unticked: they may
-        be somebody’s who misuses the key.
+        <strong>{number(calls)}</strong> allowed calls in {count(days, 'day')}. Rare and new names are unticked: they
+        may be somebody’s who misuses the key.
       </p>
       {notes.length > 0 && (
         <Notice>
