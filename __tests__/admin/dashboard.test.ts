@@ -983,8 +983,8 @@ describe('The history', () => {
     await page.getByText('eth_call').waitFor();
     await page.getByText('no secret is active').waitFor();
     await look();
-    for (const name of await page.getByRole('tab').allTextContents()) {
-      await page.getByRole('tab', { name }).click();
+    for (const tab of await page.getByRole('tab').all()) {
+      await tab.click();
       await look();
     }
     await page.getByText('methods: added eth_call').waitFor();
