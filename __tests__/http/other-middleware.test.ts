@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import cors from 'cors';
 import express from 'express';
-import type { RequestHandler } from 'express';
+import type { RequestHandler, Response } from 'express';
 import express4 from 'express-4';
 import helmet from 'helmet';
 import { MemoryStore, rpcGuard } from '../../lib';
@@ -109,6 +110,25 @@ describe('beside other middleware', () => {
       ids.map((id) => call('eth_b', [], id)),
     );
     expect((answer.json as unknown as Reply[]).map(({ id }) => id)).toEqual(ids);
+  });
+
+  test('lets go of an answer that comes after the application has answered by itself', async () => {
+    const connections: Promise<unknown>[] = [];
+    const upstream = await recordingUpstream((req, res) => {
+      connections.push(once(req.socket, 'close', { signal: AbortSignal.timeout(2000) }));
+      answers[0]!
+        .status(503)
+        .send('too slow')
+        .once('finish', () => res.end('{"jsonrpc":"2.0","id":1,"result":1}'));
+    });
+    const answers: Response[] = [];
+    const before: RequestHandler = (_req, res, next) => {
+      answers.push(res);
+      next();
+    };
+    const app = await guardedApp({ before: [before], upstream, options: { logger: silent() } });
+    expect((await post(app.rpcUrl, CALL)).status).toBe(503);
+    await connections[0];
   });
 
   test('reads a body that comes in pieces behind a middleware that sets an encoding', async () => {

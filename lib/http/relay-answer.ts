@@ -41,6 +41,8 @@ export function relayAnswer(
   const { res } = call;
   const relayed = relayedHeaders(headers, call);
   if (Buffer.isBuffer(body)) relayed['content-length'] = body.length;
+  // The application has answered meanwhile, and `writeHead` throws: unread, the answer would keep its connection.
+  else if (res.headersSent) body.destroy();
   writeHead(res, status, relayed);
   if (Buffer.isBuffer(body)) {
     note(call, body, headers);
