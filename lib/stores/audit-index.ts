@@ -82,7 +82,7 @@ export class AuditIndex {
     const parts: Part[] = [];
     const fresh: Entry[] = [];
     for (const path of this.#paths()) {
-      const part = await this.#lookAt(path, fresh);
+      const part = await this.#lookAt(path, [...parts, ...this.#parts], fresh);
       if (part !== undefined && !parts.includes(part)) parts.push(part);
     }
     const isOneGone = this.#parts.some((part) => !parts.includes(part));
@@ -91,9 +91,10 @@ export class AuditIndex {
     this.#entries = merged(kept, fresh);
   }
 
-  async #lookAt(path: string, fresh: Entry[]): Promise<Part | undefined> {
+  /** `parts` are those met before, in this pass too: a file that is renamed meanwhile stays one part. */
+  async #lookAt(path: string, parts: readonly Part[], fresh: Entry[]): Promise<Part | undefined> {
     const found = await stat(path).catch(unlessMissing);
-    const same = found && this.#parts.find(({ stamp }) => stamp === stampOf(found));
+    const same = found && parts.find(({ stamp }) => stamp === stampOf(found));
     if (same !== undefined) return Object.assign(same, { path });
     const file = await open(path, 'r').catch(unlessMissing);
     if (file === undefined) return undefined;
@@ -102,7 +103,7 @@ export class AuditIndex {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
       if (bytesRead < HEAD_BYTES) return undefined; // no whole event is that short
       const head = buffer.toString('latin1');
-      const known = this.#parts.find((part) => part.head === head && part.end <= stats.size);
+      const known = parts.find((part) => part.head === head && part.end <= stats.size);
       const part = Object.assign(known ?? { head, end: 0 }, { path, stamp: stampOf(stats) });
       await this.#index(file, part, stats.size, fresh);
       return part;
