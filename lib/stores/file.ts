@@ -117,6 +117,8 @@ export class FileStore implements WritableSettingsStore {
     });
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
+    // Whoever makes the store may be about to write the file: that it is missing is said where it is served from.
+    if (bytes === undefined) this.#complaint = { text: MISSING, logged: true };
     this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));
     this.#checked = inTurns(this.#check());
     removeLeftovers(realPath(this.#path)).catch(() => undefined);
