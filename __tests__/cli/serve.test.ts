@@ -120,7 +120,7 @@ describe('refuses to start', () => {
     const [code, stderr] = await refused(['--config', file, '--no-dashboard']);
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /credit: does not exist; did you mean credits\?.*prot: does not exist; did you mean port\?/s,
+      /cannot start: credit: does not exist; did you mean credits\?; prot: does not exist; did you mean port\?/,
     );
   });
 

@@ -49,7 +49,11 @@ const EXIT_CODES: Partial<Record<RpcGuardErrorCode, number>> = {
 /** The one line that a failed command prints, without a stack. */
 export function failureOf(error: unknown): CliError {
   const { code, exitCode, message } = coded(error);
-  return new CliError(code, exitCode, withoutSecrets(printable(message.replace(/\s+/g, ' ').trim())));
+  const line = message
+    .trim()
+    .replace(/(?<!:)\n +/g, '; ')
+    .replace(/\s+/g, ' ');
+  return new CliError(code, exitCode, withoutSecrets(printable(line)));
 }
 
 function coded(error: unknown): Pick<CliError, 'code' | 'exitCode' | 'message'> {

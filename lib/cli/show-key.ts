@@ -88,7 +88,7 @@ export function overrideRule({ overrideAllowlists }: KeyView): string {
 export function reportOnlyWords({ reportOnly, reportOnlySince = {} }: KeyView): string {
   const words = reportOnly.map((type) => {
     const since = reportOnlySince[type];
-    return since === undefined ? kebab(type) : `${kebab(type)} since ${since}`;
+    return since === undefined ? kebab(type) : `${kebab(type)} since ${toTheSecond(since)}`;
   });
   return words.length === 0 ? 'none' : words.join(', ');
 }
@@ -147,7 +147,11 @@ const UNITS: readonly (readonly [one: string, many: string, milliseconds: number
 
 /** How long ago or ahead, and the instant itself, to the second. */
 export function when(time: string): string {
-  return `${ago(time)} (${time.replace(/\.\d+Z$/, 'Z')})`;
+  return `${ago(time)} (${toTheSecond(time)})`;
+}
+
+function toTheSecond(time: string): string {
+  return time.replace(/\.\d+Z$/, 'Z');
 }
 
 /** `4 s ago`, `12 min ago`, `in 3 days`, or `now`. */

@@ -32,7 +32,8 @@ export function ImportExport({ settings, setSettings }: PanelProps) {
         </button>
       </div>
       <p class="hint">
-        Name, switches and allowlists, as <code>rpc-guard keys export</code> writes them. Secrets are not among them.
+        Name, switches, allowlists and limits, as <code>rpc-guard keys export</code> writes them. Secrets are not among
+        them.
       </p>
       <Problem error={downloading.error} />
       {isOpen && <Import settings={settings} setSettings={setSettings} onClose={() => setIsOpen(false)} />}

@@ -231,7 +231,7 @@ interface HowProps {
 
 function How({ reportOnly, onReportOnly }: HowProps) {
   return (
-    <fieldset>
+    <fieldset class="how">
       <legend>How to add</legend>
       <label class="choice">
         <input type="radio" name="suggest-how" checked={reportOnly} onChange={() => onReportOnly(true)} />
