@@ -25,7 +25,7 @@ export function addAudit(program: Command): void {
     .description('Shows what happened to a key, or to all: who changed what, the newest first.')
     .argument('[key]', `${KEY_ARGUMENT}; a deleted one by itself`)
     .option('--since <when>', 'how far back: 12h, 7d, or 2027-01-31T00:00:00Z')
-    .option('--actor <name>', 'what this one did alone')
+    .option('--actor <name>', 'what this one did alone, such as cli:ann')
     .option('--action <action>', 'events of this action alone, such as key.delete')
     .option('--limit <n>', 'so many events at most', parseWhole, 100)
     .option('--csv', 'print a table for spreadsheets')
@@ -35,7 +35,7 @@ export function addAudit(program: Command): void {
   examples(
     audit,
     'rpc-guard audit $KEY',
-    'rpc-guard audit --since 7d --actor ann',
+    'rpc-guard audit --since 7d --actor cli:ann',
     'rpc-guard audit --action key.delete --csv > deleted.csv',
   );
 }

@@ -113,7 +113,7 @@ function addList(keys: Command): void {
     .option('--search <text>', 'a part of the name, in any case, the beginning of the key, or its last 4 characters')
     .addOption(new Option('--state <state>', 'keys of this state alone').choices(['enabled', 'disabled']))
     .addOption(
-      new Option('--sort <by>', 'names without case, equal ones by their creation')
+      new Option('--sort <by>', 'the order; names in any case, equal ones by their creation')
         .choices(['name', 'created', 'updated', 'key'])
         .default('name'),
     )
