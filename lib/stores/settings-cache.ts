@@ -217,7 +217,9 @@ export class SettingsCache implements CachedStore {
     if (newer !== undefined && newer.readAt > entry.readAt) return newer.value;
     this.#known.delete(apiKey);
     this.#unknown.delete(apiKey);
-    (entry.value === 'unknown' ? this.#unknown : this.#known).set(apiKey, entry);
+    // A copy: as a part of its URL, it would keep all of that in memory.
+    const copy = Buffer.from(apiKey).toString();
+    (entry.value === 'unknown' ? this.#unknown : this.#known).set(copy, entry);
     return entry.value;
   }
 

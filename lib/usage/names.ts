@@ -46,7 +46,9 @@ export function addressOf(address: string): string {
   let name = rememberedAddresses.get(address);
   if (name === undefined) {
     if (rememberedAddresses.size >= MAX_REMEMBERED) rememberedAddresses.clear();
-    rememberedAddresses.set(address, (name = ADDRESS.test(address) ? address.toLowerCase() : ''));
+    // A copy: as a part of the text that it was read from, it would keep all of that in memory.
+    const copy = Buffer.from(address, 'latin1').toString('latin1');
+    rememberedAddresses.set(copy, (name = ADDRESS.test(address) ? copy.toLowerCase() : ''));
   }
   return name;
 }
