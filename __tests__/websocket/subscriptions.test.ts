@@ -1,7 +1,12 @@
 import { MemoryStore } from '../../lib';
+import { parseCalls } from '../../lib/json-rpc/call';
+import type { RpcCall } from '../../lib/json-rpc/call';
+import type { Admission } from '../../lib/policy/authorize';
+import { Subscriptions } from '../../lib/websocket/subscriptions';
 import { KEY, call } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedPeer } from '../support/guarded-sockets';
+import { memoryKept } from '../support/memory-kept';
 import { CONTRACT, OTHER_CONTRACT } from '../support/pieces';
 
 const [A, B] = [CONTRACT, OTHER_CONTRACT];
@@ -61,4 +66,16 @@ test('settings that change and still allow what is subscribed to leave the socke
   await store.set({ apiKey: KEY, name: 'renamed', allowlists: { contractAddresses: [B] } });
   await other.closed; // and with it the first has been looked at
   await subscribe(client, logsOf(B));
+});
+
+test('a subscription is remembered without the message that it came in', async () => {
+  const subscriptions = new Subscriptions();
+  const kept = await memoryKept(() => {
+    for (let n = 0; n < 40; n++) {
+      const address = `0x${n.toString(16).padStart(40, 'a')}`;
+      const read = parseCalls(Buffer.from(JSON.stringify(logsOf(address)) + ' '.repeat(1_000_000)), 1);
+      subscriptions.add((read.ok ? read.calls : []) as RpcCall[], {} as Admission);
+    }
+  });
+  expect(kept).toBeLessThan(15_000_000);
 });

@@ -72,7 +72,7 @@ export class RefusalGroups {
       return;
     }
     const { outcome } = refused;
-    const id = idOf(refused);
+    let id = idOf(refused);
     let groups = this.#groups.get(outcome);
     if (groups === undefined) this.#groups.set(outcome, (groups = new Map<string, RefusalGroup>()));
     let group = groups.get(id);
@@ -81,7 +81,10 @@ export class RefusalGroups {
       const isFull = this.#size >= this.#max || (this.#budget.left <= 0 && this.#size > 0);
       if (isFull) this.#makeRoom();
       else this.#budget.left--;
-      group = new RefusalGroup(id, refused, note.at);
+      // A copy: as a part of the body, it would keep all of that in memory.
+      const own = { ...refused, method: Buffer.from(refused.method).toString() };
+      id = idOf(own);
+      group = new RefusalGroup(id, own, note.at);
       if (this.#gone.size > 0 && this.#gone.delete(`${outcome} ${id}`)) group.told = -1;
       this.#size++;
     } else groups.delete(id);

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { serialiseCall } from '../json-rpc/call';
+import { parseCalls, serialiseCall } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
 import { checkCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
@@ -23,13 +23,15 @@ export class Subscriptions {
     for (const { method, params } of calls) {
       if (!method.endsWith(SUBSCRIBES)) continue;
       this.heldAgainst ??= admission;
-      const call = { id: undefined, method, params };
-      const text = serialiseCall(call);
+      const text = serialiseCall({ id: undefined, method, params });
       if (this.calls.has(text)) continue;
       this.isFull ||= this.characters + text.length > MAX_CHARACTERS;
       if (this.isFull) continue;
       this.characters += text.length;
-      this.calls.set(text, call);
+      // Read anew from a copy: parts of the message, which blanks make longer, would keep all of it in memory.
+      const copy = Buffer.from(text).toString();
+      const read = parseCalls(copy, 1);
+      if (read.ok) this.calls.set(copy, read.calls[0] as RpcCall);
     }
   }
 
