@@ -119,13 +119,16 @@ function countUpstream(series: Series, { upstream, upstreamMs, failure, aborted 
 }
 
 /** A method of the table by its name, up to a hundred; any other is `other`. */
-function createMethodLabel(addressTable: AddressTable): MethodLabel {
-  const labels = new Set<string>();
+export function createMethodLabel(addressTable: AddressTable): MethodLabel {
+  const labels = new Map<string, string>();
   return (method) => {
-    if (labels.has(method)) return method;
+    const label = labels.get(method);
+    if (label !== undefined) return label;
     if (labels.size === MAX_METHODS || !isNamedMethod(method, addressTable)) return 'other';
-    labels.add(method);
-    return method;
+    // A copy: as a part of the body, it would keep all of that in memory.
+    const copy = Buffer.from(method).toString();
+    labels.set(copy, copy);
+    return copy;
   };
 }
 
