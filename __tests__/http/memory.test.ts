@@ -56,7 +56,7 @@ describe('bodies', () => {
     const before = (await usage()).peak;
     const text = JSON.stringify(call('eth_call', ['x'.repeat(2 * MIB - 200)]));
     const body = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } });
-    expect(body.length).toBeLessThan(150);
+    expect(body.length).toBeLessThan(120);
     const request = requestBytes({ target: `/v3/${KEY}`, headers: ['Content-Encoding: br'], body });
     const wires = await Promise.all(Array.from({ length: BODIES }, () => openWire(port)));
     for (const wire of wires) wire.write(request);
@@ -83,7 +83,7 @@ describe('bodies', () => {
     for (const wire of wires) wire.write(request);
     const answers = await Promise.all(wires.map((wire) => wire.answer()));
     expect(answers.map(({ status }) => status)).toEqual(wires.map(() => 200));
-    expect((await usage()).peak - before).toBeLessThan(150);
+    expect((await usage()).peak - before).toBeLessThan(120);
   });
 });
 
@@ -101,7 +101,7 @@ describe('answers that nobody takes', () => {
     await until(() => upstream.seen.length > 0);
     await until(async () => (await usage()).connections === 0);
     expect(upstream.seen).toHaveLength(1);
-    expect((await usage()).peak - before).toBeLessThan(150);
+    expect((await usage()).peak - before).toBeLessThan(120);
   });
 
   test('are 64 MiB of a key where they are put together, and leave room for another key', async () => {
@@ -129,7 +129,7 @@ describe('answers that nobody takes', () => {
     deafCaller(port, Buffer.concat(Array.from({ length: 1000 }, () => request)));
     await until(() => upstream.seen.length > 100);
     await until(async () => (await usage()).connections === 0);
-    expect((await usage()).peak - before).toBeLessThan(150);
+    expect((await usage()).peak - before).toBeLessThan(120);
   });
 });
 

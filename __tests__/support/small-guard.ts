@@ -26,7 +26,7 @@ export interface SmallGuard {
 }
 
 export async function smallGuard(options: SmallGuardOptions): Promise<SmallGuard> {
-  const execArgv = ['--max-old-space-size=128'];
+  const execArgv = ['--max-old-space-size=128', '--max-semi-space-size=4'];
   const child = fork(join(__dirname, 'small-instance.cjs'), [JSON.stringify(options)], { execArgv, silent: true });
   endAfterTest(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
