@@ -11,6 +11,7 @@ import { FoundRefusals, Overview } from './overview';
 import type { OnSecret } from './panel-props';
 import { Problem } from './problem';
 import { followLink, keyRoute } from './route';
+import { Segments } from './segments';
 import { State } from './state';
 import { Time } from './time';
 import { NO_FILTER, useKeyPages } from './use-key-pages';
@@ -92,21 +93,13 @@ function Filter({ filter, onChange }: FilterProps) {
         value={filter.search}
         onInput={(event) => onChange({ search: event.currentTarget.value })}
       />
-      <fieldset class="segments">
-        <legend class="sr-only">State</legend>
-        {STATES.map(({ value, label }) => (
-          <label key={value}>
-            <input
-              type="radio"
-              name="state"
-              value={value}
-              checked={filter.state === value}
-              onChange={() => onChange({ state: value })}
-            />
-            <span>{label}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Segments
+        legend="State"
+        name="state"
+        options={STATES}
+        value={filter.state}
+        onChange={(state) => onChange({ state })}
+      />
     </div>
   );
 }

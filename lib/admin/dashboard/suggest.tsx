@@ -8,6 +8,7 @@ import { useLists } from './lists';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
+import { Segments } from './segments';
 import { SuggestedList } from './suggested-list';
 import { chosenOf, effectOf, tickId } from './ticks';
 import type { Ticks } from './ticks';
@@ -150,7 +151,7 @@ function Asked({ since, setSince, secretId, setSecretId, secrets }: AskedProps) 
   const own = secrets.filter(({ allowlists }) => allowlists !== undefined);
   return (
     <div class="title">
-      <Since since={since} onSince={setSince} />
+      <Segments legend="How far back" name="suggest-since" options={RANGES} value={since} onChange={setSince} />
       {own.length > 0 && (
         <select aria-label="Whose lists" value={secretId} onChange={(event) => setSecretId(event.currentTarget.value)}>
           <option value="">The key’s lists</option>
@@ -184,26 +185,6 @@ function useProposal({ apiKey, version }: PanelProps['settings'], since: string,
   }, [apiKey, version, since, secretId, tries]);
 
   return { proposal, error, retry: () => setTries(tries + 1) };
-}
-
-function Since({ since, onSince }: { readonly since: string; readonly onSince: (since: string) => void }) {
-  return (
-    <fieldset class="segments">
-      <legend class="sr-only">How far back</legend>
-      {RANGES.map(({ value, label }) => (
-        <label key={value}>
-          <input
-            type="radio"
-            name="suggest-since"
-            value={value}
-            checked={since === value}
-            onChange={() => onSince(value)}
-          />
-          <span>{label}</span>
-        </label>
-      ))}
-    </fieldset>
-  );
 }
 
 function Traffic({ proposal: { calls, days, notes } }: { readonly proposal: Proposal }) {

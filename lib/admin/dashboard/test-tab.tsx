@@ -10,6 +10,7 @@ import { useLists } from './lists';
 import { Notice } from './notice';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
+import { Segments } from './segments';
 import { useAction } from './use-action';
 import { Verdict } from './verdict';
 
@@ -129,21 +130,13 @@ function RequestForm({ given, mistake, meta, isBusy, onChange, onRun }: RequestF
 
   return (
     <form onSubmit={onSubmit}>
-      <fieldset class="segments">
-        <legend class="sr-only">What to test</legend>
-        {MODES.map(({ value, label }) => (
-          <label key={value}>
-            <input
-              type="radio"
-              name="mode"
-              value={value}
-              checked={given.mode === value}
-              onChange={() => set({ mode: value })}
-            />
-            <span>{label}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Segments
+        legend="What to test"
+        name="mode"
+        options={MODES}
+        value={given.mode}
+        onChange={(mode) => set({ mode })}
+      />
       <WhatToSend given={given} mistake={mistake} meta={meta} set={set} />
       <Headers given={given} set={set} />
       <div class="buttons">

@@ -5,6 +5,7 @@ import { api, isAbort } from './api';
 import type { PanelProps } from './panel-props';
 import { Problem } from './problem';
 import { Refusals } from './refusals';
+import { Segments } from './segments';
 import { Time } from './time';
 import { UsageChart } from './usage-chart';
 import { number } from './words';
@@ -38,21 +39,7 @@ export function UsageTab({ settings }: PanelProps) {
       <section class="card" aria-labelledby="usage-title" aria-busy={usage === undefined}>
         <div class="title">
           <h2 id="usage-title">Calls</h2>
-          <fieldset class="segments">
-            <legend class="sr-only">How far back</legend>
-            {RANGES.map(({ value, label }) => (
-              <label key={value}>
-                <input
-                  type="radio"
-                  name="since"
-                  value={value}
-                  checked={since === value}
-                  onChange={() => setSince(value)}
-                />
-                <span>{label}</span>
-              </label>
-            ))}
-          </fieldset>
+          <Segments legend="How far back" name="since" options={RANGES} value={since} onChange={setSince} />
         </div>
         <Problem error={error} retry={retry} />
         {usage && <Calls usage={usage} />}
