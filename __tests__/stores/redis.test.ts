@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import type { KeySettingsInput } from '../../lib';
 import type { KeyQuery } from '../../lib/stores/settings-store';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
@@ -94,6 +95,17 @@ describeRedis('RedisStore', () => {
       expect(await second.list()).toEqual([]);
       await second.set({ apiKey: KEY, name: 'second' }, 0);
       expect(await first.get(KEY)).toMatchObject({ name: 'first', version: 1 });
+    });
+
+    test('history finds what is asked for where the hashes of two actors begin the same', async () => {
+      const { audit } = new RedisStore({ client: await connect(), prefix: freshPrefix() });
+      const actors = ['actor 36997', 'actor 40602', 'actor 36997', 'actor 40602'];
+      const what = { via: 'code', action: 'key.update', apiKey: KEY } as const;
+      const events = actors.map((actor) => auditEvent({ ...what, actor }));
+      await audit.append(events);
+      const found = await audit.list({ actor: 'actor 36997', limit: 2 });
+      expect(found.map(({ id }) => id)).toEqual([events[2]!.id, events[0]!.id]);
+      expect(await audit.list({ actor: 'actor 40602', before: events[1]!.id, limit: 2 })).toEqual([]);
     });
 
     test('the names of what it keeps begin with {rpc-guard}: unless told otherwise', async () => {
