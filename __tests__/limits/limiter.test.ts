@@ -215,19 +215,77 @@ describe('a charge that waits', () => {
     expect(limiter.roomFor(changed).second?.level).toBe(-1);
   });
 
-  test('makes room for later callers when it leaves, but not ahead of those that wait', async () => {
+  test('is not overtaken by a smaller one when limits tighten', async () => {
     const { limiter, clock } = limiterWith(1000);
+    const whose = payer({ perSecond: 10, burst: 10 });
+    const outcomes = [10, 5, 1].map((cost) => limiter.charge(whose, cost, 0));
+    limiter.roomFor(payer({ perSecond: 8, burst: 10 }));
+    expect((await order(outcomes, clock)).map(([n, , how]) => [n, how])).toEqual([
+      [1, 'passed'],
+      [2, 'passed'],
+    ]);
+  });
+
+  test('is overtaken by none that came later to the same bucket, whatever leaves or changes meanwhile', async () => {
+    const step = fc.record({
+      gap: fc.nat(60),
+      cost: fc.integer({ min: 1, max: 8 }),
+      leaves: fc.option(fc.nat(20), { freq: 3 }),
+      perSecond: fc.constantFrom(5, 20, 20, 60),
+      burst: fc.constantFrom(3, 10, 10),
+      caller: fc.nat(1),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), fc.boolean(), async (steps, isByAddress) => {
+        const { limiter, clock } = limiterWith(2000);
+        const perAddress = isByAddress ? { perSecond: 10, burst: 8 } : undefined;
+        const delays: Delay[] = [];
+        const passed: { n: number; caller: number }[] = [];
+        for (const [n, { gap, cost, leaves, perSecond, burst, caller }] of steps.entries()) {
+          await clock.pass(gap);
+          const outcome = limiter.charge(payer({ perSecond, burst, perAddress }, undefined, String(caller)), cost, 0);
+          if (outcome === undefined) passed.push({ n, caller });
+          if (isDelay(outcome)) {
+            delays.push(outcome);
+            void outcome.outcome.then((denial) => denial ?? passed.push({ n, caller }));
+          }
+          if (leaves !== null) delays.at(-1 - leaves)?.leave();
+        }
+        await clock.pass(20_000);
+        for (const one of isByAddress ? [0, 1] : [undefined]) {
+          const turns = passed.filter(({ caller }) => one === undefined || caller === one).map(({ n }) => n);
+          expect(turns).toEqual([...turns].sort((a, b) => a - b));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('makes room when it leaves: first for those that wait', async () => {
+    const { limiter, clock } = limiterWith(1000);
+    const started = clock.now();
     const outcomes = Array.from({ length: 4 }, () => limiter.charge(KEY, 1, 0));
     const first = outcomes[1];
     if (isDelay(first)) first.leave();
     outcomes.push(limiter.charge(KEY, 1, 0));
-    const ends = await order(outcomes, clock);
-    expect(ends.map(([n, , how]) => [n, how])).toEqual([
-      [1, 'second'],
-      [2, 'passed'],
-      [3, 'passed'],
-      [4, 'passed'],
+    expect(await order(outcomes, clock)).toEqual([
+      [1, started, 'second'],
+      [2, started + 100, 'passed'],
+      [3, started + 200, 'passed'],
+      [4, started + 300, 'passed'],
     ]);
+  });
+
+  test('moves up when calls that were charged are not sent after all', async () => {
+    const { limiter, clock } = limiterWith(1000);
+    const started = clock.now();
+    const whose = payer({ perSecond: 10, burst: 10 });
+    const outcomes = [10, 8, 1].map((cost) => limiter.charge(whose, cost, 0));
+    limiter.giveBack(whose, 9);
+    outcomes.push(limiter.charge(whose, 1, 0));
+    const ends = await order(outcomes, clock);
+    expect(ends.map(([n]) => n)).toEqual([1, 2, 3]);
+    expect(ends[1]![1]).toBeLessThanOrEqual(started + 2);
   });
 
   test('is not held up by another address that waits', async () => {

@@ -14,9 +14,10 @@ export class Bucket {
   at = 0;
   /** What flowed over since other processes' spending was last subtracted: they may have spent it. */
   overflow = 0;
-  /** Charges that wait for room, in order of arrival, and their total cost. */
-  waiting: Set<Waiting> | undefined = undefined;
+  /** What the charges cost that wait and will be taken from it. */
   promised = 0;
+  /** Of these, what those cost that it had no room for when it was last looked at: they go before all that come. */
+  ahead = 0;
 
   /** Brings the level up to now. A level above a burst that has become smaller is cut. */
   refill({ perSecond, burst }: Rate, now: number): void {
@@ -49,28 +50,12 @@ export class Bucket {
     this.level = kept;
   }
 
-  /** What the charges cost that arrived before this one and still wait. */
-  aheadOf(waiter: Waiting): number {
-    let ahead = 0;
-    for (const other of this.waiting ?? []) {
-      if (other === waiter) break;
-      ahead += other.cost;
-    }
-    return ahead;
+  promise(cost: number): void {
+    this.promised += cost;
   }
 
-  promise(waiter: Waiting): void {
-    (this.waiting ??= new Set()).add(waiter);
-    this.promised += waiter.cost;
+  release(cost: number): void {
+    this.promised -= cost;
+    if (this.promised === 0) this.ahead = 0;
   }
-
-  release(waiter: Waiting): void {
-    if (this.waiting?.delete(waiter) === true) this.promised -= waiter.cost;
-    if (this.waiting?.size === 0) this.waiting = undefined;
-  }
-}
-
-/** A charge that waits for room. */
-export interface Waiting {
-  readonly cost: number;
 }

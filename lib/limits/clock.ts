@@ -6,7 +6,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, which may jump. */
   wall(): number;
-  /** Calls `work` after so many milliseconds, unless the function that it returns is called before. */
+  /**
+   * Calls `work` after so many milliseconds, after 0 in this turn of the event loop, unless the function that it returns is
+   * called before.
+   */
   after(milliseconds: number, work: () => void): () => void;
 }
 
@@ -14,6 +17,12 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(milliseconds, work) {
+    if (milliseconds === 0) {
+      const immediate = setImmediate(work).unref();
+      return () => {
+        clearImmediate(immediate);
+      };
+    }
     const timer = setTimeout(work, milliseconds).unref();
     return () => {
       clearTimeout(timer);

@@ -64,7 +64,6 @@ interface Share {
 class Waiter implements InLine {
   settle: ((denial: Denial | undefined) => void) | undefined = undefined;
   readonly day: number;
-  dueAt: number;
 
   constructor(
     readonly cost: number,
@@ -74,7 +73,6 @@ class Waiter implements InLine {
     readonly arrivedAt: number,
   ) {
     this.day = meters[0]?.day ?? 0;
-    this.dueAt = arrivedAt;
   }
 }
 
@@ -98,7 +96,7 @@ export class Limiter {
   constructor(options: LimiterOptions) {
     this.#options = options;
     this.#days = new DayClock(options.clock);
-    this.#line = new WaitingLine(options.clock, (waiter) => this.#wake(waiter));
+    this.#line = new WaitingLine(options.clock, () => this.#look());
   }
 
   /** `undefined` when it has passed. `bytes` are held while it waits. */
@@ -106,7 +104,8 @@ export class Limiter {
     if (cost === 0) return PASSED;
     const now = this.#options.clock.now();
     const meters = this.#metersOf(payer);
-    for (const meter of meters) if (meter.leftToday(!this.#isApart) < cost) return { limit: 'day', day: meter.day };
+    for (const meter of meters)
+      if (meter.leftToday(!this.#isApart(now)) < cost) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, cost, now);
     const denial = { limit: tightest, retryAfterMs: wait };
@@ -129,6 +128,7 @@ export class Limiter {
     for (const { bucket } of shares) bucket.spend(-cost);
     // Another day may have begun since.
     for (const meter of meters) this.#count([meter], -Math.min(cost, meter.spent));
+    this.#line.lookAt(this.#options.clock.now());
     return true;
   }
 
@@ -136,7 +136,7 @@ export class Limiter {
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
     const meters = this.#metersOf(payer);
-    for (const meter of meters) if (meter.leftToday(!this.#isApart) <= 0) return { limit: 'day', day: meter.day };
+    for (const meter of meters) if (meter.leftToday(!this.#isApart(now)) <= 0) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, 1, now);
     const isEmpty = shares.some(({ bucket }) => bucket.level - bucket.promised <= 0);
@@ -157,7 +157,7 @@ export class Limiter {
         if (second === undefined || level < second.level) second = { rate, level };
       }
       if (perDay === undefined) continue;
-      const left = Math.max(0, meter.leftToday(!this.#isApart));
+      const left = Math.max(0, meter.leftToday(!this.#isApart(now)));
       const endsInMs = (meter.day + 1) * DAY_MS - clock.wall();
       if (day === undefined || left < day.left) day = { limit: perDay, left, endsInMs };
     }
@@ -183,7 +183,8 @@ export class Limiter {
 
   /** Refuses waiting charges, and writes what was spent. */
   async close(): Promise<void> {
-    for (const waiter of this.#line.close()) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
+    this.#line.close();
+    for (const waiter of this.#line.waiters) this.#end(waiter, { limit: 'second', retryAfterMs: 1000 });
     await this.#options.exchange?.close();
   }
 
@@ -193,8 +194,8 @@ export class Limiter {
     return exchange && !exchange.isAway;
   }
 
-  get #isApart(): boolean {
-    return this.#options.exchange?.isApart === true;
+  #isApart(now: number): boolean {
+    return this.#options.exchange?.isApart(now) === true;
   }
 
   #metersOf({ apiKey, limits, secret }: Payer): readonly Meter[] {
@@ -248,7 +249,8 @@ export class Limiter {
     let wait = 0;
     let tightest: 'second' | 'address' = 'second';
     for (const share of shares) {
-      const own = share.bucket.waitFor(cost, this.#refill(share, now));
+      const { bucket } = share;
+      const own = Math.max(bucket.waitFor(cost, this.#refill(share, now)), bucket.ahead > 0 ? 1 : 0);
       if (own > wait) tightest = share.meter === undefined ? 'address' : 'second';
       wait = Math.max(wait, own);
     }
@@ -257,7 +259,8 @@ export class Limiter {
 
   /** @returns the rate in force: a process' part of it while the others cannot be heard. */
   #refill({ bucket, rate, meter }: Share, now: number): Rate {
-    if (meter !== undefined) return meter.refill(rate, now, this.#isApart);
+    // The settings may have changed since a waiting charge came.
+    if (meter !== undefined) return meter.refill(meter.limits.second ?? rate, now, this.#isApart(now));
     bucket.refill(rate, now);
     return rate;
   }
@@ -273,34 +276,49 @@ export class Limiter {
     const { cost, bytes, shares, meters } = waiter;
     if (!this.#line.hasRoomFor(bytes)) return denial;
     const outcome = new Promise<Denial | undefined>((resolve) => (waiter.settle = resolve));
-    waiter.dueAt = whenDue(waiter.arrivedAt, denial.retryAfterMs);
     this.#line.add(waiter);
-    for (const { bucket } of shares) bucket.promise(waiter);
+    this.#line.lookAt(waiter.arrivedAt + denial.retryAfterMs);
+    this.#goAhead(waiter, waiter.arrivedAt);
+    for (const { bucket } of shares) bucket.promise(cost);
     this.#count(meters, cost);
     return {
       outcome,
       leave: () => {
-        if (!isAboveBurst(cost, shares)) this.#end(waiter, denial);
+        if (isAboveBurst(cost, shares)) return;
+        this.#end(waiter, denial);
+        this.#line.lookAt(this.#options.clock.now());
       },
     };
   }
 
-  #wake(waiter: Waiter): void {
+  /** Lets those pass that there is room for. @returns when there will be for the next. */
+  #look(): number {
     const now = this.#options.clock.now();
-    let wait = 0;
-    let hasRoom = true;
-    for (const share of waiter.shares) {
-      // The settings may have changed since it came.
-      const rate = this.#refill({ ...share, rate: share.meter?.limits.second ?? share.rate }, now);
-      if (share.bucket.waitFor(waiter.cost, rate, 0) > 0) hasRoom = false;
-      else continue;
-      wait = Math.max(wait, share.bucket.waitFor(waiter.cost, rate, share.bucket.aheadOf(waiter)));
+    const latest = 2 * this.#options.waitMs;
+    let next = Infinity;
+    for (const { shares } of this.#line.waiters) for (const { bucket } of shares) bucket.ahead = 0;
+    for (const waiter of this.#line.waiters) {
+      let wait = 0;
+      for (const share of waiter.shares) wait = Math.max(wait, this.#waitBehind(share, waiter.cost, now));
+      if (wait === 0) this.#pass(waiter);
+      // Others have spent more than was known: it waits on, but no longer than twice what is asked of a caller.
+      else if (now + wait - waiter.arrivedAt > latest) this.#end(waiter, { limit: 'second', retryAfterMs: wait });
+      else {
+        this.#goAhead(waiter, now);
+        next = Math.min(next, now + wait);
+      }
     }
-    if (hasRoom) this.#pass(waiter);
-    // Others have spent more than was known: it waits on, but no longer than twice what is asked of a caller.
-    else if (now + wait - waiter.arrivedAt > 2 * this.#options.waitMs)
-      this.#end(waiter, { limit: 'second', retryAfterMs: wait });
-    else waiter.dueAt = whenDue(now, wait);
+    return next;
+  }
+
+  /** How long a charge waits for room in a bucket behind those that came before it and find none there. */
+  #waitBehind(share: Share, cost: number, now: number): number {
+    return share.bucket.waitFor(cost, this.#refill(share, now), share.bucket.ahead);
+  }
+
+  /** Whoever comes to a bucket that has no room for this charge waits for it. */
+  #goAhead({ shares, cost }: Waiter, now: number): void {
+    for (const share of shares) if (this.#waitBehind(share, cost, now) > 0) share.bucket.ahead += cost;
   }
 
   #pass(waiter: Waiter): void {
@@ -322,17 +340,13 @@ export class Limiter {
 
   #remove(waiter: Waiter): void {
     this.#line.remove(waiter);
-    for (const { bucket } of waiter.shares) bucket.release(waiter);
+    for (const { bucket } of waiter.shares) bucket.release(waiter.cost);
   }
 }
 
 /** Given back, it would keep others from the key for nothing, again and again: far more than an address may spend. */
 function isAboveBurst(cost: number, shares: readonly Share[]): boolean {
   return shares.some(({ rate }) => cost > rate.burst);
-}
-
-function whenDue(now: number, wait: number): number {
-  return now + Math.max(1, Math.ceil(wait));
 }
 
 /** Whether a key's or secret's own spending matters, beside that of each address. */

@@ -65,8 +65,8 @@ export class SpendingExchange {
   }
 
   /** Whether each process holds itself to its part: the others cannot be heard, or may not hear yet. */
-  get isApart(): boolean {
-    return this.isAway || this.#clock.now() < this.#apartUntil;
+  isApart(now: number): boolean {
+    return this.isAway || now < this.#apartUntil;
   }
 
   /** Takes note of what a meter has just been charged. */
@@ -74,11 +74,10 @@ export class SpendingExchange {
     this.#untold.add(meter);
     const { limits, spent, told, processes } = meter;
     const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (5 * processes);
-    if (this.#isExchanging) this.#isHurried ||= isMuch;
-    else if (isMuch && !this.#isHurried && !this.isAway) {
+    if (isMuch && !this.#isHurried && !this.isAway) {
       this.#isHurried = true;
-      this.#schedule(0);
-    } else if (this.#stopTimer === undefined) this.#schedule();
+      if (!this.#isExchanging) this.#clock.after(0, () => this.#tick());
+    } else if (this.#stopTimer === undefined && !this.#isExchanging) this.#schedule();
   }
 
   /** Tells the rest. */
@@ -96,15 +95,17 @@ export class SpendingExchange {
     }
   }
 
-  #schedule(wait?: number): void {
+  #schedule(): void {
     if (this.#isClosed) return;
-    const interval = this.isAway ? RETRY_MS : this.#intervalMs;
-    const rest = wait ?? this.#lastEndedAt + interval - this.#clock.now();
+    const rest = this.#lastEndedAt + (this.isAway ? RETRY_MS : this.#intervalMs) - this.#clock.now();
+    this.#stopTimer = this.#clock.after(Math.max(0, rest), () => this.#tick());
+  }
+
+  #tick(): void {
+    if (this.#isExchanging || this.#isClosed) return;
     this.#stopTimer?.();
-    this.#stopTimer = this.#clock.after(Math.max(0, rest), () => {
-      this.#stopTimer = undefined;
-      this.#lastExchange = this.#exchange();
-    });
+    this.#stopTimer = undefined;
+    if (this.#untold.size > 0) this.#lastExchange = this.#exchange();
   }
 
   async #exchange(): Promise<void> {
@@ -129,7 +130,9 @@ export class SpendingExchange {
     }
     this.#isExchanging = false;
     this.#lastEndedAt = this.#clock.now();
-    if (this.#untold.size > 0) this.#schedule(this.#isInHurry(batch) ? 0 : undefined);
+    if (this.#isInHurry(batch)) this.#clock.after(0, () => this.#tick());
+    // Also where there is nothing to tell: set by a charge, the timer took 20 µs of one decision in 25.
+    else this.#schedule();
   }
 
   #isInHurry(batch: readonly Meter[]): boolean {
@@ -189,8 +192,9 @@ export class SpendingExchange {
     const { bucket } = meter;
     const { second } = meter.limits;
     if (second === undefined) return;
-    const { isApart } = this;
-    meter.refill(second, this.#clock.now(), isApart);
+    const now = this.#clock.now();
+    const isApart = this.isApart(now);
+    meter.refill(second, now, isApart);
     meter.hasHeardApart = isApart;
     // A process that joins at noon must not inherit the day as debt, only what is missing from the bucket now.
     if (!meter.hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
