@@ -83,6 +83,31 @@ describe('keys apply', () => {
     expect(again).toMatchObject({ code: 0, stdout: '', stderr: `nothing differs from ${wanted}\n` });
   });
 
+  test('changes nothing unless each key is of the version that the file names', async () => {
+    const store = stored();
+    const wanted = file(
+      `keys:\n- { apiKey: as-it-is-already, name: b }\n- { apiKey: ${KEY}, limits: null, name: c, version: 1 }`,
+    );
+    expect(await cli(['keys', 'apply', wanted, '--yes'], { store })).toMatchObject({ code: 0 });
+    expect(await cli(['keys', 'apply', wanted, '--yes'], { store })).toMatchObject({
+      stderr: `nothing differs from ${wanted}\n`,
+    });
+    await cli(['keys', 'update', KEY, '--name', 'another', '--per-second', '5'], { store });
+    await cli(['keys', 'update', 'as-it-is-already', '--name', 'another'], { store });
+    const before = readFileSync(store, 'utf8');
+    for (const flag of ['--yes', '--dry-run']) {
+      const { code, stderr } = await cli(['keys', 'apply', wanted, flag], { store });
+      expect([code, stderr]).toEqual([
+        1,
+        expect.stringContaining(`012345… is version 3 by now, and ${wanted} says version: 1;`),
+      ]);
+    }
+    expect(readFileSync(store, 'utf8')).toBe(before);
+    const missing = file(`{ apiKey: no-such-key, version: 4 }`);
+    const { stderr } = await cli(['keys', 'apply', missing, '--yes'], { store });
+    expect(stderr).toContain(`the key no-su… is not there, and ${missing} says version: 4`);
+  });
+
   test('without --yes and without a terminal it shows what differs, and does nothing', async () => {
     const [store, wanted] = [stored(), file(WANTED)];
     const before = readFileSync(store, 'utf8');

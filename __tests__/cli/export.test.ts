@@ -18,6 +18,7 @@ const ONE = {
     methods: ['eth_call', 'eth_get*'],
   },
   reportOnly: ['origins'],
+  limits: {},
 };
 const OTHER = { ...ONE, apiKey: '12345678', name: '' };
 

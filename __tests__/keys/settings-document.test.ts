@@ -33,6 +33,7 @@ test('a document holds every setting that can be changed, and nothing of a secre
       methods: ['eth_call', 'eth_get*'],
     },
     reportOnly: ['origins'],
+    limits: {},
   });
   expect(JSON.stringify(toDocument(key))).not.toMatch(/backend|rgs_|[0-9a-f]{64}/);
 });
@@ -48,8 +49,13 @@ test('an exported document changes nothing of its own key, and makes another key
 test('what a document leaves out stays, and so do secrets and what the store keeps itself', async () => {
   const { manager, key } = await stored();
   const document = { name: 'b', secrets: [{ hash: HASH }], version: 7, createdAt: '2020-01-01T00:00:00Z' };
-  const { apiKey, changes, ignored } = readDocument(document);
-  expect([apiKey, changes, ignored]).toEqual([undefined, { name: 'b' }, ['secrets', 'version', 'createdAt']]);
+  const { apiKey, changes, version: expected, ignored } = readDocument(document);
+  expect([apiKey, changes, expected, ignored]).toEqual([
+    undefined,
+    { name: 'b' },
+    7,
+    ['secrets', 'version', 'createdAt'],
+  ]);
   const { version, name, ...after } = await manager.update(KEY, compare(key, changes).changes);
   expect([version, name]).toEqual([2, 'b']);
   expect(after).toMatchObject({ secrets: key.secrets, allowlists: key.allowlists, createdAt: key.createdAt });
@@ -84,6 +90,18 @@ test('limits that come and go are told as none, and no limits are no difference 
   expect(compare(limited, { limits: {} }).differences[0]?.words).toEqual(['{"perSecond":5} → none']);
 });
 
+test('limits that a document leaves out stay; null takes them away, and so does the document of a key without limits', async () => {
+  const { manager, key: plain } = await stored();
+  const limited = await manager.update(KEY, { limits: { perSecond: 5, perDay: 100 } });
+  const changesOf = (document: object) => compare(limited, readDocument(document).changes).changes;
+  expect(changesOf({ name: 'my dapp' })).toEqual({});
+  expect(changesOf({ limits: { perDay: 100 } })).toEqual({ limits: { perDay: 100 } });
+  for (const without of [{ limits: null }, { limits: {} }, toDocument(plain)]) {
+    expect(toDocument(await manager.update(KEY, changesOf(without)))).toEqual(toDocument(plain));
+    await manager.update(KEY, { limits: limited.limits });
+  }
+});
+
 test('the same entries in another order, or in a case that does not count, are no difference', async () => {
   const { key } = await stored();
   const same = { methods: ['eth_get*', 'eth_call'], origins: ['HTTPS://A.example'] };
@@ -99,6 +117,8 @@ test.each([
   [{ allowlists: { method: [] } }, 'allowlists: method: does not exist; did you mean methods?'],
   [{ requireSecret: 'yes', name: 1 }, 'name: is not text .*; requireSecret: is not true or false'],
   [{ allowlists: { origins: ['https://a.example/x'] } }, 'allowlists.origins.0: .* has a path, .*; write "https'],
+  [{ version: 'seven' }, 'version: is'],
+  [{ limits: 5 }, 'limits: '],
   [{ apiKey: 7 }, 'apiKey: is not 8 to 128 characters'],
   [[], 'settings: is not an object; write'],
   ['x', 'settings: is not an object; write'],

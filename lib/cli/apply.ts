@@ -30,6 +30,8 @@ interface Plan {
   readonly name: string;
   /** The key as it is; `undefined` where it is new. */
   readonly before: KeyView | undefined;
+  /** The version that the file expects; `undefined` for any. */
+  readonly version: number | undefined;
   readonly changes: KeyChanges;
   readonly differences: readonly Difference[];
 }
@@ -70,7 +72,10 @@ export function addApply(keys: Command): void {
     );
   apply.addHelpText(
     'after',
-    `${ABOUT_FILES}\nWhat a key of the file leaves out stays, and so do keys that are not in it.`,
+    `${ABOUT_FILES}
+What a key of the file leaves out stays, and so do keys that are not in it.
+"limits: null" takes limits away. With "version: 7" nothing is changed unless
+that is still the key's version.`,
   );
   examples(apply, 'rpc-guard keys apply keys.yaml --dry-run', 'rpc-guard keys apply keys.yaml --yes');
 }
@@ -101,6 +106,7 @@ async function applyFile(context: Context, file: string, { dryRun, yes }: ApplyO
     );
   }
   const due = plans.filter(({ before, differences }) => before === undefined || differences.length > 0);
+  for (const plan of due) assertExpected(plan, file);
   const { output } = context;
   const lines = () => due.flatMap((plan) => linesOfPlan(plan, output.terminal));
   if (dryRun === true) {
@@ -137,14 +143,22 @@ async function importFile(context: Context, file: string): Promise<void> {
 
 async function plansOf({ manager, output }: Context, file: string): Promise<readonly Plan[]> {
   const plans: Plan[] = [];
-  for (const { apiKey, changes, ignored } of readSettingsFile(file)) {
+  for (const { apiKey, changes, version, ignored } of readSettingsFile(file)) {
     const before = apiKey === undefined ? undefined : await readable(apiKey, () => manager.get(apiKey));
     const compared = before === undefined ? { changes, differences: [] } : compare(before, changes);
-    plans.push({ ...compared, apiKey, before, name: before?.name ?? changes.name ?? '' });
+    plans.push({ ...compared, apiKey, before, version, name: before?.name ?? changes.name ?? '' });
     const which = apiKey === undefined ? '' : ` of ${keyHint(apiKey)}`;
     if (ignored.includes('secrets')) output.note(`${file}: the secrets${which} are not taken; they stay as they are`);
   }
   return plans;
+}
+
+function assertExpected({ apiKey = '', before, version }: Plan, file: string): void {
+  if (version === undefined || before?.version === version) return;
+  const found = before === undefined ? 'is not there' : `is version ${String(before.version)} by now`;
+  const problem = `the key ${keyHint(apiKey)} ${found}, and ${file} says version: ${String(version)}`;
+  const message = `${problem}; nothing is changed: look at the key, then leave out version`;
+  throw new RpcGuardError('ERR_RPC_GUARD_STALE_WRITE', message);
 }
 
 /** Applies each change to the key as it was shown, and stops if another change came between. */

@@ -18,8 +18,10 @@ const NO_LIMITS = {};
  */
 export type SettingsDocument = Omit<KeyView, (typeof NOT_TAKEN)[number]>;
 
+/** Every member is there, `limits: {}` where the key has none, so that another key becomes like it. */
 export function toDocument(key: KeyView): SettingsDocument {
-  return Object.fromEntries(Object.entries(key).filter(([name]) => isTaken(name))) as unknown as SettingsDocument;
+  const taken = Object.fromEntries(Object.entries(key).filter(([name]) => isTaken(name)));
+  return { ...taken, limits: key.limits ?? NO_LIMITS } as unknown as SettingsDocument;
 }
 
 export interface ReadDocument {
@@ -27,22 +29,29 @@ export interface ReadDocument {
   readonly apiKey: string | undefined;
   /** For `KeyManager.update`, and with `apiKey` for `create`. */
   readonly changes: KeyChanges;
-  /** Members of the document that are ignored: secrets, and what the store maintains. */
+  /** The version that the key must have for it to be changed; `undefined` for any. */
+  readonly version: number | undefined;
+  /** Members of the document that change nothing: secrets, and what the store maintains. */
   readonly ignored: readonly string[];
 }
 
 /**
- * Reads a document of `toDocument`, or part of one: members that are left out stay as they are.
+ * Reads a document of `toDocument`, or part of one: members that are left out stay as they are; `limits: null` takes limits
+ * away, as `{}` does.
  * @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` with every problem and its place.
  */
 export function readDocument(document: unknown): ReadDocument {
   const members = isPlainObject(document) ? Object.entries(document) : [];
-  const taken = Object.fromEntries(members.filter(([name]) => isTaken(name)));
-  const { reportOnly } = parseKeySettings(isPlainObject(document) ? { apiKey: 'not-given', ...taken } : document);
+  const read = members.filter(([name]) => isTaken(name) || name === 'version');
+  const { version, ...taken } = Object.fromEntries(read);
+  if (taken['limits'] === null) taken['limits'] = NO_LIMITS;
+  const given = { apiKey: 'not-given', ...taken, ...(version !== undefined && { version }) };
+  const parsed = parseKeySettings(isPlainObject(document) ? given : document);
   const { apiKey, ...written } = taken as KeyChanges & { readonly apiKey?: string };
   // In the order in which it is kept, so that another order is no difference.
-  const changes = { ...written, ...(written.reportOnly !== undefined && { reportOnly }) };
-  return { apiKey, changes, ignored: members.map(([name]) => name).filter((name) => !isTaken(name)) };
+  const changes = { ...written, ...(written.reportOnly !== undefined && { reportOnly: parsed.reportOnly }) };
+  const ignored = members.map(([name]) => name).filter((name) => !isTaken(name));
+  return { apiKey, changes, version: version === undefined ? undefined : parsed.version, ignored };
 }
 
 /** One member in which a key differs from a document. */
