@@ -9,15 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { NO_LOGGER, connectRedis, option } from './each-store.mjs';
 import { endAll, postgresServer, redisServer } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
-const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const KILLS = Number(option('kills') ?? 1000);
 const WITHIN_MS = 30;
 const STARTED_AHEAD = 3;
 const KEY = '0123456789abcdef0123456789abcdef';
-const NO_LOGGER = { info() {}, warn() {}, error() {} };
 
 const OPEN = {
   file(place) {
@@ -28,8 +27,7 @@ const OPEN = {
 
   async redis(place) {
     const { RedisStore } = require('../dist/stores/redis.js');
-    const client = require('redis').createClient({ socket: { path: place } });
-    await client.connect();
+    const client = await connectRedis(place);
     return { store: new RedisStore({ client, logger: NO_LOGGER }), end: () => client.destroy() };
   },
 

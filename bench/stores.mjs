@@ -9,10 +9,9 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
-import { end, endAll, postgresServer, redisServer, start } from './processes.mjs';
+import { NO_LOGGER, connectRedis, measureEachStore, option } from './each-store.mjs';
 
 const require = createRequire(import.meta.url);
-const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const COUNT = Number(option('keys') ?? 100_000);
 const TARGETS = { page: 50, search: 200, blocked: 100, resident: 200 };
 const TIMES = 10;
@@ -41,11 +40,9 @@ const STORES = {
   },
 
   async redis() {
-    const { createClient } = require('redis');
     const { RedisStore } = require('../dist/stores/redis.js');
-    const client = createClient({ socket: { path: option('redis') } });
-    await client.connect();
-    const open = () => new RedisStore({ client, logger: { info() {}, warn() {}, error() {} } });
+    const client = await connectRedis();
+    const open = () => new RedisStore({ client, logger: NO_LOGGER });
     await fill(open());
     return { open, close: () => client.destroy() };
   },
@@ -144,22 +141,4 @@ if (made !== undefined) {
       .map((key) => JSON.stringify(key))
       .join(',\n')}\n]}\n`,
   );
-} else if (process.send !== undefined) {
-  process.send(await measureStore(option('store')));
-  process.disconnect();
-} else {
-  try {
-    for (const name of Object.keys(STORES).filter((it) => it.includes(option('only') ?? ''))) {
-      const server = await { redis: redisServer, postgres: postgresServer }[name]?.();
-      if (server === undefined && ['redis', 'postgres'].includes(name)) console.log(`\n${name}: there is no server`);
-      else {
-        const args = [`--store=${name}`, `--keys=${COUNT}`, `--redis=${server?.socket}`];
-        const { child, ready } = await start('stores.mjs', args, { execArgv: ['--expose-gc'], env: server?.env });
-        print(name, ready);
-        await end(child);
-      }
-    }
-  } finally {
-    await endAll();
-  }
-}
+} else await measureEachStore(Object.keys(STORES), measureStore, print, ['--expose-gc']);

@@ -158,3 +158,13 @@ test('a line longer than what is read at once is read whole', async () => {
   expect((await files.list({ limit: 9 })).map(({ id }) => id)).toEqual([last.id, long.id, first.id]);
   expect(await files.list({ limit: 9, before: long.id })).toEqual([first]);
 });
+
+test('a store that is closed has written what it was given', async () => {
+  const { file, trail } = place();
+  const store = open(file);
+  await store.set({ apiKey: KEY });
+  const event = eventOf();
+  void store.audit.append([event]);
+  await store.close();
+  expect(readFileSync(trail, 'utf8')).toBe(`${JSON.stringify(event)}\n`);
+});

@@ -1,8 +1,9 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { AuditIndex } from '../../lib/stores/audit-index';
+import type { AuditQuery } from '../../lib/stores/audit-store';
 import { endAfterTest } from '../support/cleanup';
 import { KEY } from '../support/pieces';
 
@@ -26,10 +27,35 @@ test('a file that grows and is renamed while it is read loses no event', async (
   }
   // What happens between two files happens as they are asked for.
   const index = new AuditIndex(() => ({ [Symbol.iterator]: paths }) as unknown as readonly string[]);
+  await index.close(); // reads nothing in the background
   const versions = async () => (await index.find({ limit: 10 })).map((event) => event.version);
   for (let n = 0; n < 3; n++) append();
   expect(await versions()).toEqual([4, 3, 2, 1]);
   between = () => undefined;
   append();
   expect(await versions()).toEqual([5, 4, 3, 2, 1]);
+});
+
+test('a page of the newest events needs no file that was last written before them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+  endAfterTest(() => rmSync(folder, { recursive: true }));
+  const [newest, older] = [join(folder, '0.jsonl'), join(folder, '1.jsonl')] as const;
+  const now = Date.now();
+  const eventAt = (milliseconds: number, actor = 'ann') =>
+    auditEvent({ actor, via: 'code', action: 'key.update', apiKey: KEY, at: new Date(milliseconds).toISOString() });
+  const [late, first, second] = [eventAt(now - 3_600_000, 'bob'), eventAt(now - 1000), eventAt(now)];
+  writeFileSync(newest, [late, first, second].map((event) => `${JSON.stringify(event)}\n`).join(''));
+  mkdirSync(older); // whoever reads it gets an error
+  const lastWritten = (milliseconds: number) => utimesSync(older, milliseconds / 1000, milliseconds / 1000);
+  const ids = async (query: AuditQuery) => {
+    const index = new AuditIndex(() => [newest, older]);
+    await index.close(); // reads nothing in the background
+    return (await index.find(query)).map(({ id }) => id);
+  };
+  lastWritten(now - 120_000);
+  expect(await ids({ limit: 2 })).toEqual([second.id, first.id]);
+  await expect(ids({ limit: 3 })).rejects.toThrow('EISDIR');
+  await expect(ids({ actor: 'bob', limit: 1 })).rejects.toThrow('EISDIR');
+  lastWritten(now - 30_000); // by a clock that is ahead
+  await expect(ids({ limit: 2 })).rejects.toThrow('EISDIR');
 });

@@ -28,7 +28,7 @@ export interface Happening {
 }
 
 /** How far the clocks of processes are taken to differ. */
-const MAX_SKEW_MS = 60_000;
+export const MAX_SKEW_MS = 60_000;
 
 export function auditEvent(happening: Happening): AuditEvent {
   const { actor, via, action, apiKey, secretId, before, after, requestId, group } = happening;

@@ -1,7 +1,7 @@
 import { open, rename, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { AuditIndex } from './audit-index';
-import { newestOf } from './audit-order';
+import { inOrder, newestOf } from './audit-order';
 import type { AuditEvent, AuditQuery, AuditStore } from './audit-store';
 
 /** What the store of the settings does for its history. */
@@ -45,14 +45,28 @@ export class AuditFiles implements AuditStore {
   readonly #settings: SettingsFileAccess;
   readonly #maxBytes: number;
   readonly #index = new AuditIndex(() => this.#paths());
+  /** Those under way. */
+  #appends: Promise<unknown> = Promise.resolve();
 
   constructor(settings: SettingsFileAccess, maxBytes = MAX_BYTES) {
     this.#settings = settings;
     this.#maxBytes = maxBytes;
   }
 
+  append(events: readonly AuditEvent[]): Promise<void> {
+    const done = this.#appendNew(events);
+    this.#appends = Promise.allSettled([this.#appends, done]);
+    return done;
+  }
+
+  /** Resolves when nothing is read or written any more. */
+  async close(): Promise<void> {
+    await this.#index.close();
+    await this.#appends;
+  }
+
   /** What is on the disk already is looked for before and under the lock, so that a long history is not read under it. */
-  async append(events: readonly AuditEvent[]): Promise<void> {
+  async #appendNew(events: readonly AuditEvent[]): Promise<void> {
     const fresh = await this.#notIn(events);
     if (fresh.length > 0) await this.#settings.inLock(async () => this.appendLocked(await this.#notIn(fresh)));
   }
@@ -70,10 +84,9 @@ export class AuditFiles implements AuditStore {
   }
 
   async list(query: AuditQuery): Promise<readonly AuditEvent[]> {
+    const pending = await this.#pending(); // first: what is written meanwhile stands behind it
     const found = await this.#index.find(query);
-    const pending = await this.#pending();
-    if (pending === undefined || found.some(({ id }) => id === pending.id)) return found;
-    return newestOf([...found, pending].sort(byId), query);
+    return pending === undefined ? found : newestOf(inOrder([pending, ...found]), query);
   }
 
   /** The events of keys from this time (ISO 8601) on. */
@@ -185,10 +198,6 @@ function pendingIn(file: FileHandle): PendingEvent {
       await file.close();
     },
   };
-}
-
-function byId(a: AuditEvent, b: AuditEvent): number {
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
 /** The lines of a file from its end on. */

@@ -20,3 +20,11 @@ export function placeOf(id: string, events: readonly Pick<AskedMembers, 'id'>[])
   }
   return from;
 }
+
+/** By their ids, each once. */
+export function inOrder<T extends Pick<AskedMembers, 'id'>>(events: readonly T[]): T[] {
+  const isInOrder = events.every(({ id }, at) => at === 0 || id > events[at - 1]!.id);
+  if (isInOrder) return [...events];
+  const sorted = [...events].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  return sorted.filter(({ id }, at) => id !== sorted[at - 1]?.id);
+}

@@ -193,10 +193,11 @@ export class FileStore implements WritableSettingsStore {
     return () => this.#listeners.delete(onChange);
   }
 
-  /** Stops watching the file, and ends the write that is under way. The settings that were read stay in force. */
+  /** Stops watching the file, and ends what is being written to it and its history. The settings that were read stay in force. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    await this.audit.close();
     await this.#lastWrite;
   }
 
