@@ -58,17 +58,16 @@ async function work() {
   const limiter = new Limiter({ waitMs: Number(option('wait')), clock, exchange });
   const payer = { apiKey: option('key'), limits: compileLimits(RATE), secret: undefined, caller: '' };
   const decisions = [];
-  const cpu = [];
   let passed = 0;
 
-  /** By the clock, a decision that the machine interrupts for another process takes its turn as well. */
   function charge() {
     const before = process.cpuUsage();
     const began = process.hrtime.bigint();
     const outcome = limiter.charge(payer, 1, 100);
-    decisions.push(Number(process.hrtime.bigint() - began) / 1000);
+    const byClock = Number(process.hrtime.bigint() - began) / 1000;
     const { user, system } = process.cpuUsage(before);
-    cpu.push(user + system);
+    // With more processes than cores, the clock also counts the turns of others; CPU time also counts its own reading.
+    decisions.push(Math.min(byClock, user + system));
     if (outcome === undefined) passed++;
     else if ('outcome' in outcome) outcome.outcome.then((denial) => (passed += denial === undefined ? 1 : 0));
   }
@@ -86,7 +85,7 @@ async function work() {
   };
   for (let n = 0; n < 20_000; n++) warmUp(n);
   process.on('message', async ({ offer, perSecond, forMs }) => {
-    if (offer === undefined) return process.send({ decisions, cpu, roundTrips }, () => process.exit());
+    if (offer === undefined) return process.send({ decisions, roundTrips }, () => process.exit());
     const began = performance.now();
     for (let offered = 0; performance.now() - began < forMs; await after(TICK_MS)) {
       const due = Math.min(forMs, performance.now() - began + TICK_MS) * (perSecond / 1000);
@@ -104,7 +103,6 @@ class Crowd {
   running = new Set();
   passed = [];
   decisions = [];
-  cpu = [];
   roundTrips = [];
 
   constructor(args, env) {
@@ -142,7 +140,6 @@ class Crowd {
           child.on('message', (message) => {
             if (message.decisions === undefined) return;
             this.decisions.push(...message.decisions);
-            this.cpu.push(...message.cpu);
             this.roundTrips.push(...message.roundTrips);
             resolve();
           });
@@ -231,12 +228,14 @@ async function run(store, server, scenario, wait) {
   const quantile = (all, part) => all.sort((a, b) => a - b)[Math.floor(all.length * part)].toFixed(1);
   const excess = worstExcess(crowd.passed.sort((a, b) => a.at - b.at));
   const part = afterwards === undefined ? '' : `${Math.round(afterwards)} a second`;
-  const cells = [store, scenario, wait, sum, (sum / bound).toFixed(2), Math.round(excess), part];
+  // When all are hit by full bursts within one round trip to the store.
+  const atWorst = bound + (PROCESSES - 1) * RATE.burst;
+  const parts = [(sum / bound).toFixed(2), (sum / atWorst).toFixed(2)];
+  const cells = [store, scenario, wait, sum, ...parts, Math.round(excess), part];
   cells.push(
     `${quantile(crowd.roundTrips, 0.5)}–${quantile(crowd.roundTrips, 0.95)}`,
     quantile(crowd.decisions, 0.5),
     quantile(crowd.decisions, 0.99),
-    quantile(crowd.cpu, 0.99),
   );
   console.log(`| ${cells.join(' | ')} |`);
 }
@@ -244,9 +243,9 @@ async function run(store, server, scenario, wait) {
 if (process.send !== undefined) await work();
 else {
   console.log(
-    '| store | what | waits, ms | passed | of the bound | worst window over it | after an outage | round trip, ms | decision, µs | p99, µs | p99, µs of CPU |',
+    '| store | what | waits, ms | passed | of the bound | of that at worst | worst window over it | after an outage | round trip, ms | decision, µs | p99, µs |',
   );
-  console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
+  console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
   try {
     for (const [store, open] of Object.entries({ redis: redisServer, postgres: postgresServer })) {
       if (!store.includes(option('only') ?? '')) continue;
