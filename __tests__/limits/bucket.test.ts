@@ -49,6 +49,18 @@ describe('a bucket', () => {
     expect(bucket.level).toBe(-5);
   });
 
+  test('gets nothing back of its overflow where others spent less', () => {
+    const bucket = new Bucket();
+    const rate = { perSecond: 10, burst: 20 };
+    bucket.refill(rate, 0);
+    bucket.refill(rate, 3000);
+    bucket.spend(20);
+    bucket.subtract(5, 20);
+    expect(bucket.level).toBe(0);
+    bucket.subtract(-5, 20);
+    expect(bucket.level).toBe(5);
+  });
+
   test('lets no window through more than burst + T × perSecond, for charges up to the burst', () => {
     const charges = fc.array(fc.tuple(fc.nat(700), fc.integer({ min: 1, max: 2000 })), { maxLength: 60 });
     fc.assert(

@@ -128,6 +128,25 @@ describe('several processes that share a limit', () => {
     expect(all).toBeLessThanOrEqual(bound(10_000));
   });
 
+  test.each([1, 4])(
+    'let one burst through after an idle time, %i of them, and no second one after their look',
+    async (count) => {
+      const clock = fakeClock();
+      const { limiters } = processesOver(new FarStore(clock), clock, count);
+      const key = payer(RATE);
+      for (const limiter of limiters) limiter.charge(key, 1, 0);
+      await clock.pass(10_000);
+      const burst = (limiter: Limiter) => {
+        let passed = 0;
+        while (limiter.charge(key, 1, 0) === undefined) passed++;
+        return passed;
+      };
+      expect(burst(limiters[0]!)).toBe(200);
+      await clock.pass(50);
+      expect(burst(limiters[0]!)).toBe(5);
+    },
+  );
+
   test('go on when one of them crashes', async () => {
     const clock = fakeClock();
     const { limiters } = processesOver(new FarStore(clock), clock, 4);

@@ -37,9 +37,10 @@ export class Bucket {
     this.level -= cost;
   }
 
-  /** What others have spent since this was last called, which comes off what has flowed over first. */
+  /** What others have spent since this was last called, or given back where it is negative. What flowed over pays first. */
   subtract(credits: number, burst: number): void {
-    this.level = Math.min(burst, this.level + this.overflow - credits);
+    const paid = Math.min(this.overflow, Math.max(0, credits));
+    this.level = Math.min(burst, this.level + paid - credits);
     this.overflow = 0;
   }
 
