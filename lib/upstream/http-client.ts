@@ -145,6 +145,19 @@ class HttpExchange implements Exchange, ProxyRequest {
       return;
     }
     this.#isAnswered = true;
+    setImmediate(lookLater, this, message);
+  }
+
+  lookInto(message: IncomingMessage): void {
+    if (this.#isOver) {
+      message.destroy();
+      return;
+    }
+    if (message.destroyed && !message.complete) {
+      this.#isAnswered = false;
+      this.#fail('its answer was cut off');
+      return;
+    }
     const outcome = lookInto(message, this.#wire);
     if (!(outcome instanceof Promise)) this.#read(outcome);
     else {
@@ -192,6 +205,10 @@ class HttpExchange implements Exchange, ProxyRequest {
     clearTimeout(this.#timer);
     this.#resolve(outcome);
   }
+}
+
+function lookLater(exchange: HttpExchange, message: IncomingMessage): void {
+  exchange.lookInto(message);
 }
 
 function endInTime(exchange: HttpExchange): void {
