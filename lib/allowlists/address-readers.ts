@@ -18,6 +18,9 @@ export type ToldAddresses = string | readonly string[] | undefined;
 
 const NONE: readonly JsonValue[] = [];
 const WORD = /^[A-Za-z0-9_-]*$/;
+/** Longer text is data, such as a transaction of 256 KB, of which the expression would take a fifth of the request. */
+const MAX_WORD = 1024;
+const STRUCTURE = ['{', '[', '"'];
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const ADDRESS_LENGTH = 42;
 const HEX = /^0x[0-9a-fA-F]*$/;
@@ -330,8 +333,13 @@ export function scalar(value: JsonValue | undefined): Addresses {
 
 /** A string that could itself be JSON is no scalar: some node might parse it. */
 export function isScalar(value: JsonValue | undefined): boolean {
-  if (typeof value === 'string') return WORD.test(value);
+  if (typeof value === 'string') return value.length > MAX_WORD ? isData(value) : WORD.test(value);
   return value === null || typeof value !== 'object' || value instanceof ExactNumber;
+}
+
+/** JSON does not begin with `0x`. */
+function isData(text: string): boolean {
+  return text.startsWith('0x') && STRUCTURE.every((character) => !text.includes(character));
 }
 
 function isQuantity(value: JsonValue): boolean {
