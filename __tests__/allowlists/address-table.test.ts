@@ -171,6 +171,21 @@ describe.each(rows)('%s', (method, params, positions) => {
   });
 });
 
+describe('a long string', () => {
+  const long = 'ab'.repeat(1000);
+
+  test.each([`0x${long}`, `0x${long}, ${long}`])('that is data stands for no address', (data) => {
+    expect(addressesOf('eth_sendRawTransaction', [data])).toEqual([]);
+  });
+
+  test.each([`{"to":"${A}","data":"0x${long}"}`, `["${A}","${long}"]`, `0x["${A}","${long}"]`, `"${long}"`, long])(
+    'that could be JSON, or does not begin as data, is refused',
+    (text) => {
+      expect(passes('eth_sendRawTransaction', [text])).toBe(false);
+    },
+  );
+});
+
 describe.each(callRows)('%s', (method, params) => {
   test('queries `to` alone, whatever other addresses it names', () => {
     const [call, ...rest] = params(A);

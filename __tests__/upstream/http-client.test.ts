@@ -18,6 +18,7 @@ import { expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
 import type { SeenRequest } from '../support/upstream';
+import { until } from '../support/until';
 import { chunked, exchange, openWire, requestBytes } from '../support/wire';
 import type { WireAnswer } from '../support/wire';
 
@@ -331,8 +332,6 @@ describe('an upstream that fails', () => {
         setImmediate(() => socket.resetAndDestroy());
       });
     },
-    'by a broken chunk': (socket) =>
-      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{"jsonrpc":"2.0"\r\nzz\r\n'),
   };
 
   for (const [how, cut] of Object.entries(CUT)) {
@@ -347,6 +346,30 @@ describe('an upstream that fails', () => {
       expect(wire.received.toString()).not.toMatch(/\r\n0\r\n\r\n|-32603/);
     });
   }
+
+  test('in mid-answer, sending a broken chunk, cuts off the caller’s answer too', async () => {
+    const begun = deferred<Socket>();
+    const { url } = await rawUpstream((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{"jsonrpc":"2.0"\r\n');
+      begun.resolve(socket);
+    });
+    const app = await guardedApp({ options: { upstream: url } });
+    const wire = await openWire(app.port);
+    wire.write(requestBytes({ target: TARGET, body: TEXT }));
+    const socket = await begun.promise;
+    await until(() => wire.received.includes('"jsonrpc"'));
+    socket.write('zz\r\n');
+    await wire.closed;
+    expect(wire.received.toString()).not.toMatch(/\r\n0\r\n\r\n|-32603/);
+  });
+
+  test('that breaks its answer off together with its headers is a 502: nothing has been passed on', async () => {
+    const { url } = await rawUpstream((socket) =>
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{"jsonrpc":"2.0"\r\nzz\r\n'),
+    );
+    const app = await guardedApp({ options: { upstream: url } });
+    expectRefusal(await send(app), 'UPSTREAM_UNAVAILABLE');
+  });
 
   test('that answers before it has read the body gives its answer or a 502, no crash', async () => {
     const early = createServer((socket) => {
