@@ -1,6 +1,7 @@
 import { ALLOWLISTS } from '../allowlists';
 import type { AllowlistType } from '../allowlists';
 import { errorReply } from '../json-rpc/call';
+import { quote } from '../json-rpc/strict-json';
 
 interface RefusalRow {
   readonly status: number;
@@ -117,9 +118,10 @@ export const CLOSING = refuse('SETTINGS_UNAVAILABLE', {
 /** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
   const row = REFUSALS[refusal.refused];
-  const { requestId, exposeReason } = options;
-  const data = exposeReason ? { reason: refusal.refused, requestId } : { requestId };
-  if (refusal.data !== undefined) Object.assign(data, refusal.data);
-  const error = { code: refusal.code ?? row.code, message: refusal.message ?? row.message, data };
-  return errorReply(id, JSON.stringify(error));
+  const reason = options.exposeReason ? `"reason":"${refusal.refused}",` : '';
+  const more = refusal.data === undefined ? '' : `,${JSON.stringify(refusal.data).slice(1, -1)}`;
+  const data = `{${reason}"requestId":${quote(options.requestId)}${more}}`;
+  // Put together by hand: `JSON.stringify` takes 3 % of a refused request.
+  const { code = row.code, message = row.message } = refusal;
+  return errorReply(id, `{"code":${String(code)},"message":${quote(message)},"data":${data}}`);
 }
