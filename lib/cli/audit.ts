@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import { auditCsv, wordsOf } from '../keys/audit-words';
+import { auditCsv, auditCsvRows, wordsOf } from '../keys/audit-words';
 import type { AuditOptions } from '../keys/changes';
 import type { AuditAction, AuditEvent } from '../stores/audit-store';
 import { examples, KEY_ARGUMENT, parseWhole } from './arguments';
 import { usage } from './exit';
+import { jsonOf } from './output';
+import type { Output } from './output';
 import { ago } from './show-key';
 import { table } from './table';
 import { findKey, withStore } from './with-store';
@@ -40,54 +42,78 @@ export function addAudit(program: Command): void {
   );
 }
 
+/** How events are written, page by page: nothing holds all of them. */
+interface Format {
+  page(events: readonly AuditEvent[], isFirst: boolean): string;
+  end(isEmpty: boolean): string;
+}
+
 async function showAudit(context: Context, named: string | undefined, flags: AuditFlags): Promise<void> {
   const { output } = context;
   if (flags.csv === true && output.isJson) throw usage('write --csv or --json, not both');
   // A key that is deleted has a history all the same.
   const apiKey = named === undefined ? undefined : ((await findKey(context, named))?.apiKey ?? named);
-  const events = await allEvents(context, flags, apiKey);
-  if (flags.csv === true) {
-    output.raw(auditCsv(events).trimEnd());
-    return;
+  const format = flags.csv === true ? CSV : output.isJson ? JSON_TEXT : tableFormat(output, apiKey !== undefined);
+  let count = 0;
+  for await (const events of pagesOf(context, flags, apiKey)) {
+    await output.part(format.page(events, count === 0));
+    count += events.length;
   }
-  output.result({ events: events.map((event) => ({ ...event, words: wordsOf(event) })) }, () =>
-    events.length === 0 ? [] : linesOf(events, context, apiKey !== undefined),
-  );
-  if (events.length === 0) output.note('no events');
-  if (events.length === flags.limit) output.note(`there may be more: --limit ${String(2 * flags.limit)}`);
+  await output.part(format.end(count === 0));
+  if (count === 0) output.note('no events');
+  if (count === flags.limit) output.note(`there may be more: --limit ${String(2 * flags.limit)}`);
 }
 
-async function allEvents(
+/** The first one may be empty, no later one is. */
+async function* pagesOf(
   { manager }: Context,
   { since, actor, action, limit }: AuditFlags,
   apiKey: string | undefined,
-): Promise<readonly AuditEvent[]> {
+): AsyncGenerator<readonly AuditEvent[], void> {
   const query: AuditOptions = {
     apiKey,
     actor,
     action: action as AuditAction | undefined, // the manager says what it may be
     since,
   };
-  const events: AuditEvent[] = [];
-  while (events.length < limit) {
-    const size = Math.min(PAGE_SIZE, limit - events.length);
-    const page = await manager.audit({ ...query, before: events.at(-1)?.id, limit: size });
-    events.push(...page);
-    if (page.length < size) break;
+  let before: string | undefined;
+  for (let left = limit, size; left > 0; left -= size) {
+    size = Math.min(PAGE_SIZE, left);
+    const page = await manager.audit({ ...query, before, limit: size });
+    if (page.length > 0 || before === undefined) yield page;
+    if (page.length < size) return;
+    before = page.at(-1)!.id;
   }
-  return events;
 }
 
-function linesOf(events: readonly AuditEvent[], { output }: Context, isOfKey: boolean): string[] {
+const CSV: Format = {
+  page: (events, isFirst) => (isFirst ? auditCsv(events) : auditCsvRows(events)),
+  end: () => '',
+};
+
+const JSON_TEXT: Format = {
+  page(events, isFirst) {
+    const texts = events.map((event) => jsonOf({ ...event, words: wordsOf(event) }, 2).replace(/^/gm, '    '));
+    return `${isFirst ? '{\n  "events": [' : ','}${texts.length === 0 ? '' : '\n'}${texts.join(',\n')}`;
+  },
+  end: (isEmpty) => (isEmpty ? ']\n}\n' : '\n  ]\n}\n'),
+};
+
+/** Each page is a table: how wide its columns are, no earlier one could know. */
+function tableFormat({ terminal }: Output, isOfKey: boolean): Format {
   const columns = [{ title: 'WHEN' }, { title: 'WHO', wraps: true }, { title: 'WHAT', wraps: true }];
   const key = isOfKey ? [] : [{ title: 'KEY' }];
-  return table(
-    [...columns, ...key, { title: 'CHANGED', wraps: true }],
-    events.map((event) => [
-      ...[ago(event.at), event.actor, event.action],
-      ...(isOfKey ? [] : [event.keyHint]),
-      wordsOf(event).join('; '),
-    ]),
-    output.terminal,
-  );
+  return {
+    page(events) {
+      if (events.length === 0) return '';
+      const rows = events.map((event) => [
+        ...[ago(event.at), event.actor, event.action],
+        ...(isOfKey ? [] : [event.keyHint]),
+        wordsOf(event).join('; '),
+      ]);
+      const lines = table([...columns, ...key, { title: 'CHANGED', wraps: true }], rows, terminal);
+      return lines.map((line) => `${line}\n`).join('');
+    },
+    end: () => '',
+  };
 }

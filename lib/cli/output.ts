@@ -15,6 +15,8 @@ export interface Output {
   result(json: object, lines: () => readonly string[]): void;
   /** Text on stdout as it is. */
   raw(text: string): void;
+  /** A part of the result, with its newlines. Resolves when whoever reads it has taken it. */
+  part(text: string): Promise<void>;
   /** A line for people, on stderr. With `--json`, stderr holds nothing but an error. */
   note(line: string): void;
 }
@@ -29,6 +31,7 @@ export function openOutput(isJson: boolean): Output {
       else for (const line of lines()) write(line);
     },
     raw: write,
+    part: (text) => new Promise((resolve) => void process.stdout.write(text, () => resolve())),
     note(line) {
       if (isJson) return;
       const { width } = terminalOf(process.stderr, process.env);

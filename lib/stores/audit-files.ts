@@ -67,8 +67,8 @@ export class AuditFiles implements AuditStore {
 
   /** What is on the disk already is looked for before and under the lock, so that a long history is not read under it. */
   async #appendNew(events: readonly AuditEvent[]): Promise<void> {
-    const fresh = await this.#notIn(events);
-    if (fresh.length > 0) await this.#settings.inLock(async () => this.appendLocked(await this.#notIn(fresh)));
+    const fresh = await this.#index.notIn(events);
+    if (fresh.length > 0) await this.#settings.inLock(async () => this.appendLocked(await this.#index.notIn(fresh)));
   }
 
   /** For who holds the lock, and events that are new. */
@@ -110,11 +110,6 @@ export class AuditFiles implements AuditStore {
     } catch {
       return undefined; // a crash left a part of it
     }
-  }
-
-  async #notIn(events: readonly AuditEvent[]): Promise<readonly AuditEvent[]> {
-    const isNew = await Promise.all(events.map(async ({ id }) => !(await this.#index.has(id))));
-    return events.filter((_, at) => isNew[at]);
   }
 
   /** What stands at the end without its newline, if its change is made. */

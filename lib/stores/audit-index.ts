@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { MAX_SKEW_MS, idAt } from './audit-event';
-import { inOrder, newestOf } from './audit-order';
+import { inOrder, newestOf, placeOf } from './audit-order';
 import type { AskedMembers, AuditEvent, AuditQuery } from './audit-store';
 
 /** Where an event is, and what queries ask of it. */
@@ -53,9 +53,16 @@ export class AuditIndex {
     this.#paths = paths;
   }
 
-  async has(id: string): Promise<boolean> {
-    const [found] = await this.#inTurn(() => this.#search({ before: `${id}\0`, limit: 1 }));
-    return found?.id === id;
+  /** Those of these events that the history does not have. */
+  async notIn(events: readonly AuditEvent[]): Promise<readonly AuditEvent[]> {
+    let fresh = events;
+    const isNeeded = (greatest: string) => fresh.some(({ id }) => id <= greatest);
+    await this.#inTurn(() =>
+      this.#visit(isNeeded, (entries) => {
+        fresh = fresh.filter(({ id }) => entries[placeOf(id, entries)]?.id !== id);
+      }),
+    );
+    return fresh;
   }
 
   /** The events that a query finds, the newest first. */
@@ -84,22 +91,28 @@ export class AuditIndex {
     return done;
   }
 
-  /**
-   * Files only ever become older: from the newest on, one that is renamed meanwhile is met twice and never missed. One whose
-   * events are all older than what is found is not read.
-   */
   async #search(query: AuditQuery): Promise<readonly Entry[]> {
-    const parts = new Set<Part>();
     let found: readonly Entry[] = [];
     const isNeeded = (greatest: string) => found.length < query.limit || greatest > found.at(-1)!.id;
+    await this.#visit(isNeeded, (entries) => {
+      found = newestOf(inOrder([...newestOf(entries, query), ...found]), query);
+    });
+    return found;
+  }
+
+  /**
+   * Files only ever become older: from the newest on, one that is renamed meanwhile is met twice and never missed.
+   * @param isNeeded says whether to read a file whose events have no greater id than this.
+   */
+  async #visit(isNeeded: (greatest: string) => boolean, take: (entries: readonly Entry[]) => void): Promise<void> {
+    const parts = new Set<Part>();
     for (const path of this.#paths()) {
       const part = await this.#partAt(path, [...parts, ...this.#parts], isNeeded);
       if (part === undefined) continue;
       parts.add(part);
-      found = newestOf(inOrder([...newestOf(part.entries, query), ...found]), query);
+      take(part.entries);
     }
     this.#parts = [...parts];
-    return found;
   }
 
   /** Between two files, queries have their turn. */
