@@ -13,8 +13,8 @@ const { compileKeySettings } = require('../dist/settings/compile.js');
 const { parseKeySettings } = require('../dist/settings/key-settings.js');
 
 const KEY = 'a-key-to-count';
-const ROUNDS = 9;
-const COUNTED = 200_000;
+const ROUNDS = 11;
+const COUNTED = 100_000;
 const table = addressTable({});
 const store = new MemoryStore([]);
 const logger = { info() {}, warn() {}, error: console.error };
@@ -26,81 +26,80 @@ const admissionTo = (allowlists) =>
   admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists })), undefined);
 const admission = admissionTo({});
 const rules = { addressTable: table, isBlocked: () => false, blockedMethods: [] };
+const ADDRESS = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
+const HEADERS = {
+  origin: Buffer.from('https://app.example.com'),
+  userAgent: Buffer.from('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36'),
+};
 const METHODS = [
-  ['eth_call', [{ to: '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b', data: '0x70a08231' }, 'latest']],
+  ['eth_call', [{ to: ADDRESS, data: '0x70a08231' }, 'latest']],
   ['eth_blockNumber', []],
-  ['eth_getBalance', ['0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b', 'latest']],
+  ['eth_getBalance', [ADDRESS, 'latest']],
   ['eth_chainId', []],
 ];
 
 const callOf = (n) => ({ jsonrpc: '2.0', id: n, method: METHODS[n % 4][0], params: METHODS[n % 4][1] });
 
-/** Of each kind many objects, with header strings of their own, as requests have. */
-function occurrences(body, { count = 1000, admitted = admission } = {}) {
-  const text = JSON.stringify(body);
-  return Array.from({ length: count }, (_, n) => {
-    const facts = {
-      apiKey: KEY,
-      origin: Buffer.from('https://app.example.com').toString(),
-      userAgent: Buffer.from('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36').toString(),
-      headers: {},
-      requestId: `request-${String(n)}`,
-    };
-    const it = new Occurrence(facts, 'http', performance.now());
-    return Object.assign(it, {
-      admission: admitted,
-      judged: judgeBody(text, 1000, admitted, rules),
-      bytesIn: 100,
-      bytesOut: 100,
-      credits: 1,
-    });
-  });
+/** Makes one that is over, of objects and strings of its own, as each request is. */
+function occurrences(body, { admitted = admission, hasRead = false, refused, origin = () => HEADERS.origin } = {}) {
+  const judged = judgeBody(JSON.stringify(body), 1000, admitted, rules);
+  const text = Buffer.from(' '.repeat(7) + ADDRESS + ' '.repeat(7));
+  const copyOf = ({ method, params, addresses }) => {
+    const [first] = params;
+    const address = text.latin1Slice().slice(7, 49);
+    const named = typeof first === 'string' ? address : { ...first, to: address };
+    const read = hasRead ? addresses : undefined;
+    return { id: '1', method, params: params.length === 0 ? [] : [named, 'latest'], paramsText: '', addresses: read };
+  };
+  const judgedAnew = () => {
+    const calls = judged.calls.map(({ call }) => ({ call: copyOf(call), refusal: undefined, wouldRefuse: undefined }));
+    return { batch: judged.batch, calls, allowed: [], wouldRefuse: undefined };
+  };
+  return () => {
+    const userAgent = HEADERS.userAgent.latin1Slice();
+    const facts = { apiKey: KEY, origin: origin().latin1Slice(), userAgent, headers: {}, requestId: 'of-a-request' };
+    const it = new Occurrence(facts, 'http', 0);
+    it.admission = admitted;
+    it.judged = refused ?? judgedAnew();
+    it.bytesIn = it.bytesOut = 100;
+    it.credits = 1;
+    return it;
+  };
 }
 
-/** Nanoseconds of CPU time for one of them; the median of the rounds. `renew` makes one new before it is counted. */
-function measure(given, { renew = () => {}, counted = COUNTED } = {}) {
-  const rounds = [];
-  for (let round = 0; round < ROUNDS; round++) {
+/** Nanoseconds of CPU time that counting one takes: the median of rounds, in turns with making them alone. */
+function measure(make, counted = COUNTED) {
+  const timeOf = (work) => {
     const began = process.cpuUsage();
-    for (let n = 0; n < counted; n++) {
-      const it = given[n % given.length];
-      renew(it);
-      usage.observe(it);
-    }
+    for (let n = 0; n < counted; n++) work();
     const { user, system } = process.cpuUsage(began);
-    rounds.push(((user + system) * 1000) / counted);
-  }
-  return rounds.sort((a, b) => a - b)[ROUNDS >> 1];
+    return ((user + system) * 1000) / counted;
+  };
+  let made;
+  const rounds = Array.from({ length: ROUNDS }, () => {
+    const alone = timeOf(() => (made = make()));
+    return timeOf(() => usage.observe((made = make()))) - alone;
+  });
+  return made && rounds.sort((a, b) => a - b)[ROUNDS >> 1];
 }
 
-/** Without a list of contracts nobody has read the addresses before. */
-const renew = ({ judged }) => {
-  for (const { call } of judged.calls) call.addresses = undefined;
-};
-const single = METHODS.map((_, n) => [METHODS[n][0], measure(occurrences(callOf(n)), { renew })]);
-for (const [method, ns] of single) console.log(`one call, ${method}: ${ns.toFixed(0)} ns`);
-const admitted = admissionTo({ contractAddresses: [METHODS[0][1][0].to] });
-const listed = measure(occurrences(callOf(0), { admitted }));
+for (const [n, [method]] of METHODS.entries()) {
+  console.log(`one call, ${method}: ${measure(occurrences(callOf(n))).toFixed(0)} ns`);
+}
+const admitted = admissionTo({ contractAddresses: [ADDRESS] });
+const listed = measure(occurrences(callOf(0), { admitted, hasRead: true }));
 console.log(`one call, eth_call, where the list of contracts has read it: ${listed.toFixed(0)} ns`);
 const [two, hundred] = [2, 102].map((size) =>
-  measure(
-    occurrences(
-      Array.from({ length: size }, (_, n) => callOf(n)),
-      { count: 50 },
-    ),
-    { renew, counted: COUNTED / 20 },
-  ),
+  measure(occurrences(Array.from({ length: size }, (_, n) => callOf(n))), COUNTED / 20),
 );
 console.log(`a further call of a batch: ${((hundred - two) / 100).toFixed(0)} ns`);
-const refused = occurrences(callOf(1));
-for (const it of refused) it.judged = { refused: 'ORIGIN_NOT_ALLOWED' };
-console.log(`a request refused: ${measure(refused).toFixed(0)} ns`);
+const refused = { refused: 'ORIGIN_NOT_ALLOWED' };
+console.log(`a request refused: ${measure(occurrences(callOf(1), { refused })).toFixed(0)} ns`);
 let made = 0;
-const makeUp = ({ facts }) => {
-  facts.origin = `https://made-up-${String(++made)}.example`;
-};
+const origin = () => Buffer.from(`https://made-up-${String(++made)}.example`);
 const before = process.memoryUsage().heapUsed;
-console.log(`a request refused with a made-up origin: ${measure(refused, { renew: makeUp }).toFixed(0)} ns`);
+const flooded = measure(occurrences(callOf(1), { refused, origin }));
+console.log(`a request refused with a made-up origin: ${flooded.toFixed(0)} ns`);
 global.gc?.();
 console.log(`${made} made-up origins: ${((process.memoryUsage().heapUsed - before) / 2 ** 20).toFixed(1)} MiB of heap`);
 await usage.close();

@@ -1,12 +1,25 @@
 import { connect } from 'node:net';
 import { KeyManager, MemoryStore } from '../../lib';
 import type { KeySettingsInput } from '../../lib';
+import { addressTable } from '../../lib/allowlists/address-table';
+import { compileCredits } from '../../lib/limits/credits';
+import { Occurrence } from '../../lib/observe/request-event';
+import { Usage } from '../../lib/observe/usage';
+import { admissionOf } from '../../lib/policy/authorize';
+import { judgeBody } from '../../lib/policy/evaluate-body';
+import type { JudgedCalls } from '../../lib/policy/evaluate-body';
+import type { RequestFacts } from '../../lib/request/request-facts';
+import { compileKeySettings } from '../../lib/settings/compile';
+import { parseKeySettings } from '../../lib/settings/key-settings';
 import { hashSecret } from '../../lib/settings/secret';
 import type { UsageRow } from '../../lib/stores/usage-store';
-import { stopLimitsClock } from '../support/fake-clock';
+import { endAfterTest } from '../support/cleanup';
+import { fakeClock, stopLimitsClock } from '../support/fake-clock';
 import { KEY, basic, call, guardedApp, post } from '../support/guarded-app';
 import type { GuardedAppOptions } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
+import { memoryKept } from '../support/memory-kept';
+import { recordingLogger } from '../support/pieces';
 import { recordingUpstream } from '../support/upstream';
 import { until } from '../support/until';
 
@@ -347,4 +360,62 @@ test('stores no secret, param, whole user agent or address of a caller', async (
   for (const private_ of [SECRET, hashSecret(SECRET), '4711', '6.1', 'deadbeef', '1212', '127.0.0.1', '203.0.113.9']) {
     expect(stored).not.toContain(private_);
   }
+});
+
+describe('in memory', () => {
+  const PARENT = '0'.repeat(1_000_000);
+  const admission = admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY })), undefined);
+  const rules = { addressTable: addressTable({}), isBlocked: () => false, blockedMethods: [] };
+  const judgedOf = (method: string, params: readonly unknown[]) =>
+    judgeBody(Buffer.from(JSON.stringify(call(method, params))), 1, admission, rules);
+
+  function counting() {
+    const parts = { store: new MemoryStore(), logger: recordingLogger(), prices: compileCredits({}) };
+    const usage = new Usage(
+      { ...parts, addressTable: rules.addressTable, clock: fakeClock() },
+      { origins: true, addresses: true, userAgents: true },
+    );
+    endAfterTest(() => usage.close());
+    return (given: Partial<Occurrence>, facts: Partial<RequestFacts> = {}) => {
+      const all = { apiKey: KEY, headers: {}, requestId: 'a', ...facts } as RequestFacts;
+      usage.observe(Object.assign(new Occurrence(all, 'http', 0), given));
+    };
+  }
+
+  /** Part of a longer text, as the key is of a URL. */
+  const part = (text: string) =>
+    Buffer.from(text + PARENT)
+      .toString()
+      .slice(0, text.length);
+  const refused = { judged: { refused: 'SECRET_INVALID' } } as const;
+
+  test.each<[string, (count: ReturnType<typeof counting>, n: number) => void]>([
+    ['URLs around keys', (count, n) => count(refused, { apiKey: part(`${KEY}${String(n)}`) })],
+    ['user agents', (count, n) => count(refused, { userAgent: `product-of-some-length-${String(n)}/${PARENT}` })],
+    [
+      'bodies around methods',
+      (count, n) => count({ admission, judged: judgedOf(`net_something-${String(n)}-long`, [PARENT]) }),
+    ],
+    [
+      'bodies around refused methods',
+      (count, n) => {
+        const judged = judgedOf(`net_something-${String(n)}-long`, [PARENT]) as JudgedCalls;
+        const refusal = { refused: 'METHOD_NOT_ALLOWED' } as const;
+        count({ admission, judged: { ...judged, calls: judged.calls.map((it) => ({ ...it, refusal })) } });
+      },
+    ],
+    [
+      'bodies around addresses',
+      (count, n) => {
+        const to = `0x${n.toString(16).padStart(40, 'a')}`;
+        count({ admission, judged: judgedOf('eth_call', [{ to, data: PARENT }]) });
+      },
+    ],
+  ])('keeps names without the %s', async (_, countOne) => {
+    const count = counting();
+    const kept = await memoryKept(() => {
+      for (let n = 0; n < 30; n++) countOne(count, n);
+    });
+    expect(kept).toBeLessThan(10_000_000);
+  });
 });

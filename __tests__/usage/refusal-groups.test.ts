@@ -1,6 +1,5 @@
 import { refusedCallOf } from '../../lib/stores/refused-call';
 import { RefusalGroups } from '../../lib/usage/refusal-groups';
-import { memoryKept } from '../support/memory-kept';
 
 const ROOM = { left: 200_000 };
 const CALL = {
@@ -76,18 +75,4 @@ test('a displaced group is reported as gone', () => {
   expect(told.map(({ count }) => count)).toEqual([1, 0]);
   groups.forget(told[1]!);
   expect([...groups.changed()]).toHaveLength(1);
-});
-
-test('a group keeps its method without the body that it came in', async () => {
-  const groups = new RefusalGroups(100, { ...ROOM });
-  const kept = await memoryKept(() => {
-    for (let n = 0; n < 40; n++) {
-      const method = Buffer.from(`eth_sendRawTransaction${'0'.repeat(1_000_000)}`)
-        .toString()
-        .slice(0, 22);
-      groups.add({ ...CALL, method, origin: String(n) }, { why: undefined, requestId: String(n), at: n });
-    }
-  });
-  expect(groups.size).toBe(40);
-  expect(kept).toBeLessThan(15_000_000);
 });

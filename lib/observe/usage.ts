@@ -17,7 +17,7 @@ import { classOf } from '../usage/counts';
 import type { Counts } from '../usage/counts';
 import { ADDRESS, CODE, METHOD, OF_SECRET, ORIGIN, SECRET, USER_AGENT, WIRE } from '../usage/key-hour';
 import type { KeyHour } from '../usage/key-hour';
-import { addressOf, originOf, productOf } from '../usage/names';
+import { addressOf, originOf, ownText, productOf } from '../usage/names';
 import { UsageFlush } from '../usage/usage-flush';
 import { UsageTable } from '../usage/usage-table';
 import type { Observe, Occurrence } from './request-event';
@@ -52,6 +52,7 @@ export class Usage {
   readonly #clock: Clock;
   readonly #table: UsageTable;
   readonly #flush: UsageFlush;
+  readonly #methods: ReadonlyMap<string, string>;
 
   constructor(parts: UsageParts, kinds: UsageKinds) {
     const { store, logger, instance = nameInstance, clock = systemClock } = parts;
@@ -61,6 +62,7 @@ export class Usage {
     this.#parts = parts;
     this.#kinds = kinds;
     this.#clock = clock;
+    this.#methods = new Map(Array.from(parts.addressTable.keys(), (method) => [method, method]));
     this.#table = new UsageTable({ clock, instance });
     this.#flush = new UsageFlush({ table: this.#table, store: usageOf(store), logger, clock });
   }
@@ -216,8 +218,11 @@ export class Usage {
     return known ?? names.of(this.#methodOf(method), outcome);
   }
 
+  /** Not as it stands in the body, which would stay in memory with it. */
   #methodOf(method: string): string {
-    return isKnownMethod(method, this.#parts.addressTable) ? method : UNKNOWN_METHOD;
+    return (
+      this.#methods.get(method) ?? (isKnownMethod(method, this.#parts.addressTable) ? ownText(method) : UNKNOWN_METHOD)
+    );
   }
 
   /** Puts a refusal, or one that a list only reports, into its group. */
@@ -254,7 +259,7 @@ export class Usage {
 
 /** `(none)` where nobody knows the key: names that callers make up are not stored. */
 function keyOf({ facts, admission, judged }: Occurrence): string {
-  if (admission !== undefined) return facts.apiKey;
+  if (admission !== undefined) return admission.key.settings.apiKey;
   return isRefusal(judged) && !KEY_NOT_LOOKED_UP.has(judged.refused) ? facts.apiKey : NO_KEY;
 }
 

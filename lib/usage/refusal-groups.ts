@@ -72,7 +72,7 @@ export class RefusalGroups {
       return;
     }
     const { outcome } = refused;
-    let id = idOf(refused);
+    const id = idOf(refused);
     let groups = this.#groups.get(outcome);
     if (groups === undefined) this.#groups.set(outcome, (groups = new Map<string, RefusalGroup>()));
     let group = groups.get(id);
@@ -81,10 +81,7 @@ export class RefusalGroups {
       const isFull = this.#size >= this.#max || (this.#budget.left <= 0 && this.#size > 0);
       if (isFull) this.#makeRoom();
       else this.#budget.left--;
-      // A copy: as a part of the body, it would keep all of that in memory.
-      const own = { ...refused, method: Buffer.from(refused.method).toString() };
-      id = idOf(own);
-      group = new RefusalGroup(id, own, note.at);
+      group = new RefusalGroup(id, refused, note.at);
       if (this.#gone.size > 0 && this.#gone.delete(`${outcome} ${id}`)) group.told = -1;
       this.#size++;
     } else groups.delete(id);
@@ -94,7 +91,7 @@ export class RefusalGroups {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size + this.#gone.size;
   }
 
   *changed(): Generator<RefusalGroup, void> {
@@ -123,7 +120,10 @@ export class RefusalGroups {
     most.delete(id);
     this.#size--;
     if (smallest === this.#last) this.#last = undefined;
-    if (told !== 0) this.#gone.set(`${refused.outcome} ${id}`, new RefusalGroup(id, refused, first));
+    // Without room for it the store keeps an outdated group, which does no harm.
+    if (told === 0 || this.#budget.left <= 0) return;
+    this.#gone.set(`${refused.outcome} ${id}`, new RefusalGroup(id, refused, first));
+    this.#budget.left--;
   }
 }
 

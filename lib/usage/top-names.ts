@@ -10,7 +10,8 @@ export interface RowBudget {
  * The most frequent names of one kind, of what was allowed and of what was refused apart (Space-Saving): when there is no
  * room the rarest one makes some, and what was counted of it goes to `(other)`. A newcomer takes over the rank of the name
  * that it replaces, so that one name after the other cannot push out what is frequent; what is shown of it is only what
- * was counted since. A name with more than one part in `limit` of the calls is never pushed out.
+ * was counted since. A name with more than one part in `limit` of the calls is never pushed out. Names are kept as they
+ * come: not as parts of a body or a header, which would stay in memory with them.
  */
 export class TopNames {
   readonly #limit: number;
@@ -19,6 +20,8 @@ export class TopNames {
   /** By outcome, then by name; there is one limit for all of them. */
   #refused: Map<string, Map<string, Counts>> | undefined;
   #refusedSize = 0;
+  /** The rank of what made room last, allowed and refused: ranks only grow, and where it is found none is lower. */
+  readonly #fewest: [allowed: number, refused: number] = [0, 0];
   /** By outcome: what made room. */
   #others: Map<string, Counts> | undefined;
   /** Those that the store knows and that have made room since. */
@@ -41,7 +44,7 @@ export class TopNames {
 
   /** How many rows there are. */
   get size(): number {
-    return this.#allowed.size + this.#refusedSize + (this.#others?.size ?? 0);
+    return this.#allowed.size + this.#refusedSize + (this.#others?.size ?? 0) + (this.#gone?.size ?? 0);
   }
 
   *changed(): Generator<Counts, void> {
@@ -58,14 +61,12 @@ export class TopNames {
     if (this.#gone?.get(id) === told) this.#gone.delete(id);
   }
 
-  #take(given: string, outcome: string): Counts {
+  #take(name: string, outcome: string): Counts {
     const isAllowed = outcome === ALLOWED;
     const isFull = (isAllowed ? this.#allowed.size : this.#refusedSize) >= this.#limit;
-    if (this.#budget.left <= 0 && !isFull) return this.#other(outcome);
-    // Else it would hold the whole header that it is a part of.
-    const name = Buffer.from(given).toString();
+    if (this.#budget.left <= 0) return this.#other(outcome);
     const counts = new Counts(name, outcome);
-    if (isFull) counts.guess = isAllowed ? this.#makeRoom([this.#allowed]) : this.#makeRoom(this.#refused!.values());
+    if (isFull) counts.guess = this.#makeRoom(isAllowed);
     else this.#budget.left--;
     (isAllowed ? this.#allowed : this.#refusedOf(outcome)).set(name, counts);
     if (!isAllowed) this.#refusedSize++;
@@ -82,26 +83,32 @@ export class TopNames {
   }
 
   /** @returns the rank of what has gone. */
-  #makeRoom(all: Iterable<Map<string, Counts>>): number {
-    let gone: Counts | undefined;
-    let home: Map<string, Counts> | undefined;
-    let fewest = Infinity;
-    for (const names of all) {
-      for (const counts of names.values()) {
-        const rank = counts.calls + counts.guess;
-        if (rank >= fewest) continue;
-        [gone, home, fewest] = [counts, names, rank];
-      }
-    }
-    if (gone === undefined) return 0;
-    home!.delete(gone.name);
-    if (gone.outcome !== ALLOWED) this.#refusedSize--;
+  #makeRoom(isAllowed: boolean): number {
+    const gone = isAllowed ? this.#rarest([this.#allowed], 0) : this.#rarest(this.#refused!.values(), 1);
+    const rank = gone.calls + gone.guess;
+    this.#fewest[isAllowed ? 0 : 1] = rank;
+    (isAllowed ? this.#allowed : this.#refusedOf(gone.outcome)).delete(gone.name);
+    if (!isAllowed) this.#refusedSize--;
     this.#other(gone.outcome).absorb(gone);
     if (gone.told !== 0) {
       const empty = new Counts(gone.name, gone.outcome);
       (this.#gone ??= new Map()).set(`${gone.outcome} ${gone.name}`, empty);
+      this.#budget.left--;
     }
-    return fewest;
+    return rank;
+  }
+
+  #rarest(all: Iterable<Map<string, Counts>>, list: 0 | 1): Counts {
+    const fewest = this.#fewest[list];
+    let rarest: Counts | undefined;
+    for (const names of all) {
+      for (const counts of names.values()) {
+        const rank = counts.calls + counts.guess;
+        if (rank <= fewest) return counts;
+        if (rarest === undefined || rank < rarest.calls + rarest.guess) rarest = counts;
+      }
+    }
+    return rarest!;
   }
 
   #other(outcome: string): Counts {

@@ -1,6 +1,7 @@
 import type { Clock } from '../limits/clock';
 import { HOUR_MS, hourOf } from '../stores/usage-store';
 import { KeyHour } from './key-hour';
+import { ownText } from './names';
 import type { RowBudget } from './top-names';
 
 export interface UsageTableOptions {
@@ -38,8 +39,9 @@ export class UsageTable {
     this.#turnAt(now);
     let counted = this.#current.get(apiKey);
     if (counted === undefined) {
-      counted = new KeyHour(apiKey, this.#hour, this.#instance, this.#budget);
-      this.#current.set(apiKey, counted);
+      const own = ownText(apiKey);
+      counted = new KeyHour(own, this.#hour, this.#instance, this.#budget);
+      this.#current.set(own, counted);
     }
     counted.isChanged = true;
     return counted;
