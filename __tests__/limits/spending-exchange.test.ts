@@ -438,7 +438,7 @@ describe('an exchange', () => {
     }
     const meter = turnTo.mock.contexts.at(-1) as Meter;
     turnTo.mockRestore();
-    expect(meter.peers?.size).toBe(0);
+    expect(meter.others?.peers.size).toBe(0);
   });
 
   test('ignores malformed rows', async () => {

@@ -5,7 +5,7 @@ import type { Rate } from './bucket';
 import { DAY_MS } from '../stores/limit-store';
 import { DayClock } from './clock';
 import type { Clock } from './clock';
-import { Meter } from './meter';
+import { Meter, Others } from './meter';
 import type { SpendingExchange } from './spending-exchange';
 import { WaitingLine } from './waiting-line';
 import type { InLine } from './waiting-line';
@@ -169,7 +169,8 @@ export class Limiter {
     const now = this.#options.clock.now();
     for (const meter of this.#metersOf(payer)) {
       const { level, used } = spendingOf(meter.secretId);
-      meter.spentByOthers = used ?? 0;
+      meter.others = new Others(false);
+      meter.others.spent = used ?? 0;
       if (level === undefined) continue;
       meter.bucket.level = level;
       meter.bucket.at = now;

@@ -5,7 +5,8 @@ import type { LimitStore, SpentRow } from '../stores/limit-store';
 import { nameOfDay } from '../stores/limit-store';
 import type { Rate } from './bucket';
 import type { Clock } from './clock';
-import type { Meter, Peer } from './meter';
+import { Others } from './meter';
+import type { Meter } from './meter';
 
 export interface SpendingExchangeOptions {
   readonly store: LimitStore;
@@ -72,7 +73,8 @@ export class SpendingExchange {
   /** Takes note of what a meter has just been charged. */
   charged(meter: Meter): void {
     this.#untold.add(meter);
-    const { limits, spent, told, processes } = meter;
+    const { limits, spent, told } = meter;
+    const processes = meter.others?.processes ?? 1;
     const isMuch = limits.second !== undefined && spent - told >= limits.second.burst / (5 * processes);
     if (isMuch && !this.#isHurried && !this.isAway) {
       this.#isHurried = true;
@@ -162,43 +164,52 @@ export class SpendingExchange {
 
   #learn(meter: Meter, rows: readonly SpentRow[]): void {
     const now = this.#clock.now();
+    const isApart = this.isApart(now);
     const today = nameOfDay(meter.day);
-    const { burst = Infinity } = meter.limits.second ?? {};
-    let total = 0;
-    let since = 0;
-    for (const { instance, credits, day, at } of rows) {
-      if (instance === this.instance || day !== today || !Number.isFinite(credits) || credits < 0) continue;
-      const peers = (meter.peers ??= new Map<string, Peer>());
-      const peer = peers.get(instance);
-      total += credits;
-      // What piled up in an outage is no debt, nor the past of a process that was not heard of before.
-      const hasOutage = peer !== undefined && peer.outage !== this.#outages && !(at - peer.at <= SHORT_OUTAGE_MS);
-      if (peer === undefined) since += Math.min(credits, burst);
-      else if (!hasOutage) since += credits - peer.credits;
-      if (peer?.credits === credits) continue;
-      // For a row seen for the first time, only its writer's clock says how old it is.
-      const isOld = peer === undefined && !meter.hasLooked && Math.abs(this.#clock.wall() - at) > ACTIVE_MS;
-      const outage = peer === undefined || hasOutage ? this.#outages : peer.outage;
-      peers.set(instance, { credits, at, changedAt: isOld ? -Infinity : now, outage });
-    }
-    this.#subtract(meter, rows, since);
+    const known = rows.filter(
+      ({ instance, day, credits }) =>
+        instance !== this.instance && day === today && Number.isFinite(credits) && credits >= 0,
+    );
+    if (known.length > 0) meter.others ??= new Others(isApart);
+    const since = known.reduce((sum, row) => sum + this.#hear(meter, row, now), 0);
+    this.#subtract(meter, known, since, now);
     meter.hasLooked = true;
-    meter.outage = this.#outages;
-    meter.spentByOthers = total;
-    meter.processes = 1 + [...(meter.peers?.values() ?? [])].filter((it) => now - it.changedAt < ACTIVE_MS).length;
+    const { others } = meter;
+    if (others === undefined) return;
+    others.hasHeardApart = isApart;
+    others.outage = this.#outages;
+    others.spent = known.reduce((sum, { credits }) => sum + credits, 0);
+    others.processes = 1 + [...others.peers.values()].filter((it) => now - it.changedAt < ACTIVE_MS).length;
   }
 
-  #subtract(meter: Meter, rows: readonly SpentRow[], since: number): void {
-    const { bucket } = meter;
+  /** @returns what another has spent since it was last heard of. */
+  #hear({ others, hasLooked, limits }: Meter, { instance, credits, at }: SpentRow, now: number): number {
+    const { peers } = others!;
+    const peer = peers.get(instance);
+    if (peer === undefined) {
+      // For a row seen for the first time, only its writer's clock says how old it is.
+      const isOld = !hasLooked && Math.abs(this.#clock.wall() - at) > ACTIVE_MS;
+      peers.set(instance, { credits, at, changedAt: isOld ? -Infinity : now, outage: this.#outages });
+      return Math.min(credits, limits.second?.burst ?? Infinity);
+    }
+    // What piled up in an outage is no debt, nor the past of a process that was not heard of before.
+    const hasOutage = peer.outage !== this.#outages && !(at - peer.at <= SHORT_OUTAGE_MS);
+    const since = hasOutage ? 0 : credits - peer.credits;
+    if (credits !== peer.credits) {
+      peers.set(instance, { credits, at, changedAt: now, outage: hasOutage ? this.#outages : peer.outage });
+    }
+    return since;
+  }
+
+  #subtract(meter: Meter, rows: readonly SpentRow[], since: number, now: number): void {
+    const { bucket, others, hasLooked } = meter;
     const { second } = meter.limits;
     if (second === undefined) return;
-    const now = this.#clock.now();
     const isApart = this.isApart(now);
     meter.refill(second, now, isApart);
-    meter.hasHeardApart = isApart;
     // A process that joins at noon must not inherit the day as debt, only what is missing from the bucket now.
-    if (!meter.hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
-    else if (isApart || meter.outage !== this.#outages) bucket.overflow = 0;
+    if (!hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
+    else if (isApart || (others !== undefined && others.outage !== this.#outages)) bucket.overflow = 0;
     else bucket.subtract(since, second.burst);
   }
 
