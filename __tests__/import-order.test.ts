@@ -228,6 +228,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'settings-file',
       'json-items',
       'in-turns',
+      'file-difference',
       'durable-file',
       'file-lock',
       'redis',

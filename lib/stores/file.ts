@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -14,14 +16,15 @@ import { AuditFiles } from './audit-files';
 import type { PendingEvent } from './audit-files';
 import type { AuditEvent } from './audit-store';
 import { removeLeftovers, writeDurably } from './durable-file';
+import { differenceOf, readWhole } from './file-difference';
 import { lockFile } from './file-lock';
 import type { FileLock } from './file-lock';
-import { editsBetween, eventsOf } from './hand-edits';
+import { editsSince, eventsOf, settingsBefore } from './hand-edits';
 import type { Edits } from './hand-edits';
 import { atOnce, inTurns } from './in-turns';
 import { checkKeyQuery, cursorAt, pageOf } from './key-query';
 import { SettingsFile } from './settings-file';
-import type { KeyRecord } from './settings-file';
+import type { Edit, KeyRecord } from './settings-file';
 import { SpentFiles } from './spent-files';
 import { UsageFiles } from './usage-files';
 import type { UsageStore } from './usage-store';
@@ -51,7 +54,6 @@ interface Write {
   readonly event: AuditEvent | undefined;
 }
 
-const NO_KEYS = Buffer.from('{\n  "keys": []\n}\n');
 const POLL_MS = 200;
 /** A file younger than this may be written again without its time of change moving on. */
 const UNSETTLED_MS = 2000;
@@ -63,7 +65,7 @@ const MAX_PARSED = 10_000;
 const MISSING = 'it does not exist';
 const MAX_PROBLEMS = 100;
 const MAX_LOGGED = 20;
-/** Attempts at a write while the file is being edited. */
+/** Attempts at a reading or a write while the file is being edited. */
 const MAX_TRIES = 10;
 const COMPARED_AT_ONCE = 1 << 18;
 
@@ -86,18 +88,25 @@ export class FileStore implements WritableSettingsStore {
   readonly #listeners = new Set<(apiKey: string) => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
-  #document: SettingsFile;
+  readonly #document: SettingsFile;
   /** Inode, size and times of what is in `#document`, or cannot be used; `''` while the file is too young to trust them. */
   #stamp = '';
   #isPolling = false;
   /** Taken over from others, and not yet looked for in the history. */
   #edits: readonly Edits[] = [];
   #isClosed = false;
-  /** Counts the contents that were taken over: a read that began before the last one is outdated. */
+  /** Counts the edits of `#document`: a reading that began before the last one is outdated. */
   #generation = 0;
+  /** Memory for comparing, which would be garbage after each poll. */
+  #compared: Buffer | undefined = undefined;
+  /** The last reading of the file; the next one waits for it. */
+  #lastReading: Promise<unknown> = Promise.resolve();
+  /** The file is this process's own new one, and `#document` not yet. */
+  #isReplacing = false;
   /** This process's last write; the next one waits for it. */
   #lastWrite: Promise<unknown> = Promise.resolve();
   #complaint = { text: '', logged: false };
+  #checks = 0;
   #checked: Promise<void>;
   #logged: ReadonlySet<string> = new Set();
 
@@ -119,7 +128,8 @@ export class FileStore implements WritableSettingsStore {
     const bytes = readIfThere(this.#path);
     // Whoever makes the store may be about to write the file: that it is missing is said where it is served from.
     if (bytes === undefined) this.#complaint = { text: MISSING, logged: true };
-    this.#document = atOnce(SettingsFile.read(bytes ?? NO_KEYS, this.#path));
+    this.#document = new SettingsFile(this.#path);
+    if (bytes !== undefined) this.#document.apply(atOnce(this.#document.editTo(bytes)));
     this.#checked = inTurns(this.#check());
     removeLeftovers(realPath(this.#path)).catch(() => undefined);
     this.#timer = setInterval(() => void this.#poll(), POLL_MS).unref();
@@ -204,7 +214,7 @@ export class FileStore implements WritableSettingsStore {
   /** People leave the version as it is: what they edit after the writer has read the key is a newer one all the same. */
   #editGuard(apiKey: string, expectedVersion: number | undefined): (current: KeySettings | undefined) => void {
     if (expectedVersion === undefined) return () => undefined;
-    const seen = this.#readable(this.#document, this.#document.byKey.get(apiKey));
+    const seen = this.#readable(this.#document.byKey.get(apiKey));
     return (current) => {
       if (seen?.version === current?.version && !isDeepStrictEqual(seen, current)) throw editedKey();
     };
@@ -219,9 +229,8 @@ export class FileStore implements WritableSettingsStore {
   }
 
   async #poll(): Promise<void> {
-    if (this.#isPolling) return;
+    if (this.#isPolling || this.#isReplacing) return;
     this.#isPolling = true;
-    const generation = this.#generation;
     let [stamp, isSettled] = ['', false];
     try {
       const { ino, size, mtimeMs, ctimeMs } = await stat(this.#path);
@@ -229,13 +238,7 @@ export class FileStore implements WritableSettingsStore {
       // By the system's clock, which may have been set back since; anybody can give a file any `mtime`.
       isSettled = Math.abs(Date.now() - ctimeMs) > UNSETTLED_MS;
       if (stamp === this.#stamp) return;
-      if (!(await isInFile(this.#path, this.#document.bytes))) {
-        const bytes = await readFile(this.#path);
-        const document = await inTurns(SettingsFile.read(bytes, this.#path, this.#document));
-        if (generation !== this.#generation || this.#isClosed) return;
-        this.#adopt(document);
-        void this.#noteEdits();
-      }
+      if (await this.#readAgain(this.#path)) void this.#noteEdits();
       this.#stamp = isSettled ? stamp : '';
       if (this.#complaint.logged) this.#logger.info({ file: this.#path }, 'the settings file is in force again');
       this.#complaint = { text: '', logged: false };
@@ -260,12 +263,62 @@ export class FileStore implements WritableSettingsStore {
     this.#complaint = { text, logged: isRepeated };
   }
 
-  #adopt(document: SettingsFile): void {
-    this.#edits = [...this.#edits, editsBetween(this.#document, document)];
-    this.#document = document;
-    for (const apiKey of document.changed) this.#parsed.delete(apiKey);
+  /** Takes over what the file holds. @returns whether that is something else. */
+  #readAgain(path: string): Promise<boolean> {
+    const done = this.#lastReading.then(() => this.#readUntilStill(path));
+    this.#lastReading = done.catch(() => undefined);
+    return done;
+  }
+
+  async #readUntilStill(path: string): Promise<boolean> {
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      const generation = this.#generation;
+      const isOutdated = () => generation !== this.#generation || this.#isReplacing;
+      const file = await open(path, 'r');
+      try {
+        const before = await stampOf(file);
+        const edit = await this.#editIn(file);
+        if (this.#isClosed || edit === undefined) return false;
+        if (isOutdated() || (await stampOf(file)) !== before || isOutdated()) continue;
+        this.#adopt(edit);
+        return true;
+      } catch (error) {
+        if (!isOutdated()) throw error;
+      } finally {
+        await file.close();
+      }
+    }
+    throw new EditedMeanwhile(path);
+  }
+
+  /** What has to be edited to hold what the file holds: as little as possible, so that little of it is garbage afterwards. */
+  async #editIn(file: FileHandle): Promise<Edit | undefined> {
+    const { size } = await file.stat();
+    this.#compared ??= Buffer.allocUnsafeSlow(COMPARED_AT_ONCE);
+    const document = this.#document;
+    const length = document.bytes.length;
+    const difference = await differenceOf(file, size, document.bytes, this.#compared);
+    if (difference === undefined) return undefined;
+    const part = document.partAround(difference.start, difference.end);
+    if (part !== undefined) {
+      const bytes = Buffer.allocUnsafeSlow(part.end - part.start + size - length);
+      await readWhole(file, part.start, bytes);
+      const edit = await inTurns(document.editAt(part, bytes));
+      if (edit !== undefined) return edit;
+    }
+    const room = document.roomToRead(size);
+    await readWhole(file, 0, room.subarray(0, size));
+    return inTurns(document.editTo(room, size));
+  }
+
+  #adopt(edit: Edit): void {
+    const keys = this.#document.keysOf(edit);
+    const before = settingsBefore(this.#document, keys);
+    const changed = this.#document.apply(edit, keys);
+    this.#edits = [...this.#edits, editsSince(before, this.#document, changed)];
+    for (const apiKey of changed) this.#parsed.delete(apiKey);
+    this.#announce(changed);
     this.#checked = inTurns(this.#check());
-    this.#announce(document.changed);
   }
 
   #announce(changed: Iterable<string>): void {
@@ -275,12 +328,12 @@ export class FileStore implements WritableSettingsStore {
 
   /** Parses settings not parsed yet, and logs those that do not parse: a key refused in silence is hard to find. */
   *#check(): Generator<void, void> {
-    const document = this.#document;
-    for (const record of [...document.records]) {
-      if (record.isChecked || record.apiKey === '') continue;
-      if (this.#isClosed || document !== this.#document) return;
+    const check = ++this.#checks;
+    for (const record of [...this.#document.records]) {
+      if (record.isChecked || record.apiKey === '' || record.start === -1) continue;
+      if (this.#isClosed || check !== this.#checks) return;
       try {
-        document.parse(record);
+        this.#document.parse(record);
       } catch {
         // Its problem is recorded.
       }
@@ -390,7 +443,7 @@ export class FileStore implements WritableSettingsStore {
   #isMade({ apiKey, version, at, after }: AuditEvent): boolean {
     const record = this.#document.byKey.get(apiKey);
     if (after === undefined) return record === undefined;
-    const settings = record && this.#readable(this.#document, record);
+    const settings = this.#readable(record);
     return settings !== undefined && settings.version >= version && Date.parse(settings.updatedAt) >= Date.parse(at);
   }
 
@@ -400,56 +453,64 @@ export class FileStore implements WritableSettingsStore {
     lock: FileLock,
     { apiKey, change, event }: Write,
   ): Promise<KeySettings | undefined> {
-    const stamp = await stampOf(path);
-    let document = await this.#newest(path);
-    const records = document.records.filter((record) => record.apiKey === apiKey);
-    const written = change(this.#readable(document, records[0]), records.length > 0);
-    for (let extra = records.length - 1; extra > 0; extra--) {
-      const [, ...others] = document.records.filter((record) => record.apiKey === apiKey);
-      const bytes = Buffer.concat(document.partsWith(document.editOf(others.at(-1), undefined)!));
-      document = await inTurns(SettingsFile.read(bytes, path, document));
-    }
-    const edit = document.editOf(document.byKey.get(apiKey), written);
+    const stamp = await stampAt(path);
+    await this.#newest(path);
+    const generation = this.#generation;
+    const records = this.#document.records.filter((record) => record.apiKey === apiKey);
+    const written = change(this.#readable(records[0]), records.length > 0);
+    const edit = await this.#editOf(records, written);
     if (edit === undefined) return written;
     const assertUnedited = async (): Promise<void> => {
       await lock.assertHeld();
-      if ((await stampOf(path)) !== stamp) throw new EditedMeanwhile(path);
+      if ((await stampAt(path)) !== stamp || this.#generation !== generation) throw new EditedMeanwhile(path);
     };
-    await this.#replaceFile(path, document.partsWith(edit), assertUnedited, async () => {
-      await assertUnedited();
-      return event && this.audit.begin({ ...event, version: written?.version ?? event.version });
-    });
-    if (document === this.#document) document.apply(edit);
-    else this.#adopt(await this.#readInTurns(Buffer.concat(document.partsWith(edit))));
+    try {
+      await this.#replaceFile(path, this.#document.partsWith(edit), assertUnedited, async () => {
+        this.#isReplacing = true;
+        await assertUnedited();
+        return event && this.audit.begin({ ...event, version: written?.version ?? event.version });
+      });
+      this.#document.apply(edit);
+    } finally {
+      this.#isReplacing = false;
+    }
     this.#parsed.delete(apiKey);
     if (written !== undefined) this.#parsed.set(apiKey, written);
-    if (document === this.#document) this.#announce([apiKey]);
+    this.#announce([apiKey]);
     return written;
   }
 
-  /** The file's current content, taken over if somebody else has written it. */
-  async #newest(path: string): Promise<SettingsFile> {
-    if (await isInFile(path, this.#document.bytes)) return this.#document;
-    const bytes = await readFile(path).catch((error: unknown) => unlessMissing(path, error));
-    if (bytes === undefined && this.#document.records.length > 0) {
-      throw storeError(`${path} is gone; nothing was written`);
+  /** Where a key is in the file several times, one is left, or none. */
+  async #editOf(
+    [first, ...others]: readonly KeyRecord[],
+    settings: KeySettings | undefined,
+  ): Promise<Edit | undefined> {
+    if (others.length === 0) return this.#document.editOf(first, settings);
+    const copy = new SettingsFile(this.#path);
+    copy.apply(await inTurns(copy.editTo(Buffer.from(this.#document.bytes))));
+    const { apiKey } = first!;
+    for (let extra = others.length; extra > 0; extra--) {
+      const last = copy.records.findLast((record) => record.apiKey === apiKey);
+      copy.apply(copy.editOf(last, undefined)!);
     }
-    if (bytes !== undefined) this.#adopt(await this.#readInTurns(bytes));
-    return this.#document;
+    copy.apply(copy.editOf(copy.byKey.get(apiKey), settings)!);
+    return inTurns(this.#document.editTo(copy.bytes));
   }
 
-  /** Compared at the end with the content in force: a poll may take over another in between. */
-  async #readInTurns(bytes: Buffer): Promise<SettingsFile> {
-    for (;;) {
-      const generation = this.#generation;
-      const document = await inTurns(SettingsFile.read(bytes, this.#path, this.#document));
-      if (generation === this.#generation) return document;
-    }
-  }
-
-  #readable(document: SettingsFile, record: KeyRecord | undefined): KeySettings | undefined {
+  /** Takes over the file's current content. */
+  async #newest(path: string): Promise<void> {
     try {
-      return record && document.parse(record);
+      await this.#readAgain(path);
+    } catch (error) {
+      if (error instanceof RpcGuardError) throw error;
+      unlessMissing(path, error);
+      if (this.#document.records.length > 0) throw storeError(`${path} is gone; nothing was written`);
+    }
+  }
+
+  #readable(record: KeyRecord | undefined): KeySettings | undefined {
+    try {
+      return record && this.#document.parse(record);
     } catch {
       return undefined;
     }
@@ -538,28 +599,17 @@ function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
-/** Changes whenever the file's content does; `''` if there is no file. */
-async function stampOf(path: string): Promise<string> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined);
-  return found === undefined ? '' : [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
+/** Changes whenever the file's content does. */
+async function stampOf(file: FileHandle): Promise<string> {
+  return stampIn(await file.stat({ bigint: true }));
 }
 
-/** Whether a file holds exactly these bytes. Reads in parts, so that memory does not hold it twice. */
-async function isInFile(path: string, bytes: Buffer): Promise<boolean> {
-  const file = await open(path, 'r').catch(() => undefined);
-  if (file === undefined) return false;
-  try {
-    if ((await file.stat()).size !== bytes.length) return false;
-    const part = Buffer.allocUnsafe(COMPARED_AT_ONCE);
-    for (let at = 0; ;) {
-      const { bytesRead } = await file.read(part, 0, part.length, at);
-      if (bytesRead === 0) return at === bytes.length;
-      if (part.compare(bytes, at, Math.min(at + bytesRead, bytes.length), 0, bytesRead) !== 0) return false;
-      at += bytesRead;
-    }
-  } catch {
-    return false; // whoever reads it says why it cannot be read
-  } finally {
-    await file.close();
-  }
+/** The same; `''` if there is no file. */
+async function stampAt(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  return found === undefined ? '' : stampIn(found);
+}
+
+function stampIn({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [ino, size, mtimeNs, ctimeNs].join(' ');
 }

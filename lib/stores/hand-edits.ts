@@ -19,21 +19,34 @@ export interface Edit {
 /** Keys of one edit that get an event of their own: to compare more would hold the process. */
 const MAX_EDITS = 200;
 
+/** `undefined` for what does not parse or does not exist. */
+type Settings = ReadonlyMap<string, KeySettings | undefined>;
+
 export interface Edits {
   readonly edits: readonly Edit[];
   /** Keys beyond the first 200. */
   readonly more: number;
 }
 
-/** What differs between two contents of a file. What was only written otherwise is no difference. */
-export function editsBetween(before: SettingsFile, after: SettingsFile): Edits {
-  const changed = [...after.changed];
-  const edits = changed.slice(0, MAX_EDITS).flatMap((apiKey) => {
-    const [old, now] = [readable(before, apiKey), readable(after, apiKey)];
-    const changes = changesOf(old, now, after.byKey.has(apiKey));
+/** The settings of the first 200 keys, as they are before an edit: what is compared with them behind it. */
+export function settingsBefore(document: SettingsFile, apiKeys: Iterable<string>): Settings {
+  const found = new Map<string, KeySettings | undefined>();
+  for (const apiKey of apiKeys) {
+    if (found.size === MAX_EDITS) break;
+    found.set(apiKey, readable(document, apiKey));
+  }
+  return found;
+}
+
+/** What an edit of a file has changed. What was only written otherwise is no difference. */
+export function editsSince(before: Settings, document: SettingsFile, changed: ReadonlySet<string>): Edits {
+  const compared = [...before].filter(([apiKey]) => changed.has(apiKey));
+  const edits = compared.flatMap(([apiKey, old]) => {
+    const now = readable(document, apiKey);
+    const changes = changesOf(old, now, document.byKey.has(apiKey));
     return changes?.length === 0 ? [] : [{ apiKey, before: old, after: now, ...(changes && { changes }) }];
   });
-  return { edits, more: Math.max(0, changed.length - MAX_EDITS) };
+  return { edits, more: changed.size - compared.length };
 }
 
 /**

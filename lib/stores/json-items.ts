@@ -36,7 +36,10 @@ export function arrayOf(bytes: Uint8Array, name: string): number | undefined {
   return undefined;
 }
 
-/** The item of an array that begins at or behind `from`; `undefined` at the array's bracket, or where it does not end. */
+/**
+ * The item of an array that begins at or behind `from`; `undefined` at the array's bracket, or where it does not end. The end
+ * of the bytes ends an item too: they may be a part of an array.
+ */
 export function itemAt(bytes: Uint8Array, from: number): Span | undefined {
   const start = skipSpace(bytes, from);
   let depth = 0;
@@ -48,7 +51,7 @@ export function itemAt(bytes: Uint8Array, from: number): Span | undefined {
       return c === CLOSE_ARRAY && i === start ? undefined : { start, end: trimSpace(bytes, start, i) };
     } else if (isClosing(c)) depth--;
   }
-  return undefined;
+  return depth === 0 && start < bytes.length ? { start, end: trimSpace(bytes, start, bytes.length) } : undefined;
 }
 
 function isMarked(bytes: Uint8Array): boolean {
