@@ -196,6 +196,16 @@ const SCENARIOS = {
     await Promise.all([offered, crowd.offer(late, OFFERED, Math.max(0, 4000 - (Date.now() - began)))]);
     return { seconds: 12 };
   },
+  'one stopped for 5 s': async (crowd) => {
+    const all = await crowd.join(PROCESSES);
+    const offered = crowd.offer(all, OFFERED, 12_000);
+    await after(3000);
+    all[0].kill('SIGSTOP');
+    await after(5000);
+    all[0].kill('SIGCONT');
+    await offered;
+    return { seconds: 12 };
+  },
   'store stopped for 4 s': away(4000, 'pause', 'resume'),
   'store stopped for 8 s': away(8000, 'pause', 'resume'),
   'store restarted after 4 s': away(4000, 'kill', 'restart'),

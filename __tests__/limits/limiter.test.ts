@@ -3,8 +3,10 @@ import { Limiter } from '../../lib/limits/limiter';
 import type { Delay, Denial, Payer } from '../../lib/limits/limiter';
 import { compileLimits } from '../../lib/settings/compile';
 import type { KeyLimits, Limits } from '../../lib/settings/limits';
+import { SettingsCache } from '../../lib/stores/settings-cache';
 import { fakeClock } from '../support/fake-clock';
 import type { FakeClock } from '../support/fake-clock';
+import { recordingLogger } from '../support/pieces';
 import { worstExcess } from '../support/worst-excess';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -101,6 +103,30 @@ describe('a charge', () => {
       day: { limit: 50, left: 44 },
     });
     expect(passing(limiter, payer({ perDay: 8 }))).toBe(2);
+  });
+
+  test('goes on where it was when the settings have left their cache and are read again', async () => {
+    const { limiter } = limiterWith();
+    const limits = { perSecond: 5, burst: 10, perDay: 100 };
+    const store = { get: (apiKey: string) => Promise.resolve({ apiKey, limits }) };
+    const cache = new SettingsCache(store, { staleIfErrorMs: 0, logger: recordingLogger(), max: 20 });
+    const seen = new Set<unknown>();
+    for (let turn = 1; turn <= 3; turn++) {
+      for (let n = 0; n < 100; n++) {
+        const apiKey = `key-number-${String(n)}`;
+        const found = await cache.get(apiKey);
+        if (typeof found === 'string') throw new Error('it is not there');
+        seen.add(found.limits);
+        const whose = { apiKey, limits: found.limits, secret: undefined, caller: '' };
+        expect(limiter.charge(whose, 3, 0)).toBeUndefined();
+        expect(limiter.roomFor(whose)).toMatchObject({
+          second: { level: 10 - 3 * turn },
+          day: { left: 100 - 3 * turn },
+        });
+      }
+    }
+    expect(seen.size).toBe(300);
+    await cache.close();
   });
 
   test('is paid off while a key has no limits, not forgotten', async () => {

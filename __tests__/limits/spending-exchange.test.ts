@@ -444,7 +444,7 @@ describe('an exchange', () => {
   test('ignores malformed rows', async () => {
     const clock = fakeClock();
     const row = { apiKey: 'first-key', day: '2027-01-31', at: 0 };
-    const rows = [NaN, -5, Infinity, '7', null, undefined].map((credits, n) => ({
+    const rows = [NaN, -5, Infinity, 1e300, 0.5, '7', null, undefined].map((credits, n) => ({
       ...row,
       credits,
       instance: `x${String(n)}`,

@@ -168,7 +168,7 @@ export class SpendingExchange {
     const today = nameOfDay(meter.day);
     const known = rows.filter(
       ({ instance, day, credits }) =>
-        instance !== this.instance && day === today && Number.isFinite(credits) && credits >= 0,
+        instance !== this.instance && day === today && Number.isSafeInteger(credits) && credits >= 0,
     );
     if (known.length > 0) meter.others ??= new Others(isApart);
     const since = known.reduce((sum, row) => sum + this.#hear(meter, row, now), 0);
