@@ -191,15 +191,13 @@ export class Usage {
 
   /** What is of the request as a whole: bytes and time stand with what was allowed of it. */
   #countRequest(counted: KeyHour, occurrence: Occurrence, tallies: readonly Tally[], now: number): void {
-    const { facts, admission, wire, credits, bytesIn, bytesOut, failure, answered } = occurrence;
+    const { credits, bytesIn, bytesOut, failure, answered } = occurrence;
     const main = tallies.find(({ outcome }) => outcome === ALLOWED) ?? tallies[0]!;
     counted.spend(credits, now);
     for (const tally of tallies) {
       const { outcome, calls } = tally;
-      const rows = [counted.total(outcome), counted.of(WIRE).of(wire, outcome)];
-      if (this.#kinds.origins) rows.push(counted.of(ORIGIN).of(originOf(facts.origin), outcome));
-      if (this.#kinds.userAgents) rows.push(counted.of(USER_AGENT).of(productOf(facts.userAgent), outcome));
-      if (admission?.credential !== undefined) rows.push(counted.of(SECRET).of(admission.credential.id, outcome));
+      const rows = [counted.total(outcome)];
+      if (counted.apiKey !== NO_KEY) rows.push(...this.#namesOf(counted, occurrence, outcome));
       for (const row of rows) {
         row.add(calls, tally.credits, now);
         if (tally === main) row.addBytes(bytesIn, bytesOut, failure === undefined ? 0 : calls);
@@ -209,6 +207,15 @@ export class Usage {
     total.requests++;
     if (isTimed(occurrence)) total.addTime(classOf(performance.now() - occurrence.arrivedAt));
     if (answered !== undefined) countCode(counted, answered, now);
+  }
+
+  /** What a request as a whole is counted by. */
+  #namesOf(counted: KeyHour, { facts, admission, wire }: Occurrence, outcome: string): readonly Counts[] {
+    const rows = [counted.of(WIRE).of(wire, outcome)];
+    if (this.#kinds.origins) rows.push(counted.of(ORIGIN).of(originOf(facts.origin), outcome));
+    if (this.#kinds.userAgents) rows.push(counted.of(USER_AGENT).of(productOf(facts.userAgent), outcome));
+    if (admission?.credential !== undefined) rows.push(counted.of(SECRET).of(admission.credential.id, outcome));
+    return rows;
   }
 
   /** Methods that no table knows are one. */
