@@ -47,6 +47,13 @@ test('gives the usage of a key, and of all keys', async () => {
   });
 });
 
+test('gives what is kept of a deleted key', async () => {
+  const it = await app();
+  expect((await it.api('DELETE', `keys/${KEY}`)).status).toBe(204);
+  expect((await it.api('GET', `keys/${KEY}/usage`)).json).toMatchObject({ usage: { requests: 2 } });
+  expect((await it.api('GET', `keys/${KEY}/refusals`)).json).toMatchObject({ refusals: [{ apiKey: KEY, count: 3 }] });
+});
+
 test('finds the refusal of a request id', async () => {
   const it = await app();
   for (const path of ['refusals', `keys/${KEY}/refusals`]) {

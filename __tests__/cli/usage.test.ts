@@ -17,6 +17,10 @@ async function storeWithUsage(): Promise<string> {
     row(500, { outcome: 'METHOD_NOT_ALLOWED', requests: 100, peak: 0 }),
     row(1500, { kind: 'method', name: 'eth_call' }),
     row(500, { kind: 'method', name: 'eth_getLogs', outcome: 'METHOD_NOT_ALLOWED' }),
+    row(500, {
+      ...{ kind: 'refusal', name: '["eth_getLogs"]', outcome: 'METHOD_NOT_ALLOWED' },
+      detail: { first: Date.now(), requestIds: ['a'] },
+    }),
   ]);
   await store.close();
   return file;
@@ -47,6 +51,21 @@ test('usage prints points, JSON and CSV, of all keys too', async () => {
   });
   const csv = await cli(['usage', '--csv'], { store });
   expect(csv.stdout.split('\r\n')[1]).toMatch(new RegExp(`^${KEY},1500,500,0,`));
+});
+
+test('usage and refusals tell what is kept of a deleted key, and say that it is deleted', async () => {
+  const store = await storeWithUsage();
+  const file = new FileStore(store);
+  await file.delete(KEY);
+  await file.close();
+  const shown = await cli(['usage', KEY], { store });
+  expect([shown.code, shown.stdout.split('\n')[0]]).toEqual([0, '2,000 calls in 1,000 requests, 500 refused']);
+  expect(shown.stderr).toContain('the key is deleted');
+  expect(await cliJson(['usage', KEY], { store })).toMatchObject({ usage: { requests: 1000 } });
+  const refused = await cli(['refusals', KEY], { store });
+  expect([refused.code, refused.stderr.includes('the key is deleted')]).toEqual([0, true]);
+  const unknown = await cli(['usage', 'never-was-a-key'], { store });
+  expect([unknown.code, unknown.stderr.includes('there is no such key')]).toEqual([3, true]);
 });
 
 test.each([

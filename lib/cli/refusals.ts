@@ -7,7 +7,7 @@ import { KEY_ARGUMENT, examples, parseWhole } from './arguments';
 import { usage } from './exit';
 import { ago } from './show-key';
 import { table } from './table';
-import { findKey, withStore } from './with-store';
+import { findKey, noteDeleted, withStore } from './with-store';
 import type { Context } from './with-store';
 
 interface RefusalFlags {
@@ -50,8 +50,9 @@ async function showRefusals(context: Context, named: string | undefined, flags: 
   const { output, manager } = context;
   const { reason, requestId, limit, csv } = flags;
   if (csv === true && output.isJson) throw usage('write --csv or --json, not both');
-  const apiKey = named === undefined ? undefined : ((await findKey(context, named))?.apiKey ?? named);
-  const groups = await manager.refusals(apiKey, { reason, requestId, limit });
+  const key = named === undefined ? undefined : await findKey(context, named);
+  const groups = await manager.refusals(key?.apiKey ?? named, { reason, requestId, limit });
+  if (named !== undefined && key === undefined && groups.length > 0) noteDeleted(output, named);
   if (csv === true) {
     output.raw(refusalsCsv(groups).trimEnd());
     return;

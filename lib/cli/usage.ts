@@ -9,7 +9,7 @@ import { usage as wrongUsage } from './exit';
 import type { Terminal } from './output';
 import { table } from './table';
 import type { Cell } from './table';
-import { storedKey, withStore } from './with-store';
+import { findKey, noSuchKey, noteDeleted, withStore } from './with-store';
 import type { Context } from './with-store';
 
 interface UsageFlags {
@@ -38,7 +38,7 @@ export function addUsage(program: Command): void {
     .summary('tell what a key did, or all keys')
     .description('Tells what a key did, or all keys: by method, origin, reason of refusal, or by hour or day.');
   command
-    .argument('[key]', KEY_ARGUMENT)
+    .argument('[key]', `${KEY_ARGUMENT}; a deleted one by itself`)
     .option('--since <since>', 'how far back, or a time: 24h, 7d, 2027-01-31T00:00:00Z', '24h')
     .option('--until <time>', 'up to this time')
     .addOption(new Option('--by <by>', 'what to list; default method of a key, key of all').choices(BYS))
@@ -61,12 +61,17 @@ function parseOutcome(text: string): string {
   throw new InvalidArgumentError(`There are ${OUTCOMES.join(', ')}.`);
 }
 
-async function showUsage({ output, ...context }: Context, named: string | undefined, flags: UsageFlags): Promise<void> {
+async function showUsage(context: Context, named: string | undefined, flags: UsageFlags): Promise<void> {
+  const { output, manager } = context;
   if (flags.csv === true && flags.json === true) throw wrongUsage('write --csv or --json, not both');
-  const key = named === undefined ? undefined : await storedKey({ output, ...context }, named);
+  const key = named === undefined ? undefined : await findKey(context, named);
   const { since, until, step, outcome } = flags;
   const by = flags.by === ('user-agent' as UsageBy) ? 'userAgent' : flags.by;
-  const report = await context.manager.usage(key?.apiKey, { since, until, step, by, outcome });
+  const report = await manager.usage(key?.apiKey ?? named, { since, until, step, by, outcome });
+  if (named !== undefined && key === undefined) {
+    if (report.requests === 0) throw noSuchKey();
+    noteDeleted(output, named);
+  }
   if (flags.csv === true) {
     output.raw((step === undefined ? namesCsv(report) : pointsCsv(report)).trimEnd());
     return;

@@ -6,6 +6,7 @@ import { KeyManager } from '../keys/key-manager';
 import type { KeyView } from '../settings/key-view';
 import { keyHint } from '../settings/api-key';
 import type { KeyProblem, WritableSettingsStore } from '../stores/settings-store';
+import { NO_KEY } from '../stores/usage-store';
 import { CliError, EXIT, usage } from './exit';
 import { openStore } from './open-store';
 import { openOutput } from './output';
@@ -52,9 +53,18 @@ export async function withStore(
 export async function storedKey(context: Context, named: string): Promise<KeyView> {
   const key = await findKey(context, named);
   if (key !== undefined) return key;
+  throw noSuchKey();
+}
+
+export function noSuchKey(): RpcGuardError {
   const takes = `a key, its first characters (${String(SHORTEST_PREFIX)} or more) or its name`;
   const text = `there is no such key: give ${takes}; "rpc-guard keys list" shows them`;
-  throw new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', text);
+  return new RpcGuardError('ERR_RPC_GUARD_KEY_UNKNOWN', text);
+}
+
+/** Above what is kept of a key that is no longer stored. */
+export function noteDeleted(output: Output, named: string): void {
+  if (named !== NO_KEY) output.note('the key is deleted; this is what is kept of it');
 }
 
 /** As `storedKey` does, but `undefined` where there is none. */
