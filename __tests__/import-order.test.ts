@@ -117,6 +117,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'hand-off',
       'mixed-answer',
       'ask-upstream',
+      'admit-again',
       'incoming-call',
       'request-body',
       'relay-answer',

@@ -1,13 +1,13 @@
 import { parseCalls } from '../json-rpc/call';
 import { hasLimits } from '../limits/limit-calls';
-import { admit } from '../policy/authorize';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
-import { judgeAgain, serialiseAllPieces } from '../policy/evaluate-body';
+import { serialiseAllPieces } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { Place } from '../upstream/upstream-queue';
+import { admitAgain } from './admit-again';
 import { UNTAKEN, askUpstream, holdAnswer, waitingBytes } from './ask-upstream';
 import { connectionOf, hasGone, isNext, whenGone } from './client-connection';
 import { noteFailure, replyOptions } from './incoming-call';
@@ -78,7 +78,8 @@ async function forwardInTurn(
     return;
   }
   call.place = place;
-  const current = await admitAgain(guard, call, judged);
+  const current = await admitAgain(guard, call.facts, judged);
+  call.judged = isRefusal(current) ? current : current.judged;
   const { allowed = [] } = isRefusal(current) ? {} : current.judged;
   if (allowed.length < judged.allowed.length) {
     const refused = judged.allowed.filter((it) => !allowed.includes(it));
@@ -184,22 +185,6 @@ async function waitInLine(
   const isIn = await entered;
   stopListening();
   return isIn;
-}
-
-/** A request that has waited is checked against the key's current settings. */
-async function admitAgain(
-  { options, store }: Guard,
-  call: IncomingCall,
-  before: JudgedCalls,
-): Promise<AdmittedCalls | Refusal> {
-  const admission = await admit(call.facts, store);
-  if (isRefusal(admission)) {
-    call.judged = admission;
-    return admission;
-  }
-  const judged = judgeAgain(before, admission, options);
-  call.judged = judged;
-  return { admission, judged };
 }
 
 /** Every call was refused: the upstream is not asked. */

@@ -4,12 +4,13 @@ import { parseTurns } from '../json-rpc/parse-turn';
 import { describeError } from '../logger';
 import { READMIT_AFTER_MS, admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { judgeAgain, judgeBody } from '../policy/evaluate-body';
+import { judgeBody } from '../policy/evaluate-body';
 import { CLOSING, isRefusal, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { whenKnown } from '../policy/value-or-promise';
 import type { ValueOrPromise } from '../policy/value-or-promise';
 import { requestFacts } from '../request/request-facts';
+import { admitAgain } from './admit-again';
 import { Holding } from './byte-budget';
 import { cutWhenIdle, hasGone, whenGone } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
@@ -149,24 +150,25 @@ function judgeLate(
 
 /** Many bodies at once take turns, in which a key may be revoked too. */
 function judgeInTurn(
-  { options, store }: Guard,
+  guard: Guard,
   call: IncomingCall,
   body: Buffer | string | Refusal,
   admission: Admission,
 ): ValueOrPromise<Refusal | AdmittedCalls> {
   if (isRefusal(body)) return body;
   call.bytesIn = body.length;
+  const { options } = guard;
   const { facts } = call;
   if (!parseTurns.hasRoom(facts.apiKey)) return TOO_MANY_BODIES;
   const judge = () => judgeBody(body, options.maxBatchSize, admission, options);
   const judging = parseTurns.run(facts.apiKey, body.length, judge);
   if (!(judging instanceof Promise)) return isRefusal(judging) ? judging : { admission, judged: judging };
   const waitsFrom = performance.now();
-  return judging.then(async (judged) => {
+  return judging.then((judged) => {
     if (isRefusal(judged)) return judged;
-    if (performance.now() - waitsFrom < READMIT_AFTER_MS) return { admission, judged };
-    const anew = await admit(facts, store);
-    return isRefusal(anew) ? anew : { admission: anew, judged: judgeAgain(judged, anew, options) };
+    return performance.now() - waitsFrom < READMIT_AFTER_MS
+      ? { admission, judged }
+      : admitAgain(guard, facts, judged);
   });
 }
 
