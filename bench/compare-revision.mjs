@@ -10,7 +10,7 @@ import { medianOf, spreadOf } from './statistics.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SERVER = 'rpcGuard 3 MemoryStore';
-const WARM_UP_MS = 1200;
+const WARM_UP_MS = 5000;
 
 /** Pairs the guard of the working tree with that of a revision: both serve each round, and who is first alternates. */
 export async function compareWith(revision, { only = '', rounds, ms }) {

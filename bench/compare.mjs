@@ -4,8 +4,12 @@ import { QUICK_SERVERS, SCENARIOS } from './scenarios.mjs';
 import { SERVERS } from './servers.mjs';
 import { medianOf, spreadOf } from './statistics.mjs';
 
-/** So long that what is compiled in it does not count as the server's cost. */
+/**
+ * So long that what is compiled in it does not count as the server's cost: Node still compiles after 15,000 requests,
+ * which a service has soon behind it.
+ */
 const WARM_UP_MS = 1200;
+const FULL_WARM_UP_MS = 6000;
 
 /**
  * Measures every scenario on every server, in turns: A B C A B C …, so that what slows the machine down slows all.
@@ -22,6 +26,7 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
     (SERVERS[server].needs !== 'redis' || redisSocket !== undefined) &&
     (SERVERS[server].needs !== 'node22' || hasVersion4);
   const rows = [];
+  const warmUpMs = isFull ? FULL_WARM_UP_MS : WARM_UP_MS;
   for (const [scenario, { servers, isQuick, ...what }] of Object.entries(SCENARIOS)) {
     if (!scenario.includes(only) || !(isFull || isQuick)) continue;
     const measured = servers.filter(isMeasured);
@@ -34,7 +39,7 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
     // The first round warms up.
     for (let round = -1; round < rounds; round++) {
       for (const [index, { child, ready: port }] of started.entries()) {
-        const slice = await load({ ...what, port, ms: round === -1 ? WARM_UP_MS : ms }, () => usageOf(child));
+        const slice = await load({ ...what, port, ms: round === -1 ? warmUpMs : ms }, () => usageOf(child));
         if (round >= 0) slices[index].push(slice);
       }
     }
