@@ -166,9 +166,7 @@ function judgeInTurn(
   const waitsFrom = performance.now();
   return judging.then((judged) => {
     if (isRefusal(judged)) return judged;
-    return performance.now() - waitsFrom < READMIT_AFTER_MS
-      ? { admission, judged }
-      : admitAgain(guard, facts, judged);
+    return performance.now() - waitsFrom < READMIT_AFTER_MS ? { admission, judged } : admitAgain(guard, facts, judged);
   });
 }
 
