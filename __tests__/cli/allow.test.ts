@@ -79,6 +79,8 @@ test('an entry that may not do what is meant is added with a warning, which keys
   expect(added).toMatchObject({ code: 0, stderr: warning });
   const created = await cli(['keys', 'create', '--method', 'eth_blokNumber'], { store: fileWith({}) });
   expect(created).toMatchObject({ code: 0, stderr: warning });
+  const other = await cli(['allow', 'add', KEY, 'methods', 'eth_call'], { store: fileWith({ origins: ['null'] }) });
+  expect(other).toMatchObject({ code: 0, stderr: '' }); // what the list of origins does was said when it was made
   const slash = await cli(['allow', 'add', KEY, 'origins', 'https://a.example/'], { store: fileWith({}) });
   expect(slash.code).toBe(2);
   expect(slash.stderr).toContain(

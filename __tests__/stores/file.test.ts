@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -194,13 +194,30 @@ describe('a settings file', () => {
     expect(errors()[0]).toContain(`${file}:1:1`);
   });
 
-  test('that turns into a folder leaves what was read in force', async () => {
+  test.each([
+    ['a folder', () => mkdirSync(file)],
+    ['a pipe', () => spawnSync('mkfifo', [file])],
+  ])('that turns into %s leaves what was read in force', async (_, make) => {
     save({ apiKey: KEY, name: 'before' });
     const store = openStore();
     unlinkSync(file);
-    mkdirSync(file);
+    make();
     await until(() => errors().length > 0);
     expect(await nameOf(store)).toBe('before');
+    await expect(store.set({ apiKey: KEY })).rejects.toMatchObject({ code: 'ERR_RPC_GUARD_STORE' });
+  });
+
+  test('that is replaced by an older one is in force, and says so', async () => {
+    const old = { apiKey: KEY, version: 3, createdAt: '2026-01-01T00:00:00Z' };
+    save(old, { apiKey: OTHER_KEY });
+    const store = openStore();
+    save({ ...old, version: 4, enabled: false }, { apiKey: OTHER_KEY, name: 'x' });
+    await until(async () => (await store.get(KEY))?.enabled === false);
+    expect(errors()).toEqual([]);
+    save(old, { apiKey: OTHER_KEY });
+    await until(async () => (await store.get(KEY))?.enabled === true);
+    expect(errors()).toEqual([expect.stringMatching(/replaced by an older one.*012345…/)]);
+    expect(errors().join()).not.toContain('fedcba');
   });
 });
 

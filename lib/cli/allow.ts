@@ -91,7 +91,7 @@ async function removeEntries(
 /** The list as it is now. */
 function showList(output: Output, key: KeyView, type: AllowlistType): void {
   const entries = key.allowlists[type];
-  showChange(output, key, `${kebab(type)} now ${entries.length === 0 ? NO_LIST : entries.join(', ')}`);
+  showChange(output, key, `${kebab(type)} now ${entries.length === 0 ? NO_LIST : entries.join(', ')}`, [type]);
 }
 
 /** Whether nothing is left then: tried on a copy, so that the rules stay KeyManager's. Secrets have no part in it. */

@@ -247,7 +247,7 @@ async function updateKey(context: Context, named: string, options: UpdateOptions
     reportOnly === undefined ? [] : [`report-only ${reportOnlyWords(key)}`],
     isLimited ? [`limits ${limitWords(key)}`] : [],
   ];
-  showChange(context.output, key, changed.flat().join('; '));
+  showChange(context.output, key, changed.flat().join('; '), reportOnly);
 }
 
 async function deleteKey(

@@ -1,5 +1,5 @@
 import { ALLOWLIST_TYPES } from '../allowlists';
-import type { Allowlists } from '../settings/key-settings';
+import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView, SecretView } from '../settings/key-view';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import { warningsOf } from '../keys/warnings';
@@ -12,20 +12,24 @@ import type { Cell } from './table';
 
 /** Prints the key and its warnings as the result of a command. */
 export function showKey(output: Output, key: KeyView, use?: LimitsInUse): void {
-  showAs(output, key, () => linesOfKey(key, output.terminal, use && useWords(use)), use);
+  const lines = (): string[] => linesOfKey(key, output.terminal, use && useWords(use));
+  output.result({ key, warnings: warningsOf(key), ...(use !== undefined && { limits: use }) }, lines);
+  noteWarnings(output, key);
 }
 
-/** Prints one line about a changed key; with `--json`, the whole key. */
-export function showChange(output: Output, key: KeyView, change: string): void {
+/**
+ * Prints one line about a changed key; with `--json`, the whole key.
+ * @param lists that were changed: what is surprising in the others was said when they were.
+ */
+export function showChange(output: Output, key: KeyView, change: string, lists: readonly AllowlistType[] = []): void {
   const { apiKey, name, version } = key;
   const which = name === '' ? apiKey : `${apiKey} (${name})`;
   const line = printable(`${which}, version ${String(version)}: ${change}`);
-  showAs(output, key, () => wrap(line, output.terminal.width));
-}
-
-function showAs(output: Output, key: KeyView, lines: () => readonly string[], use?: LimitsInUse): void {
-  output.result({ key, warnings: warningsOf(key), ...(use !== undefined && { limits: use }) }, lines);
-  noteWarnings(output, key);
+  output.result({ key, warnings: warningsOf(key) }, () => wrap(line, output.terminal.width));
+  for (const { at, message } of warningsOf(key)) {
+    const isElsewhere = at in key.allowlists && !lists.includes(at as AllowlistType);
+    if (!isElsewhere) output.note(`warning: ${message}`);
+  }
 }
 
 /** `which` key they are of, where there are several. */

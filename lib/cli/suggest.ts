@@ -65,7 +65,7 @@ async function suggest(context: Context, named: string, flags: SuggestFlags): Pr
   });
   const change = { expectedVersion: expectVersion ?? version };
   const key = await manager.applyProposal(apiKey, { lists, reportOnly: !enforce, secretId }, change);
-  showChange(output, key, wordsOf(key, lists));
+  showChange(output, key, wordsOf(key, lists), types);
 }
 
 function tickedOf({ lists }: Proposal, types: readonly AllowlistType[]): Partial<Allowlists> {

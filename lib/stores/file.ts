@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { constants, existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -68,6 +68,8 @@ const MAX_LOGGED = 20;
 /** Attempts at a reading or a write while the file is being edited. */
 const MAX_TRIES = 10;
 const COMPARED_AT_ONCE = 1 << 18;
+/** To open a pipe would wait for its writer; Windows knows no such flag. */
+const TO_READ = constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0);
 
 /**
  * Settings in a JSON file that people and programs may edit: `{ "keys": [settings, …] }`. It is held in memory and read
@@ -274,7 +276,7 @@ export class FileStore implements WritableSettingsStore {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const generation = this.#generation;
       const isOutdated = () => generation !== this.#generation || this.#isReplacing;
-      const file = await open(path, 'r');
+      const file = await open(path, TO_READ);
       try {
         const before = await stampOf(file);
         const edit = await this.#editIn(file);
@@ -315,10 +317,26 @@ export class FileStore implements WritableSettingsStore {
     const keys = this.#document.keysOf(edit);
     const before = settingsBefore(this.#document, keys);
     const changed = this.#document.apply(edit, keys);
-    this.#edits = [...this.#edits, editsSince(before, this.#document, changed)];
+    const edits = editsSince(before, this.#document, changed);
+    this.#edits = [...this.#edits, edits];
+    this.#complainOfOlder(edits);
     for (const apiKey of changed) this.#parsed.delete(apiKey);
     this.#announce(changed);
     this.#checked = inTurns(this.#check());
+  }
+
+  /** No program counts versions down: a backup, or an editor that had read the file before. It may open keys again. */
+  #complainOfOlder({ edits }: Edits): void {
+    const older = edits.filter(
+      // A key that was deleted and made again begins anew.
+      ({ before, after }) => before?.createdAt === after?.createdAt && (before?.version ?? 0) > (after?.version ?? 0),
+    );
+    if (older.length === 0) return;
+    const details = { file: this.#path, keys: older.slice(0, MAX_LOGGED).map(({ apiKey }) => keyHint(apiKey)) };
+    this.#logger.error(
+      details,
+      'the settings file was replaced by an older one: later changes of these keys are undone',
+    );
   }
 
   #announce(changed: Iterable<string>): void {
