@@ -31,7 +31,9 @@ One measurement each, after npm run build:
   node bench/limit-clients.mjs                 what clients do with refusals of limits
   node bench/stores.mjs                        stores with 100,000 keys
   node bench/idle-upstream.mjs                 an upstream that closes idle connections
-  node bench/audit-kills.mjs [N]               history under kill -9`;
+  node bench/audit.mjs                         pages of a history of 100,000 events
+  node bench/audit-rotation.mjs                history in files that two processes write
+  node bench/audit-kills.mjs                   history under kill -9`;
 
 const has = (name) => process.argv.includes(`--${name}`);
 const valueOf = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
