@@ -1,4 +1,13 @@
-import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileStore, KeyManager } from '../../lib';
@@ -167,4 +176,23 @@ test('a store that is closed has written what it was given', async () => {
   void store.audit.append([event]);
   await store.close();
   expect(readFileSync(trail, 'utf8')).toBe(`${JSON.stringify(event)}\n`);
+});
+
+test('a line that is damaged is passed over, and a file that cannot be read or written is named', async () => {
+  const { file, trail } = place();
+  const manager = new KeyManager(open(file));
+  await manager.create({ apiKey: KEY });
+  for (const name of ['b', 'c', 'd']) await manager.update(KEY, { name });
+  const [first, second, third, ...rest] = readFileSync(trail, 'utf8').split('\n');
+  writeFileSync(trail, [first, 'no JSON', third!.slice(0, 300), ...rest].join('\n'));
+  const versions = async () => (await manager.audit({ limit: 2 })).map(({ version }) => version);
+  expect(await versions()).toEqual([4, 1]);
+  expect(second).toContain('"version":2');
+  rmSync(trail);
+  mkdirSync(trail);
+  const broken = { code: 'ERR_RPC_GUARD_STORE' };
+  await expect(versions()).rejects.toMatchObject({ ...broken, message: `${trail} cannot be read: EISDIR` });
+  const written = { ...broken, message: `${trail} cannot be written: EISDIR` };
+  await expect(manager.update(KEY, { name: 'e' })).rejects.toMatchObject(written);
+  expect((await manager.get(KEY))?.name).toBe('d');
 });

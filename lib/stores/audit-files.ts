@@ -1,6 +1,6 @@
 import { open, rename, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { AuditIndex } from './audit-index';
+import { AuditIndex, storeError, unlessMissing } from './audit-index';
 import { inOrder, newestOf } from './audit-order';
 import type { AuditEvent, AuditQuery, AuditStore } from './audit-store';
 
@@ -27,6 +27,12 @@ interface Line {
   readonly start: number;
   /** A line without its newline is an event whose change may not have been made, or a part of one. */
   readonly isWhole: boolean;
+}
+
+/** A file, and where the next line begins. */
+interface Opened {
+  readonly file: FileHandle;
+  readonly start: number;
 }
 
 const OWNER_ONLY = 0o600;
@@ -114,12 +120,24 @@ export class AuditFiles implements AuditStore {
 
   /** What stands at the end without its newline, if its change is made. */
   async #pending(): Promise<AuditEvent | undefined> {
-    for await (const line of linesBackwards(this.#path())) return line.isWhole ? undefined : this.#eventOf(line);
+    const path = this.#path();
+    try {
+      for await (const line of linesBackwards(path)) return line.isWhole ? undefined : this.#eventOf(line);
+    } catch (error) {
+      throw storeError(path, 'read', error);
+    }
     return undefined;
   }
 
   async #write(text: string): Promise<PendingEvent> {
-    const { file, start } = await this.#opened();
+    try {
+      return await this.#writeAt(await this.#opened(), text);
+    } catch (error) {
+      throw storeError(this.#path(), 'written', error);
+    }
+  }
+
+  async #writeAt({ file, start }: Opened, text: string): Promise<PendingEvent> {
     try {
       if (start === 0) await giveTo(file, this.#settings.path());
       try {
@@ -137,7 +155,7 @@ export class AuditFiles implements AuditStore {
   }
 
   /** The file to write to, and where. What a crash left at its end is decided on before it becomes an older one. */
-  async #opened(): Promise<{ readonly file: FileHandle; readonly start: number }> {
+  async #opened(): Promise<Opened> {
     const path = this.#path();
     const file = await open(path, 'a+', OWNER_ONLY);
     try {
@@ -233,8 +251,4 @@ function* linesIn(text: Buffer, from: number, at: number): Generator<Line, void>
 async function giveTo(file: FileHandle, settingsPath: string): Promise<void> {
   const settings = await stat(settingsPath).catch(() => undefined);
   if (settings !== undefined) await file.chown(settings.uid, settings.gid).catch(() => undefined);
-}
-
-function unlessMissing(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }

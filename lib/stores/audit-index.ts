@@ -1,6 +1,8 @@
 import type { Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { RpcGuardError } from '../errors';
+import { describeError } from '../logger';
 import { MAX_SKEW_MS, idAt } from './audit-event';
 import { inOrder, newestOf, placeOf } from './audit-order';
 import type { AskedMembers, AuditEvent, AuditQuery } from './audit-store';
@@ -65,16 +67,19 @@ export class AuditIndex {
     return fresh;
   }
 
-  /** The events that a query finds, the newest first. */
-  async find(query: AuditQuery): Promise<AuditEvent[]> {
-    for (let tries = 1; ; tries++) {
-      const found = await this.#inTurn(() => this.#search(query));
+  /** The events that a query finds, the newest first. Lines that are damaged are passed over. */
+  async find(query: AuditQuery): Promise<readonly AuditEvent[]> {
+    for (let tries = 1; ;) {
+      const entries = await this.#inTurn(() => this.#search(query));
       this.#rest ??= this.#readRest().catch(() => undefined); // whoever asks for it is told why it cannot be read
       try {
-        return await eventsAt(found);
+        const found = await eventsAt(entries);
+        const events = found.filter((event) => event !== undefined);
+        if (events.length === found.length) return events;
+        leaveOut(entries.filter((_, at) => found[at] === undefined));
       } catch (error) {
-        if (tries === MAX_TRIES) throw error;
-        if (tries > 1) this.#parts = []; // not only renamed: somebody has edited the files
+        if (tries++ === MAX_TRIES) throw error;
+        if (tries > 2) this.#parts = []; // not only renamed: somebody has edited the files
       }
     }
   }
@@ -107,7 +112,9 @@ export class AuditIndex {
   async #visit(isNeeded: (greatest: string) => boolean, take: (entries: readonly Entry[]) => void): Promise<void> {
     const parts = new Set<Part>();
     for (const path of this.#paths()) {
-      const part = await this.#partAt(path, [...parts, ...this.#parts], isNeeded);
+      const part = await this.#partAt(path, [...parts, ...this.#parts], isNeeded).catch((error: unknown) => {
+        throw storeError(path, 'read', error);
+      });
       if (part === undefined) continue;
       parts.add(part);
       take(part.entries);
@@ -209,8 +216,12 @@ function parsed(line: Buffer): AskedMembers | undefined {
   }
 }
 
+function leaveOut(damaged: readonly Entry[]): void {
+  for (const { part } of damaged) part.entries = part.entries.filter((entry) => !damaged.includes(entry));
+}
+
 /** @throws where one is there no more: a file was renamed, or edited. */
-async function eventsAt(entries: readonly Entry[]): Promise<AuditEvent[]> {
+async function eventsAt(entries: readonly Entry[]): Promise<(AuditEvent | undefined)[]> {
   const files = new Map<Part, Promise<FileHandle>>();
   for (const { part } of entries) if (!files.has(part)) files.set(part, open(part.path, 'r'));
   try {
@@ -220,17 +231,26 @@ async function eventsAt(entries: readonly Entry[]): Promise<AuditEvent[]> {
   }
 }
 
-async function eventAt(file: FileHandle, { id, start, size }: Entry): Promise<AuditEvent> {
+/** `undefined` for a line that is damaged behind the members that are asked for. */
+async function eventAt(file: FileHandle, { id, start, size }: Entry): Promise<AuditEvent | undefined> {
   const { buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, start);
-  const event = JSON.parse(buffer.toString()) as AuditEvent;
-  if (event.id !== id) throw new Error('it stands elsewhere by now');
-  return event;
+  if (membersOf(buffer)?.id !== id) throw new Error('it stands elsewhere by now');
+  try {
+    return JSON.parse(buffer.toString()) as AuditEvent;
+  } catch {
+    return undefined;
+  }
 }
 
 function stampOf({ ino, size, mtimeMs }: Stats): string {
   return `${String(ino)} ${String(size)} ${String(mtimeMs)}`;
 }
 
-function unlessMissing(error: unknown): undefined {
+export function storeError(path: string, done: 'read' | 'written', error: unknown): RpcGuardError {
+  const reason = (error as NodeJS.ErrnoException).code ?? describeError(error);
+  return new RpcGuardError('ERR_RPC_GUARD_STORE', `${path} cannot be ${done}: ${reason}`, { cause: error });
+}
+
+export function unlessMissing(error: unknown): undefined {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
