@@ -100,6 +100,13 @@ describe('a settings file that is read again', () => {
     expect(changed(documentOf(a, b, b, c, d))).toBe('b');
   });
 
+  test('reads a key whose time was no time, and was taken out again', () => {
+    const document = read('{ "keys": [{ "apiKey": "key-0001", "createdAt": "2027-01-31" }] }');
+    expect(thrownBy(() => document.settingsOf(document.byKey.get('key-0001')!)).message).toContain('createdAt');
+    expect([...readAgain(document, '{ "keys": [{ "apiKey": "key-0001" }] }')]).toEqual(['key-0001']);
+    expect(document.settingsOf(document.byKey.get('key-0001')!)).toMatchObject({ apiKey: 'key-0001' });
+  });
+
   test('keeps the time at which a key without one was first read', async () => {
     const document = read(documentOf(a, b));
     const first = document.parse(document.byKey.get('key-000b')!);
@@ -165,6 +172,9 @@ describe('a settings file of which a part is read again', () => {
     ['an end of the list in it', text.replace(item(2), `${item(2)}], "x": [`)],
     ['no comma', text.replace(`${item(2)},`, item(2))],
     ['a comma too many', text.replace(item(4), `${item(4)},`)],
+    ['no item before the first comma', text.replace(item(1), '')],
+    ['no item between two commas', text.replace(item(2), '')],
+    ['no item behind the last comma', text.replace(item(4), '')],
     ['a string that does not end', text.replace(item(2), '"')],
     ['a change before the list', text.replace('keys', 'Keys')],
     ['a change behind it', text.replace('"note": 1', '"note": 2')],

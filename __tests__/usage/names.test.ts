@@ -1,6 +1,15 @@
 import { parseCalls } from '../../lib/json-rpc/call';
-import { addressOf } from '../../lib/usage/names';
+import { addressOf, originOf, productOf } from '../../lib/usage/names';
 import { memoryKept } from '../support/memory-kept';
+
+test('counts headers that are empty, or named like what stands for none, as what they are', () => {
+  expect(productOf('(none)')).toBe('(other)'); // first: before any product came
+  expect(productOf('')).toBe('(other)');
+  expect(productOf('ethers/6.13 (none)')).toBe('ethers');
+  expect(originOf('')).toBe('(malformed)');
+  expect(originOf('(none)')).toBe('(malformed)');
+  expect([productOf(undefined), originOf(undefined)]).toEqual(['(none)', '(none)']);
+});
 
 test('remembers an address without the body that it came in', async () => {
   const kept = await memoryKept(() => {

@@ -152,7 +152,9 @@ export class SettingsFile {
   *editAt(part: Part, bytes: Buffer): Generator<void, Edit | undefined> {
     if (!isUtf8(bytes)) return undefined;
     const items = yield* this.#itemsOf(bytes, 0, part);
-    return items.isBroken || items.at !== bytes.length ? undefined : { ...part, ...items, bytes };
+    // Without an item, a comma of the others would be left over.
+    const leavesComma = items.records.length === 0 && part.to - part.from < this.records.length;
+    return items.isBroken || leavesComma || items.at !== bytes.length ? undefined : { ...part, ...items, bytes };
   }
 
   /** @throws RpcGuardError `ERR_RPC_GUARD_SETTINGS` when they do not parse. */
@@ -349,7 +351,9 @@ export class SettingsFile {
     const first = typeof apiKey === 'string' ? this.byKey.get(apiKey) : undefined;
     const isHere = first !== undefined && first.start >= part.start && first.end <= part.end;
     const known = isHere && first.reading !== reading ? first : undefined;
-    const created = typeof createdAt === 'string' ? createdAt : (known?.createdAt ?? readAt);
+    // What somebody wrote and took out again may be no time, and would refuse the key.
+    const firstRead = known !== undefined && isOwnTime(known.createdAt) ? known.createdAt : readAt;
+    const created = typeof createdAt === 'string' ? createdAt : firstRead;
     const facts = listed({
       apiKey: typeof apiKey === 'string' ? apiKey : '',
       name: typeof name === 'string' ? name : '',
@@ -378,6 +382,12 @@ function isSame(a: ListedKey, b: ListedKey): boolean {
     a.createdAt === b.createdAt &&
     a.updatedAt === b.updatedAt
   );
+}
+
+/** As `readAt` is written. */
+function isOwnTime(time: string): boolean {
+  const milliseconds = Date.parse(time);
+  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString() === time;
 }
 
 function malformed(message: string): RpcGuardError {

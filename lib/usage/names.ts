@@ -22,7 +22,8 @@ export function ownText(text: string): string {
 
 /** What the texts that came last are read as. Unlike a map it does not grow and shrink where each is a new one. */
 class LastRead {
-  readonly #texts = new Array<string>(PLACES).fill('');
+  /** `undefined` where none came yet: `''` is a text like others. */
+  readonly #texts = new Array<string | undefined>(PLACES).fill(undefined);
   readonly #names = new Array<string>(PLACES).fill('');
   readonly #read: (text: string) => string;
 
@@ -35,14 +36,15 @@ class LastRead {
     for (let n = 0; n < text.length; n++) hash = (31 * hash + text.charCodeAt(n)) | 0;
     const place = hash & (PLACES - 1);
     if (this.#texts[place] !== text) {
-      this.#texts[place] = ownText(text);
       this.#names[place] = this.#read(text);
+      this.#texts[place] = ownText(text);
     }
     return this.#names[place]!;
   }
 }
 
-let lastProduct = NONE;
+/** Any product: `(none)` would be taken for one where a caller sends it. */
+let lastProduct = 'Mozilla';
 
 /** What a user agent is counted as: its product (`Mozilla`, `ethers`), never the whole of it. */
 export function productOf(userAgent: string | undefined): string {
