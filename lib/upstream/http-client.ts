@@ -69,6 +69,8 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
   const { upstream, createProxyMiddleware, logger } = options;
   const Agent = upstream.origin.startsWith('https:') ? HttpsAgent : HttpAgent;
   const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
+  // All its connections are alike; Node would put their name together anew for each request.
+  agent.getName = () => upstream.host;
   const wire: Wire = {
     proxy: createProxy(createProxyMiddleware, upstream.origin, agent),
     freshProxy: createProxy(createProxyMiddleware, upstream.origin, new Agent()),
