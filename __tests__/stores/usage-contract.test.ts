@@ -12,7 +12,7 @@ import { describeEachStore } from '../support/each-store';
 import { basic, call, post } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
 import type { GuardedSockets } from '../support/guarded-sockets';
-import { KEY } from '../support/pieces';
+import { KEY, basicHeader } from '../support/pieces';
 import { until } from '../support/until';
 
 const WALL_AT = Date.parse('2027-01-31T12:00:00Z');
@@ -46,7 +46,9 @@ async function countingProcess(where: object) {
 const PRIVATE = {
   secret: 'a-secret-that-nobody-may-find',
   hash: hashSecret('a-secret-that-nobody-may-find'),
+  authorization: basicHeader('a-secret-that-nobody-may-find').slice('Basic '.length),
   wrongSecret: 'a-wrong-secret-that-was-sent',
+  wrongAuthorization: basicHeader('a-wrong-secret-that-was-sent').slice('Basic '.length),
   param: 'deadbeefcafe4711',
   from: '12'.repeat(20),
   userAgent: 'build-4712',

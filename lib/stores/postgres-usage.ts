@@ -40,6 +40,9 @@ const NAMES = COLUMNS.map(([name]) => name);
 const ID = NAMES.slice(0, 6);
 const GIVEN = `unnest(${COLUMNS.map(([, type], n) => `$${String(n + 1)}::${type}[]`).join(', ')}) AS given (${NAMES.join(', ')})`;
 const MAX_ROWS = 5000;
+const KEYS_AT_ONCE = 100;
+
+type Range = Omit<UsageQuery, 'apiKey'>;
 
 /** Rows in a table, and the number of each process's last write in another; both are created with the first rows. */
 export class PostgresUsage implements UsageStore {
@@ -68,7 +71,7 @@ export class PostgresUsage implements UsageStore {
 
   async read(query: UsageQuery): Promise<readonly UsageRow[]> {
     await this.#start();
-    return this.#find(this.#options.pool, query);
+    return this.#find(this.#options.pool, query, query.apiKey === undefined ? null : [query.apiKey]);
   }
 
   async roll(before: string): Promise<void> {
@@ -91,14 +94,24 @@ export class PostgresUsage implements UsageStore {
       const isHeld = rows[0]?.['held'] === true;
       if (isHeld) {
         const [from, to] = [`${day}T00:00:00Z`, `${day}T99`];
-        const all = await this.#find(client, { from, to });
-        const isRolled = all.some(({ instance }) => instance === DAY_INSTANCE);
-        if (!isRolled) await this.#put(client, sumOfDay(all));
         const values = [from, to, DAY_INSTANCE];
-        await client.query(`DELETE FROM ${table} WHERE hour >= $1 AND hour < $2 AND instance <> $3`, values);
+        const ofHours = `FROM ${table} WHERE hour >= $1 AND hour < $2 AND instance <> $3`;
+        const { rows: due } = await client.query(`SELECT DISTINCT api_key ${ofHours}`, values);
+        const apiKeys = due.map((row) => String(row['api_key']));
+        for (let at = 0; at < apiKeys.length; at += KEYS_AT_ONCE) {
+          await this.#sumUp(client, { from, to }, apiKeys.slice(at, at + KEYS_AT_ONCE));
+        }
+        await client.query(`DELETE ${ofHours}`, values);
       }
       return isHeld;
     });
+  }
+
+  /** A day of some keys: all of them may be more than fits into memory. What comes late for a day changes nothing. */
+  async #sumUp(client: Queryable, range: Range, apiKeys: readonly string[]): Promise<void> {
+    const all = await this.#find(client, range, apiKeys);
+    const rolled = new Set(all.filter(({ instance }) => instance === DAY_INSTANCE).map(({ apiKey }) => apiKey));
+    await this.#put(client, sumOfDay(all.filter(({ apiKey }) => !rolled.has(apiKey))));
   }
 
   async #inTransaction<T>(work: (client: Queryable) => Promise<T>): Promise<T> {
@@ -134,11 +147,16 @@ export class PostgresUsage implements UsageStore {
     }
   }
 
-  async #find(client: Queryable, { apiKey, from, to, kinds }: UsageQuery): Promise<readonly UsageRow[]> {
+  /** `apiKeys`: `null` for all. */
+  async #find(
+    client: Queryable,
+    { from, to, kinds }: Range,
+    apiKeys: readonly string[] | null,
+  ): Promise<readonly UsageRow[]> {
     const { rows } = await client.query(
       `SELECT ${NAMES.join(', ')} FROM ${this.#options.table}
-       WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR api_key = $3) AND ($4::text[] IS NULL OR kind = ANY ($4))`,
-      [from, to, apiKey ?? null, kinds ?? null],
+       WHERE hour >= $1 AND hour < $2 AND ($3::text[] IS NULL OR api_key = ANY ($3)) AND ($4::text[] IS NULL OR kind = ANY ($4))`,
+      [from, to, apiKeys, kinds ?? null],
     );
     return rows.map(rowOf);
   }

@@ -111,14 +111,18 @@ const RULES: Rules<UsageStore> = [
   ],
 
   [
-    'takes 5000 rows at once',
+    'takes 5000 rows of many keys at once, and rolls them up',
     async (usage) => {
       const rows = Array.from({ length: 5000 }, (_, n) =>
-        row(n + 1, { apiKey: `key-${String(n % 50).padStart(4, '0')}`, name: `eth_${String(n)}` }),
+        row(n + 1, { apiKey: `key-${String(n % 250).padStart(4, '0')}`, name: `eth_${String(n)}` }),
       );
       await usage.write(rows);
       assert.equal((await usage.read(ALL)).length, 5000);
-      assert.equal((await usage.read({ ...ALL, apiKey: 'key-0007' })).length, 100);
+      assert.equal((await usage.read({ ...ALL, apiKey: 'key-0007' })).length, 20);
+      await usage.roll(NEXT_DAY);
+      const days = await usage.read(ALL);
+      assert.equal(days.length, 5000);
+      assert.ok(days.every(({ instance }) => instance === DAY_INSTANCE));
     },
   ],
 
