@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import timers from 'node:timers';
 import { setImmediate as afterIo } from 'node:timers/promises';
 import { runInThisContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
@@ -13,6 +14,7 @@ import type { RpcGuardOptions } from '../../lib';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, basic, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp } from '../support/guarded-app';
+import { recordingLogger } from '../support/pieces';
 import { rawUpstream } from '../support/raw-upstream';
 import { expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
@@ -730,6 +732,25 @@ describe('a caller that goes away', () => {
       expect(res.writableFinished).toBe(false);
     }
   }, 3000);
+
+  test('as the answer comes is no failure of the upstream', async () => {
+    const logger = recordingLogger();
+    const app = await appBefore((res) => res.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}'), { logger });
+    const { setImmediate: later } = timers;
+    let left = 0;
+    const leaving = (work: (...given: unknown[]) => void, ...given: unknown[]) => {
+      const [exchange] = given as { readonly abort?: () => void }[];
+      if (exchange?.abort !== undefined) left++;
+      exchange?.abort?.();
+      return later(work, ...given);
+    };
+    const spy = jest.spyOn(timers, 'setImmediate').mockImplementation(leaving as never);
+    await send(app).finally(() => spy.mockRestore());
+    await afterIo();
+    expect(left).toBe(1);
+    expect(Object.values(app.guard.health().upstreams)).toEqual(['unknown']);
+    expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
 
   test('in mid-answer ends it too', async () => {
     const arrived = deferred<ServerResponse>();

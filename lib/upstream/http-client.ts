@@ -145,7 +145,9 @@ class HttpExchange implements Exchange, ProxyRequest {
   }
 
   lookInto(message: IncomingMessage): void {
-    const problem = message.destroyed ? 'its answer was cut off' : headProblem(message);
+    // Where the exchange is over, it may be the guard that has cut it off.
+    const isCutOff = message.destroyed && !this.#isOver;
+    const problem = isCutOff ? 'its answer was cut off' : headProblem(message);
     if (problem !== undefined) this.#fail(problem, message.statusCode);
     if (this.#isOver) {
       message.destroy();
