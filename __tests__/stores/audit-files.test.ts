@@ -112,6 +112,15 @@ test('what a program changed is no change by hand, though a further one came bef
   ]);
 });
 
+test('a change by hand in a file without times is told once, though each process has its own', () => {
+  const readAt = (createdAt: string, name: string) =>
+    parseKeySettings({ apiKey: KEY, name, createdAt, secrets: [{ hash: 'a'.repeat(64) }] });
+  const [first, second] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
+  const told = eventOf({ action: 'file.change', before: readAt(first, 'a'), after: readAt(first, 'b'), version: 1 });
+  const edit = { apiKey: KEY, before: readAt(second, 'a'), after: readAt(second, 'b') };
+  expect(eventsOf({ edits: [edit], more: 0 }, [told])).toEqual([]);
+});
+
 test('a hash that somebody replaces by hand is reported, and not shown', async () => {
   const { file } = place();
   const manager = new KeyManager(open(file));

@@ -74,9 +74,11 @@ function isTold({ apiKey, before, after, changes = [] }: Edit, recent: readonly 
   return !isHash || event.action === 'file.change';
 }
 
-/** `state` depends on when it is looked at. */
+/** These depend on when it is looked at: where a file gives no times, each process has its own. */
+const OF_THE_READER = ['state', 'createdAt', 'updatedAt'];
+
 function textOf(view: object | undefined): string | undefined {
-  return view && JSON.stringify(view, (name, value: unknown) => (name === 'state' ? undefined : value));
+  return view && JSON.stringify(view, (name, value: unknown) => (OF_THE_READER.includes(name) ? undefined : value));
 }
 
 /** `undefined` for a key that is all new or gone, which is a change without a list of changes. */
