@@ -193,6 +193,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   [
     'keys',
     [
+      'sample-request',
       'settings-document',
       'warnings',
       'key-manager',
@@ -376,7 +377,15 @@ test('a package has one owner', () => {
   expect(strays).toEqual([]);
 });
 
+/** The page has it in common with the command line; it imports nothing but types itself. */
+const OF_THE_PAGE_TOO = 'keys/sample-request';
+const VALUES = '(?:import|export)(?! type\\b)';
+
 test.each(pageFiles)('%s imports only types from outside of the dashboard, and Preact', (file) => {
-  const outside = importsIn(file, '(?:import|export)(?! type\\b)').filter((from) => !/^\.\/[\w-]+$/.test(from));
-  expect(outside.filter((from) => !['preact', 'preact/hooks'].includes(from))).toEqual([]);
+  const outside = importsIn(file, VALUES).filter((from) => !/^\.\/[\w-]+$/.test(from));
+  expect(outside.filter((from) => !['preact', 'preact/hooks', `../../${OF_THE_PAGE_TOO}`].includes(from))).toEqual([]);
+});
+
+test(`${OF_THE_PAGE_TOO} brings nothing else into the page`, () => {
+  expect(importsIn(`${OF_THE_PAGE_TOO}.ts`, VALUES)).toEqual([]);
 });

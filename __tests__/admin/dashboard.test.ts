@@ -732,6 +732,7 @@ describe('Limits', () => {
     await page.getByText('Settings saved').waitFor();
     const { limits } = (await app.manager.get('checkouts-key'))!;
     expect(limits).toEqual({ perSecond: 86, burst: 500, perDay: 240_000 });
+    await page.getByText(/, last used/).waitFor();
     await expectSound(page);
   });
 

@@ -64,6 +64,14 @@ describe('keys create', () => {
     expect(listed.stdout).not.toContain(secret);
   });
 
+  test('the lines that it prints for a secret pass the lists', async () => {
+    const store = newFile();
+    await cli(['keys', 'create', '--api-key', KEY, '--method', 'eth_getB*', '--origin', '*.a.example'], { store });
+    const { stdout } = await cli(['secrets', 'add', KEY], { store });
+    expect(stdout).toContain(`-H 'Origin: https://app.a.example' \\\n    https://your-backend/v3/${KEY} \\\n`);
+    expect(stdout).toContain('"method":"eth_getBalance"');
+  });
+
   test('--secret-only prints the secret and nothing else, and the key on stderr', async () => {
     const { code, stdout, stderr } = await cli(['keys', 'create', '--secret', '--secret-only', '--api-key', KEY], {
       store: newFile(),

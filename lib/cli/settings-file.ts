@@ -43,7 +43,9 @@ export function readSettingsFile(path: string): readonly ReadDocument[] {
 
 /** Settings as a file holds them: YAML where its name says so, or JSON. */
 export function settingsText(content: SettingsDocument | { readonly keys: readonly object[] }, path?: string): string {
-  return path !== undefined && isYaml(path) ? loadYaml().stringify(content) : `${JSON.stringify(content, null, 2)}\n`;
+  if (path === undefined || !isYaml(path)) return `${JSON.stringify(content, null, 2)}\n`;
+  // With aliases, who edits a list of one key would edit it of others.
+  return loadYaml().stringify(content, { aliasDuplicateObjects: false });
 }
 
 /** What a YAML or JSON file holds. `example` shows how to write it. */

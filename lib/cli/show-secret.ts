@@ -1,4 +1,6 @@
+import { METHOD_ROWS } from '../allowlists/address-table';
 import type { MadeSecret } from '../keys/key-manager';
+import { inShell, sampleRequest } from '../keys/sample-request';
 import type { KeyView } from '../settings/key-view';
 import { warningsOf } from '../keys/warnings';
 import { usage } from './exit';
@@ -29,12 +31,26 @@ export function showSecret(output: Output, { key, secret, secretId }: MadeSecret
       "trace of it in the shell's history:",
       '',
       '  read -rs RPC_GUARD_SECRET   # paste it, press Enter; nothing is shown',
-      '  curl --user ":$RPC_GUARD_SECRET" \\',
-      `    https://your-backend/v3/${key.apiKey} \\`,
-      `    -d '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}'`,
+      ...curlLines(key, secret),
     ]);
   }
   noteWarnings(output, key);
+}
+
+/** A call that the lists let pass. */
+function curlLines(key: KeyView, secret: string): string[] {
+  const { origin, userAgent, method } = sampleRequest(
+    key,
+    secret,
+    METHOD_ROWS.map(([name]) => name),
+  );
+  return [
+    '  curl --user ":$RPC_GUARD_SECRET" \\',
+    ...(origin === undefined ? [] : [`    -H ${inShell(`Origin: ${origin}`)} \\`]),
+    ...(userAgent === undefined ? [] : [`    -A ${inShell(userAgent)} \\`]),
+    `    https://your-backend/v3/${key.apiKey} \\`,
+    `    -d ${inShell(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":[]}`)}`,
+  ];
 }
 
 /** `--secret-only` and `--json` are two forms of one answer. */

@@ -86,7 +86,7 @@ function wordsOf({ reportOnly }: KeyView, lists: Partial<Allowlists>): string {
 
 function linesOf(proposal: Proposal, types: readonly AllowlistType[], terminal: Terminal): string[] {
   const { calls, days, lists, togetherAtMost } = proposal;
-  const seen = `${grouped(calls)} allowed calls in ${String(days)} ${days === 1 ? 'day' : 'days'}`;
+  const seen = `${grouped(calls)} allowed ${calls === 1 ? 'call' : 'calls'} in ${String(days)} ${days === 1 ? 'day' : 'days'}`;
   if (types.every((type) => lists[type].entries.length === 0)) return [seen, 'Nothing to propose.'];
   return [
     seen,

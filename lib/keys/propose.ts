@@ -188,7 +188,7 @@ function unknownCalls(rows: readonly CountedRow[]): number {
 }
 
 function tooLittle(calls: number): string {
-  return `Too little was seen to propose anything: ${grouped(calls)} allowed calls. It takes ${String(MIN_CALLS)}, over a day.`;
+  return `Too little was seen to propose anything: ${grouped(calls)} allowed ${calls === 1 ? 'call' : 'calls'}. It takes ${String(MIN_CALLS)}, over a day.`;
 }
 
 function notesOf(rows: readonly CountedRow[], length: number): readonly string[] {

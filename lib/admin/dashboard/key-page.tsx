@@ -48,6 +48,7 @@ interface KeyPageProps {
 export function KeyPage({ apiKey, tab, meta, onSecret }: KeyPageProps) {
   const [settings, setSettings] = useState<ShownKey>();
   const loading = useAction(async () => setSettings((await api.getKey(apiKey)).key));
+  const take = (key: ShownKey) => setSettings((known) => withUseOf(known, key));
 
   useEffect(() => void loading.run(), []);
 
@@ -59,12 +60,20 @@ export function KeyPage({ apiKey, tab, meta, onSecret }: KeyPageProps) {
         </a>
       </nav>
       {settings && meta ? (
-        <Key settings={settings} setSettings={setSettings} tab={tab} meta={meta} onSecret={onSecret} />
+        <Key settings={settings} setSettings={take} tab={tab} meta={meta} onSecret={onSecret} />
       ) : (
         <Missing loading={loading} />
       )}
     </>
   );
+}
+
+/** The answer to a change does not say when key and secrets were last used. */
+function withUseOf(known: ShownKey | undefined, key: ShownKey): ShownKey {
+  const used = new Map(known?.secrets.map(({ id, lastUsedAt }) => [id, lastUsedAt]));
+  const at = (lastUsedAt: string | undefined) => (lastUsedAt === undefined ? {} : { lastUsedAt });
+  const secrets = key.secrets.map((secret) => ({ ...at(used.get(secret.id)), ...secret }));
+  return { ...at(known?.lastUsedAt), ...key, secrets };
 }
 
 function Missing({ loading }: { readonly loading: Action<[]> }) {

@@ -1,3 +1,4 @@
+import { USUAL_METHOD, inShell } from '../../keys/sample-request';
 import type { SnippetFacts } from './snippet-facts';
 
 interface Snippet {
@@ -7,7 +8,6 @@ interface Snippet {
 }
 
 const ON_A_SERVER = 'on a server: a secret must not reach a browser';
-const USUAL = 'eth_blockNumber';
 
 /** Ready lines to use a key with, as in the README's "Clients". */
 export function snippets(facts: SnippetFacts): [Snippet, ...Snippet[]] {
@@ -42,7 +42,7 @@ function wscat({ socketUrl, secret, origin, userAgent, method }: SnippetFacts): 
 function ethers(facts: SnippetFacts): readonly string[] {
   const { url, secret, origin, userAgent, method } = facts;
   const isInsecure = url.startsWith('http:');
-  const call = method === USUAL ? 'getBlockNumber()' : `send(${inCode(method)}, [])`;
+  const call = method === USUAL_METHOD ? 'getBlockNumber()' : `send(${inCode(method)}, [])`;
   const provider = (target: string) =>
     `const provider = new JsonRpcProvider(${target}, 1, { staticNetwork: true }); // 1: the chain’s id`;
   const end = `console.log(await provider.${call});`;
@@ -65,7 +65,7 @@ function ethers(facts: SnippetFacts): readonly string[] {
 
 function viem(facts: SnippetFacts): readonly string[] {
   const { url, secret, method } = facts;
-  const call = method === USUAL ? 'getBlockNumber()' : `request({ method: ${inCode(method)}, params: [] })`;
+  const call = method === USUAL_METHOD ? 'getBlockNumber()' : `request({ method: ${inCode(method)}, params: [] })`;
   const options = needsHeaders(facts) ? ', { fetchOptions: { headers } }' : '';
   return [
     heading('viem 2', secret),
@@ -80,7 +80,7 @@ function viem(facts: SnippetFacts): readonly string[] {
 function web3(facts: SnippetFacts): readonly string[] {
   const { url, secret, method } = facts;
   const call =
-    method === USUAL ? 'eth.getBlockNumber()' : `requestManager.send({ method: ${inCode(method)}, params: [] })`;
+    method === USUAL_METHOD ? 'eth.getBlockNumber()' : `requestManager.send({ method: ${inCode(method)}, params: [] })`;
   const end = `console.log(await web3.${call});`;
   if (!needsHeaders(facts)) {
     return ['// web3.js 4', "import { Web3 } from 'web3';", '', `const web3 = new Web3(${inCode(url)});`, end];
@@ -122,11 +122,6 @@ function bodyOf(method: string): string {
 /** A command of a shell over several lines. */
 function continued(parts: readonly string[], command: string): readonly string[] {
   return parts.map((part, index) => `${index === 0 ? command : '  '}${part}${index < parts.length - 1 ? ' \\' : ''}`);
-}
-
-/** As an argument of a shell; without quotes where they are not needed. */
-function inShell(text: string): string {
-  return /^[\w:/.@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function inCode(text: string): string {
