@@ -87,6 +87,14 @@ describe('blockedMethods', () => {
   });
 });
 
+test('a misspelt kind of usage is named, with the right one', () => {
+  expect(lineOf(problemOf({ ...NEEDED, usage: { origin: false, addresses: 0 } }), 'usage')).toEqual([
+    expect.stringContaining(
+      'got an object (origin: does not exist; did you mean origins?; addresses: got 0; it takes true or false); it takes true, false,',
+    ),
+  ]);
+});
+
 test('addressParams reach the address table', () => {
   const { addressTable } = parsed({ addressParams: { acme_balance: (params) => params[0] as string } });
   expect(addressTable.get('acme_balance')?.(rpcCall('acme_balance', ['0x1']).params ?? [])).toEqual(['0x1']);

@@ -1,4 +1,4 @@
-import { BOOLEAN_RULE, isPlainObject, problemsOf } from '../option-rules';
+import { BOOLEAN_RULE, isPlainObject, problemsOf, quoteValue } from '../option-rules';
 import type { OptionRule, OptionRules } from '../option-rules';
 
 /** Kinds of names that usage counts by. Default `true` each. */
@@ -18,6 +18,7 @@ const RULES: OptionRules<UsageOptions> = { origins: BOOLEAN_RULE, addresses: BOO
 export const USAGE_RULE: OptionRule = {
   accepts: (value) =>
     typeof value === 'boolean' || (isPlainObject(value) && problemsOf<UsageOptions>(RULES, value).length === 0),
+  quote: (value) => (isPlainObject(value) ? `an object (${problemsOf(RULES, value).join('; ')})` : quoteValue(value)),
   takes: 'true, false, or kinds to leave out, such as { origins: false, addresses: false, userAgents: false }',
   default: true,
 };
