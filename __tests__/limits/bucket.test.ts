@@ -49,6 +49,18 @@ describe('a bucket', () => {
     expect(bucket.level).toBe(-5);
   });
 
+  test('gets no more back of its overflow than others know to be there, and loses no more than they spent', () => {
+    const rate = { perSecond: 10, burst: 20 };
+    const levelAfter = (credits: number, most: number) => {
+      const bucket = new Bucket();
+      bucket.refill(rate, 0);
+      bucket.refill(rate, 3000);
+      bucket.subtract(credits, 20, most);
+      return bucket.level;
+    };
+    expect([levelAfter(20, 3), levelAfter(20, -7), levelAfter(5, 3), levelAfter(5, 20)]).toEqual([3, 0, 15, 20]);
+  });
+
   test('gets nothing back of its overflow where others spent less', () => {
     const bucket = new Bucket();
     const rate = { perSecond: 10, burst: 20 };

@@ -147,6 +147,25 @@ describe('several processes that share a limit', () => {
     },
   );
 
+  test('let no second burst through where one had it after an idle time and another comes behind it', async () => {
+    const clock = fakeClock();
+    const { limiters } = processesOver(new FarStore(clock), clock, 2);
+    const [one, other] = limiters as [Limiter, Limiter];
+    const key = payer(RATE);
+    for (const limiter of limiters) limiter.charge(key, 1, 0);
+    await clock.pass(10_000);
+    const burst = (limiter: Limiter) => {
+      let passed = 0;
+      while (limiter.charge(key, 1, 0) === undefined) passed++;
+      return passed;
+    };
+    expect(burst(one)).toBe(200);
+    await clock.pass(300);
+    other.charge(key, 1, 0); // it looks
+    await clock.pass(200);
+    expect(burst(other)).toBe(49); // what 500 ms have brought, less that one
+  });
+
   test('go on when one of them crashes', async () => {
     const clock = fakeClock();
     const { limiters } = processesOver(new FarStore(clock), clock, 4);

@@ -37,10 +37,14 @@ export class Bucket {
     this.level -= cost;
   }
 
-  /** What others have spent since this was last called, or given back where it is negative. What flowed over pays first. */
-  subtract(credits: number, burst: number): void {
+  /**
+   * What others have spent since this was last called, or given back where it is negative. What flowed over pays first, up to
+   * what they know to be there (`most`): it may have flowed over before they spent a burst.
+   */
+  subtract(credits: number, burst: number, most = burst): void {
+    const left = this.level - credits;
     const paid = Math.min(this.overflow, Math.max(0, credits));
-    this.level = Math.min(burst, this.level + paid - credits);
+    this.level = Math.min(burst, Math.max(left, Math.min(left + paid, most)));
     this.overflow = 0;
   }
 

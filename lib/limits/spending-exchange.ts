@@ -208,9 +208,10 @@ export class SpendingExchange {
     const isApart = this.isApart(now);
     meter.refill(second, now, isApart);
     // A process that joins at noon must not inherit the day as debt, only what is missing from the bucket now.
-    if (!hasLooked) bucket.subtract(missingFrom(rows, second, this.#clock.wall()), second.burst);
+    const missing = missingFrom(rows, second, this.#clock.wall());
+    if (!hasLooked) bucket.subtract(missing, second.burst);
     else if (isApart || (others !== undefined && others.outage !== this.#outages)) bucket.overflow = 0;
-    else bucket.subtract(since, second.burst);
+    else bucket.subtract(since, second.burst, second.burst - missing);
   }
 
   async #withinTime<T>(work: Promise<T>): Promise<T> {
