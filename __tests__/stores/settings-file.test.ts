@@ -154,6 +154,7 @@ describe('a settings file of which a part is read again', () => {
     ['the last is taken out', text.replace(`,\n${item(4)}`, ''), ['key-0004']],
     ['items are added', text.replace(item(4), `${item(4)},${item(5)}, ${item(6)}`), ['key-0005', 'key-0006']],
     ['an item is there twice', text.replace(item(1), `${item(1)},${item(1)}`), ['key-0001']],
+    ['the same is there twice, and goes', text.replace(item(3), item(2)), ['key-0002', 'key-0003']],
     ['white space is added', text.replaceAll('\n', ' \n\t'), []],
     ['all are taken out', '{ "keys": [], "note": 1 }', [1, 2, 3, 4].map((n) => `key-000${String(n)}`)],
   ])('is as if all of it had been read: %s', async (_, after, changed) => {
@@ -165,6 +166,14 @@ describe('a settings file of which a part is read again', () => {
     if (after.includes('0001') && !changed.includes('key-0001')) expect(document.byKey.get('key-0001')).toBe(kept);
     await readPart(document, text);
     expect(shapeOf(document)).toEqual(shapeOf(read(text)));
+  });
+
+  test('knows the first of two with the same key, also when they change places', async () => {
+    const both = text.replace(item(3), item(2, 'x'));
+    const turned = text.replace(item(2), item(2, 'x')).replace(item(3), item(2));
+    const document = read(both);
+    expect([...(await readPart(document, turned))!]).toEqual([]);
+    expect(shapeOf(document)).toEqual(shapeOf(read(turned)));
   });
 
   test.each([

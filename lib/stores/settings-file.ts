@@ -219,6 +219,8 @@ export class SettingsFile {
   /** @returns keys that were added, removed or changed: those of `keys`, which are of the edit. */
   apply(edit: Edit, keys = this.keysOf(edit)): ReadonlySet<string> {
     const comeOrGo = this.#comeOrGo(edit);
+    // Which of them stands first may be another now.
+    for (const { apiKey, isTwice } of edit.records) if (isTwice) comeOrGo.add(apiKey);
     const wereTwice = new Set<string>();
     for (const apiKey of keys) if (this.#isTwice(apiKey)) wereTwice.add(apiKey);
     this.#applyToBytes(edit);
