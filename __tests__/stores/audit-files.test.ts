@@ -5,6 +5,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  rmdirSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,7 +18,7 @@ import { AuditFiles } from '../../lib/stores/audit-files';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { eventsOf } from '../../lib/stores/hand-edits';
 import { endAfterTest } from '../support/cleanup';
-import { KEY, OTHER_KEY } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger } from '../support/pieces';
 import { until } from '../support/until';
 
 function place(): { readonly file: string; readonly trail: string; readonly folder: string } {
@@ -110,6 +111,23 @@ test('what a program changed is no change by hand, though a further one came bef
   expect(actionsOf(undefined, two, [eventOf({ version: 4, action: 'key.delete' }), ...newestFirst])).toEqual([
     'file.change',
   ]);
+});
+
+test('a change by hand is an event also where the history could not be written at first', async () => {
+  const { file, trail } = place();
+  writeFileSync(file, JSON.stringify({ keys: [{ apiKey: KEY, name: 'before' }] }));
+  const store = new FileStore(file, { logger: recordingLogger() });
+  endAfterTest(() => store.close());
+  const manager = new KeyManager(store);
+  mkdirSync(trail); // nothing can be written to it
+  writeFileSync(file, JSON.stringify({ keys: [{ apiKey: KEY, name: 'by hand' }] }));
+  await expect(manager.update(KEY, { name: 'later' })).rejects.toThrow();
+  rmdirSync(trail);
+  await manager.update(KEY, { name: 'later' });
+  expect(Object.fromEntries((await manager.audit()).map(({ action, changes }) => [action, changes]))).toEqual({
+    'key.update': [{ path: 'name', from: 'by hand', to: 'later' }],
+    'file.change': [{ path: 'name', from: 'before', to: 'by hand' }],
+  });
 });
 
 test('a change by hand in a file without times is told once, though each process has its own', () => {

@@ -65,6 +65,8 @@ const MAX_PARSED = 10_000;
 const MISSING = 'it does not exist';
 const MAX_PROBLEMS = 100;
 const MAX_LOGGED = 20;
+/** Edits that are kept while the history cannot be written. */
+const MAX_UNTOLD = 100;
 /** Attempts at a reading or a write while the file is being edited. */
 const MAX_TRIES = 10;
 const COMPARED_AT_ONCE = 1 << 18;
@@ -438,17 +440,23 @@ export class FileStore implements WritableSettingsStore {
 
   /** Most changes that a process sees were made by another, which has told of them. That needs no lock. */
   async #areEditsTold(): Promise<boolean> {
-    if ((await this.#untold(this.#edits)).length > 0) return false;
-    this.#edits = [];
-    return true;
+    const edits = this.#edits;
+    if ((await this.#untold(edits)).length > 0) return false;
+    this.#edits = this.#edits.slice(edits.length);
+    return this.#edits.length === 0; // there may have come more
   }
 
   async #noteEditsLocked(): Promise<void> {
     const edits = this.#edits;
     if (edits.length === 0) return;
     this.#edits = [];
-    const events = await this.#untold(edits);
-    if (events.length > 0) await this.audit.appendLocked(events);
+    try {
+      const events = await this.#untold(edits);
+      if (events.length > 0) await this.audit.appendLocked(events);
+    } catch (error) {
+      this.#edits = [...edits, ...this.#edits].slice(0, MAX_UNTOLD); // the next write tells of them
+      throw error;
+    }
   }
 
   async #untold(all: readonly Edits[]): Promise<readonly AuditEvent[]> {
