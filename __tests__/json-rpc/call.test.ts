@@ -288,6 +288,20 @@ describe('a body is refused', () => {
     expect(verdict(`[${withMember('params', params)},${call}]`)).toBe('body: request');
   });
 
+  test('for a control character in a string, wherever it stands among the bytes', () => {
+    const text = '{"jsonrpc":"2.0","method":"eth_a","params":["abcdefgh"]}';
+    for (let at = text.indexOf('abcdefgh'); at < text.lastIndexOf('"'); at++) {
+      for (let offset = 0; offset < 4; offset++) {
+        const bytes = Buffer.from(' '.repeat(offset) + text).subarray(offset);
+        expect(verdict(bytes)).toBe('ok');
+        for (const control of [0x00, 0x0a, 0x1f]) {
+          bytes[at] = control;
+          expect(verdict(bytes)).toBe('body: json');
+        }
+      }
+    }
+  });
+
   test('for 1e400 as an id', () => {
     expect(verdict(withMember('id', '1e400'))).toBe('body: request');
   });

@@ -57,7 +57,8 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
   const text = isText ? body : isPlain ? body.toString('latin1') : decodeUtf8(body);
   if (text === undefined) return { ok: false, broken: 'json', why: 'the body is not UTF-8' };
   const maxValues = Math.max(MAX_VALUES, maxBatchSize * MAX_VALUES_PER_CALL);
-  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues });
+  const isPrintable = isPlain && !hasControls(body);
+  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues, isPrintable });
   if (!json.ok && json.broken === 'syntax') {
     return { ok: false, broken: 'json', why: `the body is not JSON from character ${String(json.at)} on` };
   }
@@ -75,6 +76,20 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
   if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))] };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
   return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))) };
+}
+
+const SPACES = 0x20202020;
+const HIGH_BITS = 0x80808080;
+
+/** Whether ASCII has characters below the space. Four at a time: a byte less 0x20 borrows the high bit where it is one. */
+function hasControls(bytes: Buffer): boolean {
+  const { length } = bytes;
+  let at = 0;
+  for (; (bytes.byteOffset + at) % 4 !== 0; at++) if (at >= length || bytes[at]! < 0x20) return at < length;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, (length - at) >> 2);
+  for (const word of words) if (((word - SPACES) & HIGH_BITS) !== 0) return true;
+  for (at += 4 * words.length; at < length; at++) if (bytes[at]! < 0x20) return true;
+  return false;
 }
 
 /** The JSON text that the upstream receives: `jsonrpc`, `id`, `method` and `params` of what was checked, nothing else. */

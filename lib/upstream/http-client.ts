@@ -145,10 +145,10 @@ class HttpExchange implements Exchange, ProxyRequest {
   }
 
   lookInto(message: IncomingMessage): void {
-    // Where the exchange is over, it may be the guard that has cut it off.
-    const isCutOff = message.destroyed && !this.#isOver;
-    const problem = isCutOff ? 'its answer was cut off' : headProblem(message);
-    if (problem !== undefined) this.#fail(problem, message.statusCode);
+    if (!this.#isOver) {
+      const problem = message.destroyed ? 'its answer was cut off' : headProblem(message);
+      if (problem !== undefined) this.#fail(problem, message.statusCode);
+    }
     if (this.#isOver) {
       message.destroy();
       return;
