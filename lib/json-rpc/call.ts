@@ -87,7 +87,8 @@ function hasControls(bytes: Buffer): boolean {
   let at = 0;
   for (; (bytes.byteOffset + at) % 4 !== 0; at++) if (at >= length || bytes[at]! < 0x20) return at < length;
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, (length - at) >> 2);
-  for (const word of words) if (((word - SPACES) & HIGH_BITS) !== 0) return true;
+  // `for (const word of words)` takes three times as long.
+  for (let n = words.length; n > 0;) if (((words[--n]! - SPACES) & HIGH_BITS) !== 0) return true;
   for (at += 4 * words.length; at < length; at++) if (bytes[at]! < 0x20) return true;
   return false;
 }
