@@ -295,7 +295,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['parse-turn', 'call', 'strict-json']],
-  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'instance-name', 'spelling', 'version']],
+  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'instance-name', 'own-text', 'spelling', 'version']],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */

@@ -29,6 +29,11 @@ function editsBetween(a: string, b: string, limit: number): number {
   return Math.min(above[b.length]!, limit);
 }
 
+/** `1 call`, `1,000 calls` */
+export function counted(amount: number, one: string): string {
+  return `${grouped(amount)} ${one}${amount === 1 ? '' : 's'}`;
+}
+
 /** `1,000,000` */
 export function grouped(amount: number): string {
   return amount.toLocaleString('en-US');

@@ -3,7 +3,7 @@ import { ALLOWLIST_TYPES } from '../allowlists';
 import type { Proposal, ProposedList } from '../keys/proposal';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import type { KeyView } from '../settings/key-view';
-import { grouped } from '../spelling';
+import { counted } from '../spelling';
 import { KEY_ARGUMENT, addExpectVersion, examples, kebab, parseListType } from './arguments';
 import type { ChangeFlags } from './arguments';
 import { usage } from './exit';
@@ -86,7 +86,7 @@ function wordsOf({ reportOnly }: KeyView, lists: Partial<Allowlists>): string {
 
 function linesOf(proposal: Proposal, types: readonly AllowlistType[], terminal: Terminal): string[] {
   const { calls, days, lists, togetherAtMost } = proposal;
-  const seen = `${grouped(calls)} allowed ${calls === 1 ? 'call' : 'calls'} in ${String(days)} ${days === 1 ? 'day' : 'days'}`;
+  const seen = `${counted(calls, 'allowed call')} in ${counted(days, 'day')}`;
   if (types.every((type) => lists[type].entries.length === 0)) return [seen, 'Nothing to propose.'];
   return [
     seen,

@@ -1,7 +1,7 @@
 import { ALLOWLISTS, ALLOWLIST_TYPES, forEachType } from '../allowlists';
 import { MAX_ENTRIES } from '../allowlists/allowlist';
 import { withChecksum } from '../allowlists/eip-55';
-import { grouped } from '../spelling';
+import { counted, grouped } from '../spelling';
 import type { AllowlistType, Allowlists } from '../settings/key-settings';
 import { foldsOf, isOwnOrigin } from './propose-origins';
 import type { DomainOf } from './propose-origins';
@@ -188,7 +188,7 @@ function unknownCalls(rows: readonly CountedRow[]): number {
 }
 
 function tooLittle(calls: number): string {
-  return `Too little was seen to propose anything: ${grouped(calls)} allowed ${calls === 1 ? 'call' : 'calls'}. It takes ${String(MIN_CALLS)}, over a day.`;
+  return `Too little was seen to propose anything: ${counted(calls, 'allowed call')}. It takes ${String(MIN_CALLS)}, over a day.`;
 }
 
 function notesOf(rows: readonly CountedRow[], length: number): readonly string[] {

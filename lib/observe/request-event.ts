@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { RequestEvent } from '../options/request-event';
+import { ownText } from '../own-text';
 import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
@@ -132,7 +133,7 @@ function keyIdOf(apiKey: string): string {
   let id = keyIds.get(apiKey);
   if (id === undefined) {
     if (keyIds.size === MAX_KEY_IDS) keyIds.clear();
-    keyIds.set(apiKey, (id = hash('sha256', apiKey, 'hex').slice(0, 16)));
+    keyIds.set(ownText(apiKey), (id = hash('sha256', apiKey, 'hex').slice(0, 16)));
   }
   return id;
 }

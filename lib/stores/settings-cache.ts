@@ -6,6 +6,7 @@ import type { CompiledKey } from '../settings/compile';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { hasMethods } from '../option-rules';
+import { ownText } from '../own-text';
 import { keyHint } from '../settings/api-key';
 import { ReadLimiter } from './read-limiter';
 import type { SettingsStore } from './settings-store';
@@ -217,9 +218,7 @@ export class SettingsCache implements CachedStore {
     if (newer !== undefined && newer.readAt > entry.readAt) return newer.value;
     this.#known.delete(apiKey);
     this.#unknown.delete(apiKey);
-    // A copy: as a part of its URL, it would keep all of that in memory.
-    const copy = Buffer.from(apiKey).toString();
-    (entry.value === 'unknown' ? this.#unknown : this.#known).set(copy, entry);
+    (entry.value === 'unknown' ? this.#unknown : this.#known).set(ownText(apiKey), entry);
     return entry.value;
   }
 

@@ -3,6 +3,7 @@ import type { AddressTable } from '../allowlists/address-table';
 import { counters } from '../counters';
 import type { Occurrence } from '../observe/request-event';
 import { outcomeOf, refusalIn } from '../observe/request-event';
+import { ownText } from '../own-text';
 import { isRefusal } from '../policy/refusals';
 import { insideOf } from '../rpc-guard';
 import type { RpcGuard } from '../rpc-guard';
@@ -125,10 +126,9 @@ export function createMethodLabel(addressTable: AddressTable): MethodLabel {
     const label = labels.get(method);
     if (label !== undefined) return label;
     if (labels.size === MAX_METHODS || !isNamedMethod(method, addressTable)) return 'other';
-    // A copy: as a part of the body, it would keep all of that in memory.
-    const copy = Buffer.from(method).toString();
-    labels.set(copy, copy);
-    return copy;
+    const own = ownText(method);
+    labels.set(own, own);
+    return own;
   };
 }
 

@@ -1,4 +1,5 @@
 import { originName } from '../allowlists/origins';
+import { ownText } from '../own-text';
 import { OTHER } from '../stores/usage-store';
 
 const NONE = '(none)';
@@ -13,12 +14,6 @@ const IN_PRODUCT = Uint8Array.from({ length: 128 }, (_, code) =>
 const MAX_LENGTH = 300;
 /** A power of two. */
 const PLACES = 512;
-const SHORTEST_PART = 13;
-
-/** A text of its own: as a part of a header or a body it would keep all of that in memory. Shorter ones are no parts. */
-export function ownText(text: string): string {
-  return text.length < SHORTEST_PART ? text : Buffer.from(text).toString();
-}
 
 /** What the texts that came last are read as. Unlike a map it does not grow and shrink where each is a new one. */
 class LastRead {

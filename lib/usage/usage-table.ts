@@ -1,7 +1,7 @@
 import type { Clock } from '../limits/clock';
+import { ownText } from '../own-text';
 import { HOUR_MS, hourOf } from '../stores/usage-store';
 import { KeyHour } from './key-hour';
-import { ownText } from './names';
 import type { RowBudget } from './top-names';
 
 export interface UsageTableOptions {

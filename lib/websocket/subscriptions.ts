@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { parseCalls, serialiseCall } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
+import { ownText } from '../own-text';
 import { checkCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import type { CallRules } from '../policy/check';
@@ -29,7 +30,7 @@ export class Subscriptions {
       if (this.isFull) continue;
       this.characters += text.length;
       // Read anew from a copy: parts of the message, which blanks make longer, would keep all of it in memory.
-      const copy = Buffer.from(text).toString();
+      const copy = ownText(text);
       const read = parseCalls(copy, 1);
       if (read.ok) this.calls.set(copy, read.calls[0] as RpcCall);
     }
