@@ -623,6 +623,18 @@ describe('Previews and tests', () => {
   });
 });
 
+test('the history is read ahead when the page is opened, and not for programs that only use the API', async () => {
+  const store = new MemoryStore();
+  const preload = jest.fn();
+  Object.assign(store.audit, { preload });
+  const app = await adminApp({ options: { store } });
+  await app.api('POST', 'keys', {});
+  await app.api('GET', 'keys');
+  expect(preload).not.toHaveBeenCalled();
+  await app.api('GET', 'meta');
+  expect(preload).toHaveBeenCalledTimes(1);
+});
+
 test('a secret is changed if the key is still of the version that is given, and shows the key as it is if not', async () => {
   const app = await adminApp();
   const made = (await app.api('POST', 'keys', { secret: {} })).json;

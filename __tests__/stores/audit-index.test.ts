@@ -1,4 +1,14 @@
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { auditEvent } from '../../lib/stores/audit-event';
@@ -58,4 +68,78 @@ test('a page of the newest events needs no file that was last written before the
   await expect(ids({ actor: 'bob', limit: 1 })).rejects.toThrow('EISDIR');
   lastWritten(now - 30_000); // by a clock that is ahead
   await expect(ids({ limit: 2 })).rejects.toThrow('EISDIR');
+});
+
+describe('a history that is read ahead', () => {
+  /** Ten files, the newest first, with an event each, of `actor 0` the newest. */
+  function history() {
+    const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-'));
+    endAfterTest(() => rmSync(folder, { recursive: true }));
+    const paths = Array.from({ length: 10 }, (_, n) => join(folder, `${String(n)}.jsonl`));
+    const now = Date.now();
+    for (const [n, path] of paths.entries()) {
+      const at = new Date(now - n * 3_600_000);
+      const of = { via: 'code', action: 'key.update', apiKey: KEY } as const;
+      writeFileSync(
+        path,
+        `${JSON.stringify(auditEvent({ ...of, actor: `actor ${String(n)}`, at: at.toISOString() }))}\n`,
+      );
+      utimesSync(path, at, at);
+    }
+    const index = new AuditIndex(() => paths);
+    const actors = async (query: Partial<AuditQuery>) =>
+      (await index.find({ limit: 10, ...query })).map(({ actor }) => actor);
+    return { paths, index, actors };
+  }
+
+  /** So that only who reads the file again sees another actor in it. */
+  function nameAnother(path: string): void {
+    const { atime, mtime } = statSync(path);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/actor \d/, 'another'));
+    utimesSync(path, atime, mtime);
+  }
+
+  test('is not read again for a question', async () => {
+    const { paths, index, actors } = history();
+    await index.preload();
+    for (const path of paths) nameAnother(path);
+    expect(await actors({ actor: 'another' })).toEqual([]);
+  });
+
+  test('is not read before somebody asks for that', async () => {
+    const { paths, index, actors } = history();
+    for (const path of paths) nameAnother(path);
+    expect(await actors({ actor: 'another' })).toHaveLength(10);
+    await index.close();
+  });
+
+  test('answers rightly while it is read', async () => {
+    const { index, actors } = history();
+    void index.preload();
+    expect(await actors({ actor: 'actor 9' })).toEqual(['actor 9']);
+    void index.preload();
+    expect(await actors({ limit: 3 })).toEqual(['actor 0', 'actor 1', 'actor 2']);
+    expect(await actors({ actor: 'nobody' })).toEqual([]);
+    await index.close();
+  });
+
+  test('is read on where it has grown, also when it is read ahead again', async () => {
+    const { paths, index, actors } = history();
+    await index.preload();
+    const event = auditEvent({ actor: 'actor x', via: 'code', action: 'key.update', apiKey: KEY });
+    appendFileSync(paths[0]!, `${JSON.stringify(event)}\n`);
+    await index.preload();
+    nameAnother(paths[0]!);
+    expect(await actors({ actor: 'another' })).toEqual([]);
+    expect(await actors({ actor: 'actor x' })).toEqual(['actor x']);
+  });
+
+  test('is read no further once it is closed', async () => {
+    const { paths, index, actors } = history();
+    const read = index.preload();
+    await index.close();
+    await read;
+    nameAnother(paths[9]!);
+    expect(await actors({ actor: 'another' })).toEqual(['another']);
+  });
 });

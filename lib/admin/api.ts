@@ -170,7 +170,9 @@ async function editorOnly({ events, options }: ApiContext, req: Request, what: s
   throw new ApiError(403, 'EDITOR_ONLY', 'your role is viewer: you can read but not change anything');
 }
 
+/** The page asks this first. */
 function meta({ options, tester }: ApiContext, req: Request): Meta {
+  options.store.audit?.preload?.();
   const base = options.publicUrl ?? `${req.protocol === 'https' ? 'https' : 'http'}://${req.get('host') ?? ''}`;
   return {
     httpUrl: base + urlPath(options.path),

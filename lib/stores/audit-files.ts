@@ -65,6 +65,10 @@ export class AuditFiles implements AuditStore {
     return done;
   }
 
+  preload(): void {
+    void this.#index.preload();
+  }
+
   /** Resolves when nothing is read or written any more. */
   async close(): Promise<void> {
     await this.#index.close();

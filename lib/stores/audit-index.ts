@@ -29,7 +29,7 @@ interface Part {
 
 const NEWLINE = 0x0a;
 const HEAD_BYTES = 64;
-const READ_AT_ONCE = 1 << 20;
+const READ_AT_ONCE = 1 << 18;
 const MAX_TRIES = 3;
 /** How an event begins, as `auditEvent` makes it, where its texts are ASCII. */
 const FIRST_MEMBERS =
@@ -71,7 +71,7 @@ export class AuditIndex {
   async find(query: AuditQuery): Promise<readonly AuditEvent[]> {
     for (let tries = 1; ;) {
       const entries = await this.#inTurn(() => this.#search(query));
-      this.#rest ??= this.#readRest().catch(() => undefined); // whoever asks for it is told why it cannot be read
+      void this.preload();
       try {
         const found = await eventsAt(entries);
         const events = found.filter((event) => event !== undefined);
@@ -82,6 +82,14 @@ export class AuditIndex {
         if (tries > 2) this.#parts = []; // not only renamed: somebody has edited the files
       }
     }
+  }
+
+  /** Reads in the background what a query may need. */
+  preload(): Promise<void> {
+    this.#rest ??= this.#readRest()
+      .catch(() => undefined) // whoever asks for it is told why it cannot be read
+      .finally(() => (this.#rest = undefined));
+    return this.#rest;
   }
 
   /** Resolves when nothing is read any more that nobody has asked for. */

@@ -76,6 +76,8 @@ export interface AuditStore {
   append(events: readonly AuditEvent[]): Promise<void>;
   /** The events that a query finds, the newest first: by their ids, from the greatest on, whenever they were appended. */
   list(query: AuditQuery): Promise<readonly AuditEvent[]>;
+  /** Somebody may soon ask, who has opened the dashboard: reads what answers take long to find, in the background. */
+  preload?(): void;
 }
 
 /** What queries ask of an event. */
