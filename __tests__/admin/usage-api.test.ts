@@ -1,4 +1,5 @@
 import { MemoryStore } from '../../lib';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { nameOfRefusal } from '../../lib/stores/refused-call';
 import { hourOf } from '../../lib/stores/usage-store';
 import type { UsageRow } from '../../lib/stores/usage-store';
@@ -19,13 +20,14 @@ function row(more: Partial<UsageRow>): UsageRow {
   return { ...of, ...NONE, calls: 3, lastAt: Date.now(), ...more };
 }
 
-async function app() {
+async function app(name = '=cmd', actor = 'ann') {
   const store = new MemoryStore([{ apiKey: KEY }]);
-  const refused = { outcome: '', method: '', origin: '=cmd', userAgent: '', address: '', wire: 'http', secretId: '' };
+  await store.audit.append([auditEvent({ actor, via: 'code', action: 'key.update', apiKey: KEY })]);
+  const refused = { outcome: '', method: '', origin: name, userAgent: '', address: '', wire: 'http', secretId: '' };
   await store.usage.write([
     row({ requests: 2, peak: 1 }),
     row({ kind: 'method', name: 'eth_call' }),
-    row({ kind: 'origin', name: '=HYPERLINK("http://x")' }),
+    row({ kind: 'origin', name }),
     row({
       kind: 'refusal',
       name: nameOfRefusal(refused),
@@ -64,15 +66,33 @@ test('finds the refusal of a request id', async () => {
   }
 });
 
-test('gives it as CSV that runs nothing in a spreadsheet', async () => {
+test('gives it as CSV', async () => {
   const it = await app();
   const names = await it.api('GET', `keys/${KEY}/usage?by=origin&format=csv`);
   expect(names.headers.get('content-type')).toBe('text/csv; charset=utf-8');
-  expect(names.text.split('\r\n')[1]).toMatch(/^"'=HYPERLINK\(""http:\/\/x""\)",3,0,0,0,1,/);
+  expect(names.text.split('\r\n')[1]).toMatch(/^'=cmd,3,0,0,0,1,/);
   expect((await it.api('GET', `keys/${KEY}/usage?step=day&format=csv`)).text).toMatch(/^day,allowed,.*\r\n\d{4}-/);
   const accepted = await fetch(`${it.adminUrl}api/refusals`, { headers: { Accept: 'text/csv' } });
   expect(await accepted.text()).toContain("ORIGIN_NOT_ALLOWED,false,,'=cmd,,,http,");
 });
+
+describe.each(['=1+1', '+1', '-1', '@A1', '\t=1', '\r=1', '\r\n@A1', '=HYPERLINK("http://x","a")'])('of %j', (text) => {
+  test.each([
+    ['usage', 'usage?by=origin&'],
+    ['refusals', 'refusals?'],
+    ['history', 'audit?'],
+  ])('a spreadsheet runs nothing in CSV of %s', async (_, path) => {
+    const cells = cellsIn((await (await app(text, text)).api('GET', `keys/${KEY}/${path}format=csv`)).text);
+    expect(cells).toContain(`'${text}`);
+    expect(cells.filter((cell) => /^\s*[=+\-@]/.test(cell))).toEqual([]);
+  });
+});
+
+/** As RFC 4180 says. */
+function cellsIn(csv: string): readonly string[] {
+  const cells = csv.matchAll(/"((?:[^"]|"")*)"|[^,\r\n]+/g);
+  return Array.from(cells, ([text, quoted]) => quoted?.replaceAll('""', '"') ?? text);
+}
 
 test.each(['since=soon', 'by=colour', 'step=week', 'format=xml', 'until=now'])('refuses ?%s', async (query) => {
   const it = await app();

@@ -162,7 +162,8 @@ test('counts a body that is refused before it is read under its key', async () =
 
 test('counts refusals without a key that exists by their reason alone, and stores no key that was made up', async () => {
   const { url, store, upstream, counted: rowsOf } = await countingApp();
-  for (const key of ['made-up-key-1', 'made-up-key-2', '', '%00']) await post(`${url}/v3/${key}`, call('eth_chainId'));
+  for (const key of ['made-up-key-1', '', '%00']) await post(`${url}/v3/${key}`, call('eth_chainId'));
+  await post(`${url}/v3/made-up-key-2`, call('eth_chainId'), { Origin: 'https://a.example' });
   const rows = await rowsOf(4, '(none)');
   expect(
     brief(
@@ -170,6 +171,12 @@ test('counts refusals without a key that exists by their reason alone, and store
       ...USAGE_KINDS,
     ),
   ).toEqual(['total KEY_REQUIRED 1', 'total KEY_UNKNOWN 3']);
+  // Their groups have all else, of which a thousand are kept, so that support finds whoever left out the key.
+  expect(brief(rows, 'refusal')).toEqual([
+    'refusal ["","(none)","node","","http",""] KEY_REQUIRED 1',
+    'refusal ["","(none)","node","","http",""] KEY_UNKNOWN 2',
+    'refusal ["","https://a.example","node","","http",""] KEY_UNKNOWN 1',
+  ]);
   expect(JSON.stringify(await store.usage.read(ALL))).not.toContain('made-up-key');
   expect(upstream.seen).toEqual([]);
 });
