@@ -4,9 +4,12 @@ import { mkdtempSync, readdirSync, rmSync, statSync, appendFileSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileStore, hashSecret } from '../../lib';
+import type { WritableSettingsStore } from '../../lib';
+import { basicAuthAdmin, hashPassword } from '../../lib/admin';
 import { usageContract } from '../../lib/stores/store-contract';
 import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
+import { adminApp } from '../support/admin-app';
 import { endAfterTest } from '../support/cleanup';
 import { describeEachStore } from '../support/each-store';
 import { basic, call, post } from '../support/guarded-app';
@@ -44,9 +47,6 @@ async function countingProcess(where: object) {
 
 /** What nobody may find in what is stored of their requests. */
 const PRIVATE = {
-  secret: 'a-secret-that-nobody-may-find',
-  hash: hashSecret('a-secret-that-nobody-may-find'),
-  authorization: basicHeader('a-secret-that-nobody-may-find').slice('Basic '.length),
   wrongSecret: 'a-wrong-secret-that-was-sent',
   wrongAuthorization: basicHeader('a-wrong-secret-that-was-sent').slice('Basic '.length),
   param: 'deadbeefcafe4711',
@@ -59,12 +59,40 @@ const PRIVATE = {
   madeUpKey: 'a-key-that-was-made-up',
   madeUpMethod: 'a_method_that_was_made_up',
   brokenBody: 'what-stands-in-a-broken-body',
+  password: 'a-password-that-was-mistyped',
+  wrongPassword: Buffer.from('ann:a-password-that-was-mistyped').toString('base64'),
+  wrongName: 'a-name-that-nobody-has',
 };
 
+/** As operators do: makes secrets, replaces one, mistypes a password. @returns the secrets. */
+async function workOn(store: WritableSettingsStore): Promise<readonly string[]> {
+  const right = 'correct horse battery';
+  const hash = await hashPassword(right);
+  const authorize = basicAuthAdmin({ users: { ann: hash, bob: { hash, role: 'viewer' } } });
+  const app = await adminApp({ options: { store, authorize } });
+  const as = (name: string, password: string) => ({
+    Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
+    'X-Forwarded-For': `${PRIVATE.address}8`,
+    'User-Agent': PRIVATE.userAgent,
+  });
+  const ann = as('ann', right);
+  const lists = { allowlists: { methods: ['eth_call'], userAgents: ['ethers'] }, reportOnly: ['userAgents'] };
+  const first = await app.api('POST', 'keys', { apiKey: KEY, ...lists, secret: {} }, ann);
+  const second = await app.api('POST', `keys/${KEY}/secrets/${first.json.secretId}/rotate`, { graceMs: 0 }, ann);
+  const third = await app.api('POST', `keys/${KEY}/secrets`, { label: 'server' }, ann);
+  await app.api('DELETE', `keys/${KEY}/secrets/${third.json.secretId}`, undefined, ann);
+  await app.api('GET', 'keys', undefined, as('ann', PRIVATE.password));
+  await app.api('GET', 'keys', undefined, as(PRIVATE.wrongName, PRIVATE.password));
+  await app.api('POST', 'keys', { name: PRIVATE.param }, as('bob', right));
+  const actions = async () => (await store.audit!.list({ limit: 9 })).map(({ action }) => action);
+  await until(async () => (await actions()).filter((it) => it === 'admin.login-failed').length === 2);
+  return [first, third, second].map(({ json }) => json.secret);
+}
+
 /** Requests of every kind that hold all of it. */
-async function sendPrivateRequests(app: GuardedSockets): Promise<void> {
+async function sendPrivateRequests(app: GuardedSockets, secret: string): Promise<void> {
   const { url, rpcUrl } = app;
-  const { secret, wrongSecret, param, from, userAgent, address, path, origin, madeUpKey } = PRIVATE;
+  const { wrongSecret, param, from, userAgent, address, path, origin, madeUpKey } = PRIVATE;
   const headers = {
     'User-Agent': `ethers/6.1 (${userAgent})`,
     'X-Forwarded-For': `${address}9`,
@@ -118,21 +146,20 @@ describeEachStore((fresh, isShared) => {
     const shelf = fresh();
     const store = await shelf.open();
     await store.init?.();
-    await store.set({
-      apiKey: KEY,
-      secrets: [{ id: 's1', hash: PRIVATE.hash }],
-      allowlists: { methods: ['eth_call'], userAgents: ['ethers'] },
-      reportOnly: ['userAgents'],
-    });
+    const secrets = await workOn(store);
     const app = await guardedSockets({ store, options: { trustProxy: true } });
-    await sendPrivateRequests(app);
+    await sendPrivateRequests(app, secrets.at(-1)!);
     await app.guard.close({ graceMs: 0 });
     const stored = [...(await shelf.dump())].filter(([name]) => !shelf.isSettings(name)).join('\n');
     for (const told of ['ethers', 'METHOD_NOT_ALLOWED', 'SECRET_INVALID', 'KEY_UNKNOWN', 'PARSE_ERROR', 'webSocket']) {
       expect(stored).toContain(told);
     }
-    const found = Object.entries(PRIVATE).filter(([, text]) => stored.includes(text));
-    expect(found).toEqual([]);
+    for (const told of ['key.create', 'secret.rotate', 'secret.revoke', 'admin.denied', 'admin.login-failed']) {
+      expect(stored).toContain(told);
+    }
+    const forms = (secret: string) => [secret, hashSecret(secret), basicHeader(secret).slice('Basic '.length)];
+    const texts = [...Object.values(PRIVATE), ...secrets.flatMap(forms)];
+    expect(texts.filter((text) => stored.includes(text))).toEqual([]);
   });
 
   usageContract(test, async () => {

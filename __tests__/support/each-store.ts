@@ -60,7 +60,11 @@ export function memoryShelf(): Shelf {
   return {
     holdsBrokenRecords: false,
     where: undefined,
-    dump: async () => new Map([['usage', JSON.stringify(await store.usage.read({ from: '2', to: '3' }))]]),
+    dump: async () => {
+      const kept = { usage: store.usage.read({ from: '2', to: '3' }), audit: store.audit.list({ limit: 500 }) };
+      const texts = Object.entries(kept).map(async ([name, it]) => [name, JSON.stringify(await it)] as const);
+      return new Map(await Promise.all(texts));
+    },
     isSettings: () => false,
     open: () => Promise.resolve(store),
     async plant(records) {
