@@ -158,6 +158,52 @@ describe('The guard follows what is done on the page', () => {
     },
   );
 
+  inBrowser(
+    'the list of keys tells the busiest, the most refused and the unused, and a key tells of 1 h to 90 d',
+    async () => {
+      const app = await startApp([{ name: 'Checkout' }, { name: 'Billing' }]);
+      await app.store.set({ apiKey: 'left-behind', name: 'Left behind', createdAt: '2020-01-31T00:00:00.000Z' });
+      const { keys } = await app.manager.list();
+      const keyOf = (name: string) => keys.find((key) => key.name === name)!.apiKey;
+      await putTraffic(app.store, keyOf('Checkout'), [
+        { kind: 'method', name: 'eth_call', calls: 7, hoursAgo: 0 },
+        { kind: 'method', name: 'eth_getLogs', calls: 9, hoursAgo: 20 * 24 },
+      ]);
+      const refused = { calls: 40, credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: Date.now() };
+      const of = {
+        hour: hourOf(Date.now()),
+        instance: 'a',
+        kind: 'total',
+        name: '',
+        outcome: 'ORIGIN_NOT_ALLOWED',
+      } as const;
+      await app.store.usage!.write([{ ...of, ...refused, apiKey: keyOf('Billing'), requests: 40, peak: 0 }]);
+      const { page } = await openPage(app);
+      const told = page.getByLabel('Usage of all keys').locator('div');
+      await told.filter({ hasText: 'Busiest' }).getByText('Checkout 500').waitFor();
+      await told.filter({ hasText: 'Most refused' }).getByText('Billing 40').waitFor();
+      await told.filter({ hasText: 'Unused for 30 days' }).getByText('Left behind').waitFor();
+      expect(await told.filter({ hasText: 'Unused' }).getByRole('link').count()).toBe(1);
+
+      await told.getByRole('link', { name: 'Checkout' }).click();
+      const method = (name: string) => page.getByRole('row').filter({ hasText: name });
+      await method('eth_call').waitFor();
+      for (const [range, points] of [
+        ['1 h', 1],
+        ['24 h', 24],
+        ['7 d', 168],
+        ['30 d', 30],
+        ['90 d', 90],
+      ] as const) {
+        await page.getByLabel(range, { exact: true }).check();
+        const step = points === 30 || points === 90 ? 'day' : 'hour';
+        await page.getByRole('img', { name: `Calls each ${step}` }).waitFor();
+        await until(async () => (await page.locator('details tbody tr').count()) === points);
+        expect(await method('eth_getLogs').count()).toBe(step === 'day' ? 1 : 0);
+      }
+    },
+  );
+
   inBrowser('entries of each list are added and removed', async () => {
     const app = await startApp([{ name: 'Checkout' }]);
     const { page } = await openPage(app, 'Checkout');

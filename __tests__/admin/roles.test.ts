@@ -54,6 +54,14 @@ test('every route says who may use it', () => {
   expect(ROUTES.length).toBeGreaterThan(20);
 });
 
+test('no route changes or removes an event of the history', () => {
+  const ofHistory = ROUTES.filter(({ path }) => path.endsWith('/audit'));
+  expect(ofHistory.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    'GET /api/audit',
+    'GET /api/keys/{apiKey}/audit',
+  ]);
+});
+
 test('a viewer is refused on every route of an editor, and the history says so; nothing has changed', async () => {
   const { app, id, secretId } = await viewersApp();
   const before = JSON.stringify(await app.store.list());

@@ -2,7 +2,7 @@ import { counters } from '../../lib/counters';
 import { KeyManager, MemoryStore } from '../../lib';
 import type { AuditEvent, AuditStore } from '../../lib';
 import { auditEvent } from '../../lib/stores/audit-event';
-import { KEY, recordingLogger } from '../support/pieces';
+import { KEY, OTHER_KEY, recordingLogger } from '../support/pieces';
 
 const HASH = 'a'.repeat(64);
 
@@ -35,6 +35,57 @@ test('each change is an event with its version, how it was made, and what change
   ]);
   expect(heard).toEqual([...events].reverse());
   expect(events[3]).toMatchObject({ requestId: 'r1', before: { version: 1 }, after: { version: 2 } });
+});
+
+test('each change has the name of what was done', async () => {
+  const manager = new KeyManager(new MemoryStore());
+  const { secretId } = await manager.create({ apiKey: KEY, secret: {} });
+  await manager.create({ apiKey: OTHER_KEY }, { isImport: true, group: 'one act' });
+  await manager.update(OTHER_KEY, { name: 'b' }, { isImport: true, group: 'one act' });
+  await manager.update(KEY, { name: 'a' });
+  await manager.update(KEY, { limits: { perSecond: 1 } });
+  await manager.update(KEY, { reportOnly: ['methods'] });
+  await manager.disable(KEY);
+  await manager.enable(KEY);
+  await manager.addToAllowlist(KEY, 'methods', 'eth_call');
+  await manager.removeFromAllowlist(KEY, 'methods', 'eth_call');
+  await manager.applyProposal(KEY, { lists: { origins: ['https://a.example'] } });
+  await manager.addSecret(KEY);
+  await manager.updateSecret(KEY, secretId, { label: 'server' });
+  await manager.rotateSecret(KEY, secretId, { graceMs: 1000 });
+  await manager.revokeSecret(KEY, secretId);
+  await manager.delete(KEY);
+  const events = [...(await manager.audit())].reverse();
+  expect(events.map(({ action, group }) => (group === undefined ? action : `${action}, ${group}`))).toEqual([
+    'key.create',
+    'key.import, one act',
+    'key.import, one act',
+    'key.update',
+    'limits.update',
+    'report-only.update',
+    'key.disable',
+    'key.enable',
+    'allowlist.add',
+    'allowlist.remove',
+    'allowlist.propose',
+    'secret.add',
+    'secret.update',
+    'secret.rotate',
+    'secret.revoke',
+    'key.delete',
+  ]);
+});
+
+test('reading is no event', async () => {
+  const manager = new KeyManager(new MemoryStore([{ apiKey: KEY, name: 'dapp' }]));
+  await manager.list({ search: 'dapp' });
+  await manager.get(KEY);
+  await manager.limits(KEY);
+  await manager.usage(KEY);
+  await manager.refusals(KEY);
+  await manager.propose(KEY);
+  await manager.audit({ apiKey: KEY });
+  expect(await manager.audit()).toEqual([]);
 });
 
 test('what is kept is what was stored', async () => {

@@ -167,6 +167,8 @@ test('a key says when it and its secrets were last used, to the minute', async (
     toTheMinute(50_000),
     undefined,
   ]);
+  await manager.update(KEY, { name: 'dapp' });
+  expect(JSON.stringify([await store.get(KEY), await manager.audit()])).not.toContain('lastUsedAt');
 });
 
 test('a key that was used in the minute of its creation was not used before it', async () => {

@@ -86,6 +86,20 @@ test('counts single calls by method, address, origin, product, secret and wire',
   expect(total!.bytesIn).toBeGreaterThan(200);
   expect(total!.bytesOut).toBeGreaterThan(100);
   expect(total!.milliseconds!.reduce((sum, count) => sum + count)).toBe(3);
+  const timed = rows.filter(({ milliseconds }) => milliseconds !== undefined);
+  expect(new Set(timed.map(({ kind }) => kind))).toEqual(new Set(['total', 'method']));
+});
+
+test('counts in memory, and says so once, where the store keeps no usage', async () => {
+  const store = new MemoryStore([{ apiKey: KEY }]);
+  Object.assign(store, { usage: undefined });
+  const logger = recordingLogger();
+  const app = await guardedApp({ store, options: { logger } });
+  for (let n = 0; n < 3; n++) await post(app.rpcUrl, call('eth_chainId'));
+  await app.guard.close();
+  const said = logger.lines.filter(({ text }) => text.includes('usage'));
+  expect(said).toMatchObject([{ level: 'warn', text: expect.stringContaining('keeps no usage') as string }]);
+  expect((await new KeyManager(store).usage(KEY)).rows).toMatchObject([{ name: 'eth_chainId', allowed: 3 }]);
 });
 
 test('counts each call of a batch by what became of it', async () => {

@@ -1,4 +1,5 @@
 import { MemoryStore } from '../../lib';
+import { auditEvent } from '../../lib/stores/audit-event';
 import { KEY } from '../support/pieces';
 import { describeLocalStore } from '../support/local-store';
 import { storeContract } from './store-contract';
@@ -11,6 +12,16 @@ describe('MemoryStore', () => {
     const store = new MemoryStore([{ apiKey: KEY, requireSecret: true }, { apiKey: 'another-key' }]);
     expect(await store.get(KEY)).toMatchObject({ requireSecret: true, enabled: true });
     expect((await store.list()).map(({ apiKey }) => apiKey)).toEqual([KEY, 'another-key']);
+  });
+
+  test('keeps the last 10,000 events of its history', async () => {
+    const { audit } = new MemoryStore();
+    const what = { actor: 'ann', via: 'code', action: 'key.update', apiKey: KEY } as const;
+    const events = Array.from({ length: 10_002 }, (_, version) => auditEvent({ ...what, version }));
+    await audit.append(events);
+    const [newest] = await audit.list({ limit: 1 });
+    const kept = await audit.list({ limit: 20_000 });
+    expect([newest?.version, kept.at(-1)?.version, kept.length]).toEqual([10_001, 2, 10_000]);
   });
 
   test('does not start with keys that do not parse', () => {

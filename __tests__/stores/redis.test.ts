@@ -108,6 +108,42 @@ describeRedis('RedisStore', () => {
       expect(await audit.list({ actor: 'actor 40602', before: events[1]!.id, limit: 2 })).toEqual([]);
     });
 
+    test('usage is a hash of each key, hour and process, which goes after 8 days, and of each day, after 401', async () => {
+      const looker = await nodeRedis();
+      const prefix = freshPrefix();
+      const { usage } = new RedisStore({ client: await connect(), prefix });
+      const counted = { calls: 1, credits: 1, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: 1 };
+      const of = { apiKey: KEY, hour: '2027-01-31T12:00:00Z', instance: 'p1', outcome: 'allowed' } as const;
+      await usage.write([
+        { ...of, ...counted, kind: 'wire', name: 'http' },
+        { ...of, ...counted, kind: 'method', name: 'eth_call' },
+      ]);
+      const hour = `${prefix}usage:${KEY}:2027-01-31T12:00:00Z:p1`;
+      const days = async (name: string) => (await looker.ttl(name)) / 86_400;
+      expect(await looker.hLen(hour)).toBe(3); // with the number of the write
+      expect(await days(hour)).toBeCloseTo(8, 2);
+      await usage.roll('2027-02-01T00:00:00Z');
+      expect(await looker.exists(hour)).toBe(0);
+      expect(await days(`${prefix}usage:${KEY}:2027-01-31T00:00:00Z:(day)`)).toBeCloseTo(401, 2);
+    });
+
+    test('history keeps the last 100,000 events, and no place of one that has gone', async () => {
+      const looker = await nodeRedis();
+      const prefix = freshPrefix();
+      const { audit } = new RedisStore({ client: await connect(), prefix });
+      const eventOf = (actor: string) => auditEvent({ via: 'code', action: 'key.update', apiKey: KEY, actor });
+      await audit.append([eventOf('oldest'), eventOf('old')]);
+      const places = await looker.zCard(`${prefix}audit:order`);
+      const fill = `for n = 1, 99998 do redis.call('XADD', KEYS[1], '*', 'id', n, 'apiKey', '', 'actor', '', 'action', '', 'event', '{}') end`;
+      await looker.eval(fill, { keys: [`${prefix}audit`] });
+      await audit.append([eventOf('new')]);
+      expect(await looker.xLen(`${prefix}audit`)).toBe(100_000);
+      expect(await looker.zCard(`${prefix}audit:order`)).toBe(places);
+      const actors = async (actor?: string) => (await audit.list({ actor, limit: 9 })).map((event) => event.actor);
+      expect([await actors(), await actors('oldest')]).toEqual([['new', 'old'], []]);
+      await looker.del([`${prefix}audit`, `${prefix}audit:order`]);
+    });
+
     test('the names of what it keeps begin with {rpc-guard}: unless told otherwise', async () => {
       const looker = await nodeRedis();
       const before = new Set(await looker.keys('*'));

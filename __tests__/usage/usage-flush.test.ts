@@ -1,6 +1,6 @@
 import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
-import { ORIGIN } from '../../lib/usage/key-hour';
+import { METHOD, ORIGIN } from '../../lib/usage/key-hour';
 import { UsageFlush } from '../../lib/usage/usage-flush';
 import { UsageTable } from '../../lib/usage/usage-table';
 import { fakeClock } from '../support/fake-clock';
@@ -9,13 +9,13 @@ import { recordingLogger } from '../support/pieces';
 const ALL = { from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-function counting(wallAt?: number, maxRows?: number) {
+function counting(wallAt?: number) {
   const clock = fakeClock(wallAt);
   const store = new UsageRows();
   const logger = recordingLogger();
   let instances = 0;
   const instance = () => `i${String(++instances)}`;
-  const table = new UsageTable({ clock, instance, ...(maxRows !== undefined && { maxRows }) });
+  const table = new UsageTable({ clock, instance });
   const flush = new UsageFlush({ table, store, logger, clock });
   const count = (times = 1, apiKey = 'first-key') => {
     for (let n = 0; n < times; n++) table.at(apiKey, clock.wall()).total('allowed').add(1, 1, clock.wall());
@@ -197,6 +197,64 @@ test('made-up names leave no more rows in the store than are kept of them', asyn
   expect(kept.filter(({ kind }) => kind === 'origin')).toHaveLength(51);
   expect(kept.filter(({ kind }) => kind === 'refusal')).toHaveLength(100);
   expect(kept.reduce((sum, { kind, calls }) => sum + (kind === 'origin' ? calls : 0), 0)).toBe(made);
+});
+
+test('refusals without a key have a thousand groups, where a key has a hundred', async () => {
+  const { clock, table, rows } = counting();
+  for (let n = 0; n < 2000; n++) {
+    const of = {
+      outcome: 'KEY_UNKNOWN',
+      origin: `https://${String(n)}.example`,
+      method: '',
+      userAgent: '',
+      address: '',
+    };
+    for (const apiKey of ['(none)', 'first-key']) {
+      const note = { why: undefined, requestId: String(n), at: clock.wall() };
+      table.at(apiKey, clock.wall()).refusals.add({ ...of, wire: 'http', secretId: '' }, note);
+    }
+  }
+  await clock.pass(10_000);
+  const groupsOf = async (apiKey: string) => (await rows()).filter((row) => row.apiKey === apiKey).length;
+  expect([await groupsOf('(none)'), await groupsOf('first-key')]).toEqual([1000, 100]);
+});
+
+test('a process holds 200,000 names, and counts those beyond as others', () => {
+  const { clock, table } = counting();
+  for (let key = 0; key < 1100; key++) {
+    const methods = table.at(`key-${String(key)}`, clock.wall()).of(METHOD);
+    for (const outcome of ['allowed', 'METHOD_NOT_ALLOWED']) {
+      for (let n = 0; n < 100; n++) methods.of(`eth_${String(n)}`, outcome).add(1, 0, clock.wall());
+    }
+  }
+  let [names, calls] = [0, 0];
+  for (const counted of table.changed()) {
+    for (const { row } of counted.changed()) {
+      if (row.name !== '(other)') names++;
+      calls += row.calls;
+    }
+  }
+  expect([names, calls]).toEqual([200_000, 220_000]);
+});
+
+test('the peak is what was spent in the busiest second', async () => {
+  const { clock, table, rows } = counting(Date.parse('2027-01-31T12:00:00.000Z'));
+  const spent = [
+    [0, 3],
+    [999, 4],
+    [1000, 6],
+    [1999, 2],
+    [2000, 5],
+    [61_000, 1],
+  ] as const;
+  for (const [after, credits] of spent) {
+    const at = clock.wall() + after;
+    const counted = table.at('first-key', at);
+    counted.total('allowed').add(1, credits, at);
+    counted.spend(credits, at);
+  }
+  await clock.pass(10_000);
+  expect(await rows()).toMatchObject([{ kind: 'total', credits: 21, peak: 8 }]);
 });
 
 test('closes though the store hangs, in a write or in making days', async () => {
