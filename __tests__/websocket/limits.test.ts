@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { MemoryStore } from '../../lib';
-import type { KeySettingsInput } from '../../lib';
+import { MemoryStore, hashSecret } from '../../lib';
+import type { KeySettingsInput, RequestEvent, RpcGuardOptions } from '../../lib';
 import { READMIT_AFTER_MS } from '../../lib/policy/authorize';
 import { call } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
@@ -10,6 +10,8 @@ import type { FakeClock } from '../support/fake-clock';
 import { KEY } from '../support/pieces';
 import type { Reply } from '../support/reply';
 
+const SECRET = 'a-secret-brought-along-from-elsewhere';
+
 let clock: FakeClock;
 beforeEach(() => {
   clock = stopLimitsClock();
@@ -18,9 +20,10 @@ beforeEach(() => {
 async function limited(
   limits: KeySettingsInput['limits'],
   limitWaitMs = 0,
+  { options = {}, more = {} }: { options?: Partial<RpcGuardOptions>; more?: Partial<KeySettingsInput> } = {},
 ): Promise<GuardedSockets & { readonly store: MemoryStore; readonly peer: GuardedPeer }> {
-  const store = new MemoryStore([{ apiKey: KEY, limits }]);
-  const app = await guardedSockets({ store, options: { limitWaitMs } });
+  const store = new MemoryStore([{ apiKey: KEY, limits, ...more }]);
+  const app = await guardedSockets({ store, options: { limitWaitMs, ...options } });
   return { ...app, store, peer: await app.open() };
 }
 
@@ -39,9 +42,9 @@ async function nextReply(peer: GuardedPeer): Promise<Reply> {
 }
 
 /** What is left of the day, as a request tells that costs nothing. */
-async function leftToday(rpcUrl: string): Promise<number> {
-  const { headers } = await fetch(rpcUrl, { method: 'POST', body: '{' });
-  return Number(/"day";r=(\d)/.exec(headers.get('ratelimit') ?? '')?.[1]);
+async function leftToday(rpcUrl: string, headers: Record<string, string> = {}): Promise<number> {
+  const answer = await fetch(rpcUrl, { method: 'POST', body: '{', headers });
+  return Number(/"day";r=(\d)/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
 }
 
 /** Lets the limits' time pass in small steps, and the sockets work between them, until `isDone`. */
@@ -185,4 +188,123 @@ test('a call whose method goes from the list while it waits costs nothing', asyn
   expect(peer.messages[1]).toContain('METHOD_NOT_ALLOWED');
   expect(await leftToday(rpcUrl)).toBe(8);
   expect(upstream.messages).toHaveLength(1);
+});
+
+/** Hears the events of messages, in order. */
+function hearing(): { readonly events: RequestEvent[]; readonly options: Partial<RpcGuardOptions> } {
+  const events: RequestEvent[] = [];
+  const onRequest = (event: RequestEvent): void => {
+    if (event.wire === 'webSocket') events.push(event);
+  };
+  return { events, options: { onRequest } };
+}
+
+test('a caller that is cut off while its messages wait is charged for none of them', async () => {
+  const { events, options } = hearing();
+  const { peer, rpcUrl, upstream } = await limited({ perSecond: 1, burst: 1, perDay: 9 }, 2000, { options });
+  await ask(peer, call('eth_chainId'));
+  for (let n = 0; n < 3; n++) send(peer, call('eth_chainId', [], n));
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  peer.socket.terminate();
+  while ((await leftToday(rpcUrl)) !== 8) await new Promise(setImmediate);
+  expect(upstream.messages).toHaveLength(1);
+  expect(events.at(-1)).toMatchObject({ aborted: true, reason: undefined, credits: 0 });
+});
+
+test('a caller that closes pays for what was sent: what waits where its close is read, and all behind it, is not', async () => {
+  const { peer, rpcUrl, upstream, connections } = await limited({ perSecond: 5, burst: 1, perDay: 9 }, 1000);
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 'sent'));
+  while (!connections[0]!.isPaused()) await new Promise(setImmediate);
+  for (let n = 0; n < 3; n++) send(peer, call('eth_chainId', [], n));
+  peer.socket.close(1000);
+  expect(await leftToday(rpcUrl)).toBe(7);
+  let isClosed = false;
+  void peer.upstream.closed.then(() => (isClosed = true));
+  await passUntil(() => isClosed);
+  const sent = upstream.messages.length;
+  expect(JSON.parse(upstream.messages[1]!)).toMatchObject({ id: 'sent' });
+  expect(await peer.closed).toMatchObject({ code: 1000 });
+  while ((await leftToday(rpcUrl)) !== 9 - sent) await new Promise(setImmediate);
+});
+
+test('a guard that closes ends the waiting of messages: they are not sent, and cost nothing', async () => {
+  const { events, options } = hearing();
+  const limits = { perSecond: 1, burst: 1, perDay: 9 };
+  const { peer, guard, rpcUrl, upstream } = await limited(limits, 2000, { options });
+  await ask(peer, call('eth_chainId'));
+  for (let n = 0; n < 3; n++) send(peer, call('eth_chainId', [], n));
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  await guard.close();
+  expect((await peer.closed).code).toBe(1001);
+  expect(upstream.messages).toHaveLength(1);
+  expect(events.slice(1)).toMatchObject([{ aborted: true, reason: undefined, credits: 0 }]);
+});
+
+test('a message that has been charged costs nothing where the guard ends its socket before it is sent', async () => {
+  const { events, options } = hearing();
+  const limits = { perSecond: 1, burst: 1, perDay: 9 };
+  const { peer, store, rpcUrl, upstream } = await limited(limits, 2000, { options });
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 2));
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  peer.socket.pause(); // it does not answer the close
+  await store.set({ apiKey: KEY, limits, enabled: false });
+  await peer.upstream.closed;
+  await clock.pass(1000);
+  await store.set({ apiKey: KEY, limits });
+  while ((await leftToday(rpcUrl)) !== 8) await new Promise(setImmediate);
+  expect(upstream.messages).toHaveLength(1);
+  expect(events.at(-1)).toMatchObject({ aborted: true, credits: 0 });
+  peer.socket.resume();
+});
+
+test.each<[string, Partial<KeySettingsInput>]>([
+  ['rotated', { secrets: [{ id: 'new', hash: hashSecret(`${SECRET}-new`) }] }],
+  ['deleted', { secrets: [] }],
+])('a message whose secret is %s while it waits is not served, and costs nothing', async (_, change) => {
+  const limits = { perSecond: 1, burst: 1, perDay: 9 };
+  const more = { secrets: [{ id: 'old', hash: hashSecret(SECRET) }], requireSecret: true };
+  const { events, options } = hearing();
+  const store = new MemoryStore([{ apiKey: KEY, limits, ...more }]);
+  const app = await guardedSockets({ store, options: { limitWaitMs: 2000, ...options } });
+  const { rpcUrl, upstream } = app;
+  const headers = { Authorization: `Basic ${btoa(`:${SECRET}`)}` };
+  const peer = await app.open({ headers });
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 2));
+  while ((await leftToday(rpcUrl, headers)) !== 7) await new Promise(setImmediate);
+  await store.set({ apiKey: KEY, limits, ...more, ...change });
+  expect((await peer.closed).reason).toBe('SECRET_INVALID');
+  expect(upstream.messages).toHaveLength(1);
+  await store.set({ apiKey: KEY, limits, ...more });
+  while ((await leftToday(rpcUrl, headers)) !== 8) await new Promise(setImmediate);
+  expect(events.at(-1)).toMatchObject({ aborted: true, credits: 0 });
+});
+
+test('a message waits on, and goes, where the limits are taken away meanwhile', async () => {
+  const { peer, store } = await limited({ perSecond: 5, burst: 1 }, 1000);
+  await ask(peer, call('eth_chainId'));
+  send(peer, call('eth_chainId', [], 'waits'));
+  send(peer, call('eth_chainId', [], 'behind'));
+  await store.set({ apiKey: KEY });
+  await passUntil(() => peer.messages.length === 3);
+  expect([JSON.parse(await peer.next()), JSON.parse(await peer.next())]).toMatchObject([
+    { id: 'waits' },
+    { id: 'behind' },
+  ]);
+});
+
+test('perAddress counts handshakes’ callers as trustProxy determines them, whatever they write before their own', async () => {
+  const store = new MemoryStore([{ apiKey: KEY, limits: { perAddress: { perSecond: 1, burst: 1 } } }]);
+  const app = await guardedSockets({ store, options: { limitWaitMs: 0, trustProxy: 1 } });
+  const from = async (address: string) => {
+    const peer = await app.open({ headers: { 'X-Forwarded-For': address } });
+    send(peer, call('eth_chainId'));
+    return (await peer.next()).includes('RATE_LIMITED') ? 'refused' : 'passed';
+  };
+  expect(await from('192.0.2.1')).toBe('passed');
+  expect(await from('198.51.100.7, 192.0.2.1')).toBe('refused');
+  expect(await from('::ffff:192.0.2.1')).toBe('refused');
+  expect(await from('192.0.2.2')).toBe('passed');
 });

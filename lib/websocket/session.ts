@@ -218,7 +218,12 @@ export class Session {
       if (leave === undefined) return { admission, judged: known };
       this.client.off('close', leave);
       message.limitWaitMs = message.waitMs = performance.now() - message.decidedAt;
-      if (this.hasEnded) return undefined;
+      if (this.hasEnded || this.client.readyState !== WebSocket.OPEN) {
+        if (!limits.giveBack(this.facts, admission, known.allowed, true)) {
+          message.credits = options.prices.costOf(known.allowed);
+        }
+        return undefined;
+      }
       if (message.waitMs < READMIT_AFTER_MS) return { admission, judged: known };
       return whenKnown(this.admittedNow(), (anew) => {
         const again = isRefusal(anew) ? anew : judgeAgain(known, anew, options);
