@@ -9,7 +9,8 @@ import type { FakeClock } from '../support/fake-clock';
 import { recordingLogger } from '../support/pieces';
 import { worstExcess } from '../support/worst-excess';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
+const DAY_MS = 24 * HOUR_MS;
 
 function payer(limits?: KeyLimits, secret?: Limits, caller = '192.0.2.1'): Payer {
   const ofSecret = secret && { id: 'server', limits: compileLimits(secret) };
@@ -141,16 +142,23 @@ describe('a charge', () => {
   test('lets no window of any of its limits through more than burst + T × perSecond', async () => {
     const rate = fc.record({ perSecond: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 60 }) });
     const tries = fc.array(
-      fc.record({ gap: fc.nat(400), cost: fc.integer({ min: 1, max: 20 }), caller: fc.nat(2), leaves: fc.nat(5) }),
+      fc.record({
+        gap: fc.nat(400),
+        cost: fc.integer({ min: 1, max: 20 }),
+        caller: fc.nat(2),
+        leaves: fc.nat(5),
+        jump: fc.constantFrom(0, 0, 0, HOUR_MS, -HOUR_MS),
+      }),
       { minLength: 1, maxLength: 50 },
     );
     await fc.assert(
       fc.asyncProperty(rate, rate, rate, fc.nat(2000), tries, async (ofKey, ofSecret, ofAddress, waitMs, requests) => {
-        const { limiter, clock } = limiterWith(waitMs);
+        const { limiter, clock } = limiterWith(waitMs, fakeClock(Date.parse('2027-01-31T23:30:00Z')));
         const smallest = Math.min(ofKey.burst, ofSecret.burst, ofAddress.burst);
         const passed: { at: number; cost: number; caller: number }[] = [];
-        for (const { gap, cost: wanted, caller, leaves } of requests) {
+        for (const { gap, cost: wanted, caller, leaves, jump } of requests) {
           await clock.pass(gap);
+          clock.jump(jump);
           const cost = Math.min(wanted, smallest);
           const outcome = limiter.charge(payer({ ...ofKey, perAddress: ofAddress }, ofSecret, String(caller)), cost, 0);
           if (outcome === undefined) passed.push({ at: clock.now(), cost, caller });
@@ -170,6 +178,75 @@ describe('a charge', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test('above the burst is debt: until it is paid off nothing passes but what is free', async () => {
+    const rate = fc.record({ perSecond: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 60 }) });
+    const tries = fc.array(fc.tuple(fc.nat(3000), fc.integer({ min: 1, max: 200 })), { minLength: 1, maxLength: 50 });
+    await fc.assert(
+      fc.asyncProperty(rate, fc.nat(2000), tries, async (ofKey, waitMs, requests) => {
+        const { limiter, clock } = limiterWith(waitMs);
+        const passed: { at: number; cost: number }[] = [];
+        const note = (cost: number) => passed.push({ at: clock.now(), cost });
+        for (const [gap, cost] of requests) {
+          await clock.pass(gap);
+          const outcome = limiter.charge(payer(ofKey), cost, 0);
+          if (outcome === undefined) note(cost);
+          else if (isDelay(outcome)) void outcome.outcome.then((denial) => denial ?? note(cost));
+          expect(limiter.charge(payer(ofKey), 0, 0)).toBeUndefined();
+        }
+        await clock.pass(10_000);
+        for (const [n, { at, cost }] of passed.entries()) {
+          let sum = Math.min(cost, ofKey.burst);
+          for (const before of passed.slice(0, n).reverse()) {
+            sum += before.cost;
+            const most = ofKey.burst + ((at - before.at) * ofKey.perSecond) / 1000;
+            expect(sum - most).toBeLessThanOrEqual(1e-6);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('that is refused, or leaves, or is given back, leaves no trace on key, secret, address and day', async () => {
+    const limits = fc.record({
+      perSecond: fc.integer({ min: 1, max: 50 }),
+      burst: fc.integer({ min: 1, max: 60 }),
+      perDay: fc.integer({ min: 20, max: 300 }),
+    });
+    const tries = fc.array(
+      fc.record({ gap: fc.nat(400), cost: fc.integer({ min: 1, max: 30 }), caller: fc.nat(2), isUndone: fc.nat(3) }),
+      { minLength: 1, maxLength: 60 },
+    );
+    await fc.assert(
+      fc.asyncProperty(limits, limits, limits, tries, async (ofKey, ofSecret, { perSecond, burst }, requests) => {
+        const { limiter, clock } = limiterWith(1000);
+        const { limiter: spared } = limiterWith(1000, clock);
+        const whose = (caller: number) =>
+          payer({ ...ofKey, perAddress: { perSecond, burst } }, ofSecret, `192.0.2.${String(caller)}`);
+        const of = (it: Limiter) => (caller: number) => [it.roomFor(whose(caller)), it.refusesUnread(whose(caller))];
+        for (const { gap, cost: wanted, caller, isUndone } of requests) {
+          await clock.pass(gap);
+          const cost = Math.min(wanted, ofKey.burst, ofSecret.burst, burst);
+          const outcome = limiter.charge(whose(caller), cost, 0);
+          if (isDelay(outcome)) {
+            outcome.leave();
+            outcome.leave();
+          } else if (outcome === undefined && isUndone === 0) limiter.giveBack(whose(caller), cost);
+          else if (outcome === undefined) expect(spared.charge(whose(caller), cost, 0)).toBeUndefined();
+          expect([0, 1, 2].map(of(limiter))).toEqual([0, 1, 2].map(of(spared)));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('never waits where limitWaitMs is 0, however short it would be', () => {
+    const { limiter } = limiterWith(0);
+    const key = payer({ perSecond: 1_000_000_000, burst: 1 });
+    expect(limiter.charge(key, 1, 0)).toBeUndefined();
+    expect(limiter.charge(key, 1, 0)).toEqual({ limit: 'second', retryAfterMs: 1e-6 });
   });
 });
 
@@ -347,6 +424,63 @@ describe('a charge that waits', () => {
     expect(heavy).toHaveLength(16);
     heavy[0]?.leave();
     expect(isDelay(large.charge(key, 1, 1024 * 1024))).toBe(true);
+  });
+
+  test.each([
+    ['an hour ahead', '2027-01-31T12:00:00Z', HOUR_MS],
+    ['an hour back', '2027-01-31T12:00:00Z', -HOUR_MS],
+    ['over midnight', '2027-01-31T23:30:00Z', HOUR_MS],
+    ['back over midnight', '2027-02-01T00:30:00Z', -HOUR_MS],
+    ['by 400 days', '2027-01-31T12:00:00Z', 400 * DAY_MS],
+  ])('goes when it would have gone, and costs its day what it costs, though the clock is set %s', async (_, at, by) => {
+    const { limiter, clock } = limiterWith(1000, fakeClock(Date.parse(at)));
+    const whose = payer({ perSecond: 10, burst: 1, perDay: 100 });
+    const started = clock.now();
+    const outcomes = Array.from({ length: 8 }, () => limiter.charge(whose, 1, 0));
+    await clock.pass(50);
+    clock.jump(by);
+    outcomes.push(limiter.charge(whose, 1, 0));
+    const leaving = outcomes[6];
+    if (isDelay(leaving)) leaving.leave();
+    const ends = await order(outcomes, clock);
+    expect(ends).toEqual([
+      [6, started + 50, 'second'],
+      ...[1, 2, 3, 4, 5, 7, 8].map((n, place) => [n, started + (place + 1) * 100, 'passed']),
+    ]);
+    const isNewDay = Math.floor(Date.parse(at) / DAY_MS) < Math.floor((Date.parse(at) + by) / DAY_MS);
+    expect(limiter.roomFor(whose).day?.left).toBe(isNewDay ? 99 : 92);
+  });
+
+  test('goes on where the limits are taken away meanwhile, and holds up none that have none', async () => {
+    const { limiter, clock } = limiterWith(1000);
+    const started = clock.now();
+    const outcomes = [limiter.charge(KEY, 1, 0), limiter.charge(KEY, 1, 0)];
+    for (const left of [undefined, { perDay: 5 }]) expect(limiter.charge(payer(left), 1, 0)).toBeUndefined();
+    expect(await order(outcomes, clock)).toEqual([[1, started + 100, 'passed']]);
+  });
+
+  test('goes earlier where the limits widen and another comes', async () => {
+    const { limiter, clock } = limiterWith(5000);
+    const slow = payer({ perSecond: 1, burst: 1 });
+    const outcomes = [1, 1, 1].map((cost) => limiter.charge(slow, cost, 0));
+    outcomes.push(limiter.charge(payer({ perSecond: 100, burst: 1 }), 1, 0));
+    const ends = await order(outcomes, clock);
+    expect(ends.map(([n, , how]) => [n, how])).toEqual([1, 2, 3].map((n) => [n, 'passed']));
+    expect(ends[2]![1]).toBeLessThanOrEqual(1000 + 50);
+  });
+
+  test('comes to its end also where it came when the guard was closed', async () => {
+    const { limiter, clock } = limiterWith(1000);
+    limiter.charge(KEY, 1, 0);
+    limiter.charge(KEY, 1, 0);
+    await limiter.close();
+    const started = clock.now();
+    await clock.pass(50);
+    const late = Array.from({ length: 2 }, () => limiter.charge(KEY, 1, 0));
+    expect(await order(late, clock)).toEqual([
+      [0, started + 100, 'passed'],
+      [1, started + 200, 'passed'],
+    ]);
   });
 
   test('is refused when the guard closes', async () => {

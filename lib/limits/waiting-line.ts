@@ -63,7 +63,9 @@ export class WaitingLine<Waiter extends InLine> {
     });
   }
 
+  /** Looks no more, unless another comes after all. */
   close(): void {
     this.#stopTimer();
+    this.#timerAt = Infinity;
   }
 }
