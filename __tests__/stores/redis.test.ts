@@ -5,6 +5,8 @@ import type { KeyQuery } from '../../lib/stores/settings-store';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
+import { RedisUsage } from '../../lib/stores/redis-usage';
+import type { UsageRow } from '../../lib/stores/usage-store';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
@@ -124,6 +126,8 @@ describeRedis('RedisStore', () => {
       expect(await days(hour)).toBeCloseTo(8, 2);
       await usage.roll('2027-02-01T00:00:00Z');
       expect(await looker.exists(hour)).toBe(0);
+      expect(await looker.zRange(`${prefix}usage:${KEY}`, 0, -1)).toEqual(['2027-01-31T00:00:00Z (day)']);
+      expect(await looker.exists(`${prefix}usage:(hours)`)).toBe(0);
       expect(await days(`${prefix}usage:${KEY}:2027-01-31T00:00:00Z:(day)`)).toBeCloseTo(401, 2);
     });
 
@@ -329,6 +333,38 @@ describeRedis('RedisStore', () => {
         await store.delete(KEY);
       }
     });
+  });
+
+  test('a day that another process has summed up since the lock ran out stays as that one made it', async () => {
+    const client = await nodeRedis();
+    const prefix = freshPrefix();
+    type Eval = ConstructorParameters<typeof RedisUsage>[0];
+    const evaluate: Eval = (script, keys, args) => client.eval(script, { keys, arguments: args });
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const row = (instance: string, calls: number): UsageRow => ({
+      ...{ apiKey: KEY, hour: '2027-01-31T12:00:00Z', instance, kind: 'wire', name: 'http', outcome: 'allowed', calls },
+      ...{ credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: 1 },
+    });
+    const usage = new RedisUsage(evaluate, prefix);
+    await usage.write([row('a', 1)]);
+    let slow = Promise.resolve();
+    await new Promise<void>((resolve) => {
+      const holding: Eval = async (script, keys, args) => {
+        if (keys.length > 4) {
+          resolve(); // it has read the hours, and is about to write their day
+          await held;
+        }
+        return evaluate(script, keys, args);
+      };
+      slow = new RedisUsage(holding, prefix).roll('2027-02-01T00:00:00Z');
+    });
+    await client.del(`${prefix}usage:lock`);
+    await usage.write([row('b', 2)]);
+    await usage.roll('2027-02-01T00:00:00Z');
+    goOn();
+    await slow;
+    expect(await usage.read({ from: '2027-01-01', to: '2028-01-01' })).toMatchObject([{ instance: '(day)', calls: 3 }]);
   });
 
   test('200 lookups of 100,000 keys are 200 commands', async () => {
