@@ -306,6 +306,21 @@ describePostgres('PostgresStore', () => {
     });
   });
 
+  test('rows of limits that are two days old go behind the first exchange of a day, which waits for no second connection', async () => {
+    const { store, pool, table } = await openStore();
+    const exchange = (day: string) => store.limits.exchange([{ apiKey: KEY, day, instance: 'a', credits: 1, at: 0 }]);
+    const days = async () => (await pool.query<{ day: string }>(`SELECT day FROM ${table}_spent`)).rows;
+    await exchange('2027-01-28');
+    expect(await days()).toEqual([{ day: '2027-01-28' }]);
+    const query = jest.spyOn(pool, 'query');
+    await exchange('2027-01-31');
+    const asked = query.mock.calls.map(([text]) => /INSERT|DELETE/.exec(text)?.[0]);
+    query.mockRestore();
+    expect(asked).toEqual(['INSERT', 'DELETE']);
+    await until(async () => (await days()).length === 1);
+    expect(await days()).toEqual([{ day: '2027-01-31' }]);
+  });
+
   test('one of 100,000 keys is found by an index', async () => {
     const { store, pool, table } = await openStore();
     await pool.query(`

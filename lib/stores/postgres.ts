@@ -282,7 +282,6 @@ export class PostgresStore implements WritableSettingsStore {
     });
     await this.#spentIsReady;
     const instance = rows[0]?.instance ?? '';
-    this.#sweep(rows[0]?.day ?? '');
     const columns = [
       rows.map(({ apiKey }) => apiKey),
       rows.map(({ secretId = '' }) => secretId.replaceAll('\0', '\ufffd')),
@@ -292,6 +291,8 @@ export class PostgresStore implements WritableSettingsStore {
       rows.map(({ at }) => at),
     ];
     const { rows: found } = await this.#pool.query(exchangeIn(this.#spent), [instance, ...columns]);
+    // Not before: it would take the connection, and until another is open takes tens of milliseconds.
+    this.#sweep(rows[0]?.day ?? '');
     return found.map(({ n, instance: other, credits, level, at }) => ({
       ...whatOf(rows[Number(n) - 1]!),
       instance: String(other),
