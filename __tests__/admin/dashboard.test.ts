@@ -185,6 +185,9 @@ describe('The guard follows what is done on the page', () => {
       await told.filter({ hasText: 'Unused for 30 days' }).getByText('Left behind').waitFor();
       expect(await told.filter({ hasText: 'Unused' }).getByRole('link').count()).toBe(1);
 
+      await told.getByRole('link', { name: 'Left behind' }).click();
+      await page.getByText('Nothing was counted in this time.').waitFor();
+      await page.getByRole('link', { name: 'API keys' }).first().click();
       await told.getByRole('link', { name: 'Checkout' }).click();
       const method = (name: string) => page.getByRole('row').filter({ hasText: name });
       await method('eth_call').waitFor();
@@ -200,6 +203,10 @@ describe('The guard follows what is done on the page', () => {
         await page.getByRole('img', { name: `Calls each ${step}` }).waitFor();
         await until(async () => (await page.locator('details tbody tr').count()) === points);
         expect(await method('eth_getLogs').count()).toBe(step === 'day' ? 1 : 0);
+        // Wherever the viewer is, bars and rows say when it was by UTC.
+        const utc = /\d{4}-\d\d-\d\dT\d\d:00:00Z/;
+        expect(await page.locator('svg g title').first().textContent()).toMatch(utc);
+        expect(await page.locator('details tbody th').first().getAttribute('title')).toMatch(utc);
       }
     },
   );

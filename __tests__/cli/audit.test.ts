@@ -1,9 +1,9 @@
-import { FileStore } from '../../lib';
+import { FileStore, KeyManager } from '../../lib';
 import type { AuditEvent } from '../../lib';
 import { auditCsv } from '../../lib/keys/audit-words';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { cli, cliJson, newFile } from '../support/cli';
-import { KEY } from '../support/pieces';
+import { KEY, OTHER_KEY } from '../support/pieces';
 
 /** More than two pages. */
 const COUNT = 1000;
@@ -40,6 +40,26 @@ test('audit --json is one document, as of any other command', async () => {
   expect(stdout).toBe(`${JSON.stringify(JSON.parse(stdout), null, 2)}\n`);
   const empty = await cli(['audit', '--actor', 'bob', '--json'], { store: file });
   expect(empty.stdout).toBe(`${JSON.stringify({ events: [] }, null, 2)}\n`);
+});
+
+test('audit finds by key, time, actor and action, of a deleted key too', async () => {
+  const store = new FileStore(file);
+  const manager = new KeyManager(store, { actor: 'bob', via: 'cli' });
+  await manager.create({ apiKey: OTHER_KEY });
+  await manager.disable(OTHER_KEY, { actor: 'eve' });
+  await manager.delete(OTHER_KEY);
+  await store.audit.append([
+    auditEvent({ actor: 'bob', via: 'code', action: 'key.delete', apiKey: KEY, at: '2020-01-31T00:00:00.000Z' }),
+  ]);
+  await store.close();
+  const found = async (...args: readonly string[]) => {
+    const { events } = await cliJson<{ readonly events: readonly AuditEvent[] }>(['audit', ...args], { store: file });
+    return events.map(({ actor, action }) => `${actor} ${action}`);
+  };
+  expect(await found(OTHER_KEY)).toEqual(['bob key.delete', 'eve key.disable', 'bob key.create']);
+  expect(await found('--actor', 'bob', '--action', 'key.delete')).toEqual(['bob key.delete', 'bob key.delete']);
+  expect(await found('--actor', 'bob', '--since', '7d')).toEqual(['bob key.delete', 'bob key.create']);
+  expect(await found(KEY, '--action', 'key.delete', '--since', '2020-01-31')).toEqual(['bob key.delete']);
 });
 
 test('audit of nothing says so', async () => {

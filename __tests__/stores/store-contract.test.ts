@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { WritableSettingsStore } from '../../lib';
 import { MemoryStore } from '../../lib';
+import { auditContract, usageContract } from '../../lib/stores/store-contract';
 import { expectSuccess, run } from '../support/installed-package';
 import { storeContract } from './store-contract';
 
@@ -13,10 +14,16 @@ function rulesFor(open: () => WritableSettingsStore): ReadonlyMap<string, Rule> 
   return rules;
 }
 
-test('the contract runs in node:test', async () => {
+test('the contracts run in node:test', async () => {
   const file = join(__dirname, '../support/store-contract.node-test.cjs');
   const { stdout } = await expectSuccess(run(process.execPath, ['--test', file], { cwd: __dirname }));
-  const count = rulesFor(() => new MemoryStore()).size;
+  let count = 0;
+  const counted = () => {
+    count++;
+  };
+  storeContract(counted, () => new MemoryStore());
+  auditContract(counted, () => new MemoryStore());
+  usageContract(counted, () => Promise.resolve({ usage: new MemoryStore().usage }));
   expect(stdout).toMatch(new RegExp(`(?:#|ℹ) pass ${count}\\b`));
   expect(stdout).toMatch(/(?:#|ℹ) fail 0\b/);
 });

@@ -1,11 +1,13 @@
 import express from 'express';
 import parse from 'parse-prometheus-text-format';
 import * as promClient from 'prom-client';
+import { KeyManager, MemoryStore } from '../../lib';
 import type { RpcGuard } from '../../lib';
 import { prometheusMetrics } from '../../lib/telemetry/prometheus';
 import { KEY, call, guardedApp, post } from '../support/guarded-app';
 import type { GuardedAppOptions } from '../support/guarded-app';
 import { guardedSockets } from '../support/guarded-sockets';
+import { recordingLogger } from '../support/pieces';
 import { hasPromtool, promtool } from '../support/promtool';
 import { serve } from '../support/serve';
 import { ask } from '../support/socket-session';
@@ -111,6 +113,17 @@ test('10,000 made-up methods and keys make no series of their own', async () => 
 function seriesOf(families: Families): number {
   return families.reduce((sum, { metrics }) => sum + metrics.length, 0);
 }
+
+test('an event that the store did not keep is counted', async () => {
+  const app = await measuredApp();
+  const lost = async () => valueOf(await app.scrape(), 'rpc_guard_audit_failures_total')!;
+  const before = await lost();
+  const store = new MemoryStore();
+  const append = () => Promise.reject(new Error('no history today'));
+  Object.assign(store, { audit: { append, list: () => Promise.resolve([]), keep: () => undefined } });
+  await new KeyManager(store, { logger: recordingLogger() }).create();
+  expect((await lost()) - before).toBe(1);
+});
 
 test('a scrape is a GET or a HEAD', async () => {
   const { handler } = prometheusMetrics((await guardedApp()).guard);
