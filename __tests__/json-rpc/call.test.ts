@@ -455,6 +455,51 @@ describe('what is sent on', () => {
     expect(kept).toBeGreaterThan(50);
   });
 
+  test('passes on a whole body as it was read only where it would write it so', () => {
+    const member = fc.constantFrom(
+      ...['"jsonrpc":"2.0"', '"id":1', '"id":"a"', '"id":1.0', '"id":null', '"method":"eth_call"', '"method":"a\\"b"'],
+      ...['"params":[]', '"params":[{"to":"0x1"},"é"]', '"params":[{"2":1,"1":2}]', '"params":[0, 1]', '"params":null'],
+      ...['"params":{"id":1}', '"extra":{"id":1}', '"\\u0069d":1', '"method" :"x"', '"params":[[{"method":1}]]'],
+    );
+    const inOrder = fc.constantFrom(
+      '"jsonrpc":"2.0","method":"x"',
+      '"jsonrpc":"2.0","id":7,"method":"x"',
+      '"jsonrpc":"2.0","id":"7","method":"x","params":[{"from":"0x1","to":"0x2"},"latest"]',
+    );
+    const members = fc.oneof(
+      inOrder,
+      fc.array(member, { minLength: 2, maxLength: 5 }).map((some) => some.join(',')),
+      fc.tuple(inOrder, member).map((some) => some.join(',')),
+    );
+    let kept = 0;
+    let written = 0;
+    fc.assert(
+      fc.property(fc.array(members, { minLength: 1, maxLength: 3 }), fc.boolean(), (calls, isBatch) => {
+        const texts = calls.map((it) => `{${it}}`);
+        const body = isBatch ? `[${texts.join(',')}]` : texts[0]!;
+        for (const given of [body, Buffer.from(body)]) {
+          const read = parseCalls(given, MAX_BATCH);
+          if (!read.ok || read.calls.some((call) => 'invalid' in call)) continue;
+          const made = read.calls.map((call) => serialiseCall({ ...(call as RpcCall), paramsText: undefined }));
+          const whole = isBatch ? `[${made.join(',')}]` : made[0]!;
+          expect(read.canonical ?? whole).toBe(whole);
+          if (read.canonical === undefined) written++;
+          else kept++;
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    expect(Math.min(kept, written)).toBeGreaterThan(100);
+  });
+
+  test('passes on a long body as the bytes that were read', () => {
+    const text = `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x${'1f'.repeat(20_000)}"]}`;
+    for (const body of [Buffer.from(text), Buffer.from(`[${text},${text}]`)]) {
+      const read = parseCalls(body, MAX_BATCH);
+      expect(read.ok && read.canonical).toBe(body);
+    }
+  });
+
   test('passes on long params as the bytes that were read', () => {
     const text = `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x${'1f'.repeat(20_000)}"]}`;
     const read = parseCalls(Buffer.from(text), MAX_BATCH);

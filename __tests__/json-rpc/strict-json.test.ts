@@ -12,7 +12,14 @@ import type { JsonLimits, JsonResult, JsonValue } from '../../lib/json-rpc/stric
 const LIMITS = { maxDepth: 32, maxValues: 20_000 };
 const NO_LIMITS = { maxDepth: Infinity, maxValues: Infinity };
 
-const read = (text: string, limits: JsonLimits = LIMITS) => parseJson(text, limits);
+/** Reads text, and its bytes too where they are printable ASCII: the same must come of both. */
+function read(text: string, limits: JsonLimits = LIMITS): JsonResult {
+  const result = parseJson(text, limits);
+  const isPrintable = /^[\x20-\x7f]*$/.test(text);
+  if (isPrintable && text.length < 10_000)
+    expect(parseJson(text, { ...limits, printable: Buffer.from(text) })).toEqual(result);
+  return result;
+}
 
 function verdict(text: string, limits?: JsonLimits): 'ok' | 'syntax' | 'rule' {
   const result = read(text, limits);

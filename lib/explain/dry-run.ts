@@ -5,7 +5,7 @@ import type { ParsedRequestOptions } from '../options/request-options';
 import { authenticate } from '../policy/authenticate';
 import { admissionOf, admitTo, checkCall, reportCall } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { judgeBody, serialiseAll } from '../policy/evaluate-body';
+import { judgeBody, serialiseAllowed } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { REFUSALS, isRefusal } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
@@ -91,7 +91,7 @@ export async function dryRun(
     ? 'allowed'
     : `${String(judged.allowed.length)} of ${String(judged.calls.length)} calls are allowed`;
   const reason = judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal?.refused ?? null;
-  const forwarded = judged.allowed.length > 0 ? serialiseAll(judged) : null;
+  const forwarded = judged.allowed.length > 0 ? serialiseAllowed(judged) : null;
   const wouldRefuse = judged.wouldRefuse?.refused ?? null;
   return { allowed, reason, wouldRefuse, status: 200, message, steps, calls, limits, forwarded };
 }

@@ -1,7 +1,7 @@
 import { parseCalls } from '../json-rpc/call';
 import { hasLimits } from '../limits/limit-calls';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
-import { serialiseAllPieces } from '../policy/evaluate-body';
+import { serialiseAllowedPieces } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
@@ -199,7 +199,7 @@ function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): v
 
 /** Nothing was refused: the caller gets the upstream's own answer. */
 async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): Promise<void> {
-  const answer = await askUpstream(guard, call, admission, serialiseAllPieces(judged), call.req.headers);
+  const answer = await askUpstream(guard, call, admission, serialiseAllowedPieces(judged), call.req.headers);
   if (!isRefusal(answer)) {
     if (isNext(call.res) || holdAnswer(guard, call, waitingBytes(answer))) {
       return relayAnswer(answer, call, guard.options, (why) => {

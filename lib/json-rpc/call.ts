@@ -35,7 +35,13 @@ export interface InvalidCall {
 }
 
 export type ParsedCalls =
-  | { readonly ok: true; readonly batch: boolean; readonly calls: readonly (RpcCall | InvalidCall)[] }
+  | {
+      readonly ok: true;
+      readonly batch: boolean;
+      readonly calls: readonly (RpcCall | InvalidCall)[];
+      /** The text, where it is just what would be written of its calls; as bytes if it is long. */
+      readonly canonical: string | Buffer | undefined;
+    }
   | { readonly ok: false; readonly broken: 'json' | 'request' | 'batch-size'; readonly why: string };
 
 const MAX_DEPTH = 32;
@@ -43,8 +49,8 @@ const MAX_VALUES = 20_000;
 const MAX_VALUES_PER_CALL = 20;
 const MAX_ID_BYTES = 1024;
 const METHOD = /^[\x21-\x7e]{1,128}$/;
-/** Bytes from which on they are passed on as bytes: each copy of 256 KB costs as much as checking it. */
-const LONG_PARAMS = 16 * 1024;
+/** Text from which on it is passed on as bytes: each copy of 256 KB costs as much as checking it. */
+const LONG_TEXT = 16 * 1024;
 const MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
 
 /**
@@ -57,8 +63,8 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
   const text = isText ? body : isPlain ? body.toString('latin1') : decodeUtf8(body);
   if (text === undefined) return { ok: false, broken: 'json', why: 'the body is not UTF-8' };
   const maxValues = Math.max(MAX_VALUES, maxBatchSize * MAX_VALUES_PER_CALL);
-  const isPrintable = isPlain && !hasControls(body);
-  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues, isPrintable });
+  const printable = isPlain && !hasControls(body) ? body : undefined;
+  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues, printable });
   if (!json.ok && json.broken === 'syntax') {
     return { ok: false, broken: 'json', why: `the body is not JSON from character ${String(json.at)} on` };
   }
@@ -71,11 +77,13 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
   const readParams = (index: number): string | Buffer | undefined => {
     const [from = 0, to = 0] = [params[2 * index], params[2 * index + 1]];
     if (from === to) return undefined;
-    return isPlain && to - from > LONG_PARAMS ? body.subarray(from, to) : text.slice(from, to);
+    return isPlain && to - from > LONG_TEXT ? body.subarray(from, to) : text.slice(from, to);
   };
-  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))] };
+  const whole = isPlain && text.length > LONG_TEXT ? body : text;
+  const canonical = json.isCanonical ? whole : undefined;
+  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))], canonical };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
-  return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))) };
+  return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))), canonical };
 }
 
 const SPACES = 0x20202020;
@@ -188,7 +196,10 @@ function readCall(value: JsonValue, paramsText: string | Buffer | undefined): Rp
   if (typeof method !== 'string' || !METHOD.test(method)) {
     return { id, invalid: 'request', why: 'method must be up to 128 printable ASCII characters' };
   }
-  if (hasFoldedTwin(value, MEMBERS)) return { id, invalid: 'request', why: 'two member names differ only by case' };
+  // Most calls have no other member, and are not searched for one.
+  const others = Object.keys(value).length - 2 - Number(id !== undefined) - Number(params !== undefined);
+  if (others > 0 && hasFoldedTwin(value, MEMBERS))
+    return { id, invalid: 'request', why: 'two member names differ only by case' };
   if (params === undefined || params === null)
     return { id, method, params: undefined, paramsText: undefined, addresses: undefined };
   if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params must be an array' };

@@ -1,3 +1,4 @@
+import { METHOD_ROWS } from '../allowlists/address-table';
 import { methods } from '../allowlists/methods';
 import type { CheckedCall } from './check';
 import { refuse } from './refusals';
@@ -8,7 +9,8 @@ import type { Tracer } from './trace';
 /** Compared without regard to case: an upstream that folds names would run `Admin_addPeer`. */
 export function compileBlockedMethods(entries: readonly string[]): (method: string) => boolean {
   const matches = methods.compile(entries.map((entry) => entry.toLowerCase()));
-  return (method) => matches(method.toLowerCase());
+  const ofKnown = new Map(METHOD_ROWS.map(([method]) => [method, matches(method.toLowerCase())]));
+  return (method) => ofKnown.get(method) ?? matches(method.toLowerCase());
 }
 
 /** Step 3, before the key's own list: the methods that the operator blocks for all keys, secret or not. */

@@ -1,7 +1,7 @@
 import { checkCall, reportCall } from './authorize';
 import type { Admission } from './authorize';
 import type { CallRules } from './check';
-import { parseCalls, serialiseBatch, serialiseCall, serialisePieces } from '../json-rpc/call';
+import { parseCalls, serialiseBatch, serialisePieces } from '../json-rpc/call';
 import type { InvalidCall, Pieces, RpcCall } from '../json-rpc/call';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
@@ -22,6 +22,8 @@ export interface JudgedCalls {
   readonly allowed: readonly RpcCall[];
   /** The first `wouldRefuse` of the calls. */
   readonly wouldRefuse: Refusal | undefined;
+  /** The text that was read, where it is just what would be written of all calls; as bytes if it is long. */
+  readonly canonical?: string | Buffer | undefined;
   /** Why limits refused them all, which the answer as a whole tells. */
   readonly limited?: Refusal;
 }
@@ -54,7 +56,7 @@ export function judgeBody(
     calls.push({ call, refusal, wouldRefuse });
     allowed.push(call);
   }
-  return { batch: read.batch, calls, allowed, wouldRefuse: first };
+  return { batch: read.batch, calls, allowed, wouldRefuse: first, canonical: read.canonical };
 }
 
 /** Holds what was allowed against the rules of a key that may have changed since. */
@@ -66,17 +68,18 @@ export function judgeAgain(before: JudgedCalls, admission: Admission, rules: Cal
   });
   const allowed = before.allowed.filter((call) => checkCall(admission, call, rules) === undefined);
   const wouldRefuse = calls.find((call) => call.wouldRefuse !== undefined)?.wouldRefuse;
-  return { batch: before.batch, calls, allowed, wouldRefuse };
+  return { batch: before.batch, calls, allowed, wouldRefuse, canonical: before.canonical };
 }
 
-/** What the upstream receives when all of it is allowed. */
-export function serialiseAll({ batch, allowed }: JudgedCalls): string {
-  const [first] = allowed;
-  return batch || first === undefined ? serialiseBatch(allowed) : serialiseCall(first);
+/** What the upstream receives of what is allowed. */
+export function serialiseAllowed(judged: JudgedCalls): string {
+  const pieces = serialiseAllowedPieces(judged);
+  return pieces.map((piece) => (typeof piece === 'string' ? piece : piece.toString('latin1'))).join('');
 }
 
 /** The same in pieces to be sent one after the other. */
-export function serialiseAllPieces({ batch, allowed }: JudgedCalls): Pieces {
+export function serialiseAllowedPieces({ batch, calls, allowed, canonical }: JudgedCalls): Pieces {
+  if (canonical !== undefined && allowed.length === calls.length) return [canonical];
   const [first] = allowed;
   return batch || first === undefined ? [serialiseBatch(allowed)] : serialisePieces(first);
 }

@@ -12,7 +12,7 @@ import type { ParsedOptions } from '../options/options';
 import { READMIT_AFTER_MS, admitTo } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
-import { judgeAgain, judgeBody, serialiseAll } from '../policy/evaluate-body';
+import { judgeAgain, judgeBody, serialiseAllowed } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refusalReply, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
@@ -259,7 +259,7 @@ export class Session {
     message.credits = prices.costOf(allowed);
     if (allowed.length > 0) message.upstream = upstream.host;
     if (batch) this.passBatch(message, judged);
-    else if (allowed.length > 0) this.forward(serialiseAll(judged));
+    else if (allowed.length > 0) this.forward(serialiseAllowed(judged));
     else this.answer(message, refuseEach(judged, this.replyOptions));
     return batch;
   }
