@@ -184,6 +184,18 @@ test('begins a new file at its bound, keeps ten, and pages through all of them',
   );
 });
 
+test('a history of more than 10 MB is in two files', async () => {
+  const { file, trail, folder } = place();
+  const { audit } = open(file);
+  const changes = [{ path: 'name', to: 'x'.repeat(3_600_000) }];
+  const names = () => readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+  for (let n = 0; n < 3; n++) await audit.append([eventOf({ changes })]);
+  expect(names()).toHaveLength(1);
+  await audit.append([eventOf()]);
+  expect(names()).toHaveLength(2);
+  expect(statSync(trail).size).toBeLessThan(1000);
+});
+
 test('a line longer than what is read at once is read whole', async () => {
   const { file } = place();
   const files = new AuditFiles({ path: () => file, inLock: (work) => work(), isMade: () => true });

@@ -4,6 +4,7 @@ import { SettingsCache } from '../../lib/stores/settings-cache';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { PostgresStore } from '../../lib/stores/postgres';
 import { PostgresAudit } from '../../lib/stores/postgres-audit';
+import { PostgresUsage } from '../../lib/stores/postgres-usage';
 import type { PostgresPool } from '../../lib/stores/postgres';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
@@ -138,6 +139,24 @@ describePostgres('PostgresStore', () => {
       await store.set({ apiKey: KEY });
       expect((await pool.query('SELECT api_key FROM "User"."Select"')).rows).toEqual([{ api_key: KEY }]);
     });
+  });
+
+  test('days of usage are left to the process that is at it', async () => {
+    const pool = openPool();
+    const usage = new PostgresUsage({ pool, table: '"rolled_usage"', lockId: 70 });
+    const counted = { calls: 1, credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: 1 };
+    const of = { apiKey: KEY, hour: '2027-01-31T12:00:00Z', instance: 'a', kind: 'wire', name: 'http' } as const;
+    await usage.write([{ ...of, ...counted, outcome: 'allowed' }]);
+    const instances = async () =>
+      (await usage.read({ from: '2027-01-01', to: '2028-01-01' })).map(({ instance }) => instance);
+    const other = await pool.connect();
+    endAfterTest(() => other.release(true));
+    await other.query('SELECT pg_advisory_lock(71)');
+    await usage.roll('2027-02-01T00:00:00Z');
+    expect(await instances()).toEqual(['a']);
+    await other.query('SELECT pg_advisory_unlock(71)');
+    await usage.roll('2027-02-01T00:00:00Z');
+    expect(await instances()).toEqual(['(day)']);
   });
 
   test('two tables share nothing', async () => {

@@ -6,7 +6,6 @@ import { auditEvent } from '../../lib/stores/audit-event';
 import { SettingsCache } from '../../lib/stores/settings-cache';
 import { RedisStore } from '../../lib/stores/redis';
 import { RedisUsage } from '../../lib/stores/redis-usage';
-import type { UsageRow } from '../../lib/stores/usage-store';
 import type { RedisStoreOptions } from '../../lib/stores/redis';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, OTHER_KEY, recordingLogger, thrownBy } from '../support/pieces';
@@ -15,6 +14,11 @@ import { until } from '../support/until';
 import { storeContract } from './store-contract';
 
 type Client = RedisStoreOptions['client'];
+
+const ALL = { from: '2027-01-01', to: '2028-01-01' };
+const NONE = { credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0 };
+const HTTP = { kind: 'wire', name: 'http', outcome: 'allowed' } as const;
+const ROW = { apiKey: KEY, hour: '2027-01-31T12:00:00Z', ...HTTP, ...NONE, lastAt: 1 };
 
 /** A client whose duplicates send what subscribes only after `before`. */
 function beginningLate(client: Client, before: () => Promise<void>): Client {
@@ -335,6 +339,17 @@ describeRedis('RedisStore', () => {
     });
   });
 
+  test('days are left to the process that is at it', async () => {
+    const client = await nodeRedis();
+    const prefix = freshPrefix();
+    const usage = new RedisUsage((script, keys, args) => client.eval(script, { keys, arguments: args }), prefix);
+    await usage.write([{ ...ROW, instance: 'a', calls: 1 }]);
+    await client.set(`${prefix}usage:lock`, 'of another process');
+    await usage.roll('2027-02-01T00:00:00Z');
+    expect(await usage.read(ALL)).toMatchObject([{ instance: 'a' }]);
+    expect(await client.get(`${prefix}usage:lock`)).toBe('of another process');
+  });
+
   test('a day that another process has summed up since the lock ran out stays as that one made it', async () => {
     const client = await nodeRedis();
     const prefix = freshPrefix();
@@ -342,12 +357,8 @@ describeRedis('RedisStore', () => {
     const evaluate: Eval = (script, keys, args) => client.eval(script, { keys, arguments: args });
     let goOn = (): void => undefined;
     const held = new Promise<void>((resolve) => (goOn = resolve));
-    const row = (instance: string, calls: number): UsageRow => ({
-      ...{ apiKey: KEY, hour: '2027-01-31T12:00:00Z', instance, kind: 'wire', name: 'http', outcome: 'allowed', calls },
-      ...{ credits: 0, bytesIn: 0, bytesOut: 0, upstreamErrors: 0, lastAt: 1 },
-    });
     const usage = new RedisUsage(evaluate, prefix);
-    await usage.write([row('a', 1)]);
+    await usage.write([{ ...ROW, instance: 'a', calls: 1 }]);
     let slow = Promise.resolve();
     await new Promise<void>((resolve) => {
       const holding: Eval = async (script, keys, args) => {
@@ -360,11 +371,11 @@ describeRedis('RedisStore', () => {
       slow = new RedisUsage(holding, prefix).roll('2027-02-01T00:00:00Z');
     });
     await client.del(`${prefix}usage:lock`);
-    await usage.write([row('b', 2)]);
+    await usage.write([{ ...ROW, instance: 'b', calls: 2 }]);
     await usage.roll('2027-02-01T00:00:00Z');
     goOn();
     await slow;
-    expect(await usage.read({ from: '2027-01-01', to: '2028-01-01' })).toMatchObject([{ instance: '(day)', calls: 3 }]);
+    expect(await usage.read(ALL)).toMatchObject([{ instance: '(day)', calls: 3 }]);
   });
 
   test('200 lookups of 100,000 keys are 200 commands', async () => {
