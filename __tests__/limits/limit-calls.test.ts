@@ -178,6 +178,97 @@ describe('over the limit by the second', () => {
     expect(upstream.seen).toHaveLength(1);
   });
 
+  test.each<[string, Partial<KeySettingsInput>, number, string, number]>([
+    ['secret is rotated', { secrets: [{ hash: hashSecret(`${SECRET}-new`) }] }, 401, 'SECRET_INVALID', 8],
+    ['secret is deleted', { secrets: [] }, 401, 'SECRET_INVALID', 8],
+    ['key is switched off', { enabled: false }, 403, 'KEY_DISABLED', 8],
+    ['limits are taken away', { limits: undefined }, 200, '"result"', 7],
+    ['limits are tightened', { limits: { perSecond: 1, burst: 1, perDay: 9 } }, 200, '"result"', 7],
+  ])('a call whose %s while it waits ends by what holds then', async (_what, change, status, told, left) => {
+    const clock = stopLimitsClock();
+    const settings = {
+      apiKey: KEY,
+      limits: { perSecond: 5, burst: 1, perDay: 9 },
+      secrets: [{ hash: hashSecret(SECRET) }],
+    };
+    const store = new MemoryStore([settings]);
+    const { rpcUrl, upstream } = await guardedApp({ store, options: { limitWaitMs: 1000 } });
+    const leftToday = async () =>
+      Number(/"day";r=(\d)/.exec((await post(rpcUrl, '{', basic(SECRET))).headers.get('ratelimit') ?? '')?.[1]);
+    await post(rpcUrl, CALL, basic(SECRET));
+    let answer: Awaited<ReturnType<typeof post>> | undefined;
+    void post(rpcUrl, CALL, basic(SECRET)).then((it) => (answer = it));
+    while ((await leftToday()) !== 7) await new Promise(setImmediate);
+    await store.set({ ...settings, ...change });
+    while (answer === undefined) {
+      await new Promise(setImmediate);
+      await clock.pass(10);
+    }
+    expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(told)]);
+    expect(upstream.seen).toHaveLength(status === 200 ? 2 : 1);
+    await store.set(settings);
+    expect(await leftToday()).toBe(left);
+  });
+
+  test('calls that wait when the guard closes are answered, and then it is closed', async () => {
+    const clock = stopLimitsClock();
+    const { guard, rpcUrl, upstream } = await limited({ perSecond: 5, burst: 1, perDay: 9 }, {}, { limitWaitMs: 1000 });
+    await post(rpcUrl, CALL);
+    const answers = [post(rpcUrl, CALL), post(rpcUrl, CALL)];
+    const isWaiting = async () => ((await post(rpcUrl, '{')).headers.get('ratelimit') ?? '').includes('"day";r=6');
+    while (!(await isWaiting())) await new Promise(setImmediate);
+    let closed = 0;
+    void guard.close().then(() => closed++);
+    while (closed === 0) {
+      await new Promise(setImmediate);
+      await clock.pass(10);
+    }
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200]);
+    expect(upstream.seen).toHaveLength(3);
+  });
+
+  test('calls that wait still when a closing guard takes no longer are cut, and sent to nobody', async () => {
+    const { guard, rpcUrl, upstream } = await limited({ perSecond: 1, burst: 1, perDay: 9 }, {}, { limitWaitMs: 5000 });
+    await post(rpcUrl, CALL);
+    const answer = post(rpcUrl, CALL).then(
+      () => 'answered',
+      () => 'cut',
+    );
+    const isWaiting = async () => ((await post(rpcUrl, '{')).headers.get('ratelimit') ?? '').includes('"day";r=7');
+    while (!(await isWaiting())) await new Promise(setImmediate);
+    await guard.close({ graceMs: 0 });
+    expect(await answer).toBe('cut');
+    expect(upstream.seen).toHaveLength(1);
+  });
+
+  test('a body that is refused in part costs what is sent of it, also where it waits', async () => {
+    const clock = stopLimitsClock();
+    const lists = { allowlists: { methods: ['eth_blockNumber'] } };
+    const { rpcUrl, upstream } = await limited({ perSecond: 5, burst: 3, perDay: 9 }, lists, { limitWaitMs: 1000 });
+    const body = [...calls(2), call('eth_call', [], 7), { jsonrpc: '2.0', method: 'eth_blockNumber' }, 8];
+    expect((await post(rpcUrl, body)).headers.get('ratelimit')).toContain('"day";r=6');
+    let answer: Awaited<ReturnType<typeof post>> | undefined;
+    void post(rpcUrl, body).then((it) => (answer = it));
+    while (answer === undefined) {
+      await new Promise(setImmediate);
+      await clock.pass(10);
+    }
+    expect(answer.headers.get('ratelimit')).toContain('"day";r=3');
+    expect(answer.json).toMatchObject([{ id: 0 }, { id: 1 }, { id: 7, error: {} }, { id: null, error: {} }]);
+    expect(upstream.seen).toHaveLength(2);
+  });
+
+  test('a batch above the burst goes when the bucket is full, and holds the key up until it is paid off', async () => {
+    const clock = stopLimitsClock();
+    const { rpcUrl } = await limited({ perSecond: 5, burst: 2 });
+    expect((await post(rpcUrl, calls(7))).status).toBe(200);
+    const { headers, json } = await post(rpcUrl, CALL);
+    expect(headers.get('retry-after')).toBe('02');
+    expect(json.error.data).toMatchObject({ retryAfterMs: 1200 });
+    await clock.pass(1200);
+    expect((await post(rpcUrl, CALL)).status).toBe(200);
+  });
+
   test('a refused call costs nothing, and neither does a malformed body', async () => {
     const { rpcUrl } = await limited({ perSecond: 5, burst: 3 }, { allowlists: { methods: ['eth_blockNumber'] } });
     for (const body of [call('eth_call'), '{', [], [call('eth_call'), 7], calls(1001)]) await post(rpcUrl, body);
