@@ -54,9 +54,13 @@ async function work() {
       return learnt;
     },
   };
-  const exchange = new SpendingExchange({ store: timed, logger, clock });
-  const limiter = new Limiter({ waitMs: Number(option('wait')), clock, exchange });
-  const payer = { apiKey: option('key'), limits: compileLimits(RATE), secret: undefined, caller: '' };
+  const limiterOver = (shared) => {
+    const exchange = new SpendingExchange({ store: shared, logger, clock });
+    return new Limiter({ waitMs: Number(option('wait')), clock, exchange });
+  };
+  const payerOf = (apiKey, limits) => ({ apiKey, limits: compileLimits(limits), secret: undefined, caller: '' });
+  const limiter = limiterOver(timed);
+  const payer = payerOf(option('key'), RATE);
   const decisions = [];
   let passed = 0;
 
@@ -76,24 +80,37 @@ async function work() {
     if (passed > 0) process.send({ at: Date.now(), cost: passed });
     passed = 0;
   }, 5);
-  // Compiled, and in the processor's caches, as in a process that does more than this.
-  const warm = new Limiter({ waitMs: Number(option('wait')), clock, exchange: undefined });
-  const small = compileLimits({ perSecond: 1000, burst: 1 });
-  const warmUp = (n) => {
-    const outcome = warm.charge({ ...payer, limits: small, apiKey: `warm-${n % 100}` }, 1, 100);
-    if (outcome !== undefined && 'outcome' in outcome) outcome.leave();
-  };
-  for (let n = 0; n < 20_000; n++) warmUp(n);
+  const warmUp = await warmedUp({ limiterOver, payerOf });
   process.on('message', async ({ offer, perSecond, forMs }) => {
     if (offer === undefined) return process.send({ decisions, roundTrips }, () => process.exit());
     const began = performance.now();
     for (let offered = 0; performance.now() - began < forMs; await after(TICK_MS)) {
       const due = Math.min(forMs, performance.now() - began + TICK_MS) * (perSecond / 1000);
-      warmUp(0);
+      warmUp();
       for (; offered < due; offered++) charge();
     }
   });
   process.send('ready');
+}
+
+/**
+ * Compiles what decides, as in a process that has run for a while: by charges that pass, wait and are refused, of a key that
+ * others charge too. @returns what brings a part of it into the processor's caches, as in a process that does more than this.
+ */
+async function warmedUp({ limiterOver, payerOf }) {
+  const others = (row) => ({ ...row, instance: 'other', credits: 1 });
+  const warm = limiterOver({ exchange: async (rows) => (await after(1), rows.map(others)) });
+  const keys = Array.from({ length: 20 }, (_, n) => payerOf(`warm-${n}`, { perSecond: 300, burst: 3 }));
+  for (let turn = 0; turn < 250; turn++, await after(4)) {
+    for (let n = 0; n < 200; n++) {
+      const outcome = warm.charge(keys[n % keys.length], 1, 100);
+      if (n % 50 === 0 && outcome !== undefined && 'outcome' in outcome) outcome.leave();
+    }
+  }
+  // None of them waits any longer.
+  await after(2 * Number(option('wait')));
+  const idle = payerOf('idle', { perSecond: 1000 });
+  return () => warm.charge(idle, 1, 100);
 }
 
 // What is done to them.
@@ -186,14 +203,13 @@ const SCENARIOS = {
     return { seconds: 10 };
   },
   'one killed after 4 s, one more after 8 s': async (crowd) => {
-    const all = await crowd.join(PROCESSES);
+    // It begins with its first charge; to start it takes seconds.
+    const [late, ...all] = await crowd.join(PROCESSES + 1);
     const offered = crowd.offer(all, OFFERED, 12_000);
     await after(4000);
     await crowd.kill(all[0]);
     await after(4000);
-    const began = Date.now();
-    const late = await crowd.join(1);
-    await Promise.all([offered, crowd.offer(late, OFFERED, Math.max(0, 4000 - (Date.now() - began)))]);
+    await Promise.all([offered, crowd.offer([late], OFFERED, 4000)]);
     return { seconds: 12 };
   },
   'one stopped for 5 s': async (crowd) => {
