@@ -18,6 +18,9 @@ export type ToldAddresses = string | readonly string[] | undefined;
 
 const NONE: readonly JsonValue[] = [];
 const WORD = /^[A-Za-z0-9_-]*$/;
+/** By character code. */
+const IN_WORD = Uint8Array.from({ length: 128 }, (_, code) => (WORD.test(String.fromCharCode(code)) ? 1 : 0));
+const SHORT_WORD = 12;
 /** Longer text is data, such as a transaction of 256 KB, of which the expression would take a fifth of the request. */
 const MAX_WORD = 1024;
 const STRUCTURE = ['{', '[', '"'];
@@ -335,8 +338,15 @@ export function scalar(value: JsonValue | undefined): Addresses {
 
 /** A string that could itself be JSON is no scalar: some node might parse it. */
 export function isScalar(value: JsonValue | undefined): boolean {
-  if (typeof value === 'string') return value.length > MAX_WORD ? isData(value) : WORD.test(value);
+  if (typeof value === 'string') return value.length > MAX_WORD ? isData(value) : isWord(value);
   return value === null || typeof value !== 'object' || value instanceof ExactNumber;
+}
+
+/** Short ones by a loop, in half the time of the expression: `latest`, or the number of a block. */
+function isWord(text: string): boolean {
+  if (text.length > SHORT_WORD) return WORD.test(text);
+  for (let n = 0; n < text.length; n++) if (IN_WORD[text.charCodeAt(n)] !== 1) return false;
+  return true;
 }
 
 /** JSON does not begin with `0x`. */
