@@ -12,9 +12,8 @@ const { judgeBody } = require('../dist/policy/evaluate-body.js');
 const { compileKeySettings } = require('../dist/settings/compile.js');
 const { parseKeySettings } = require('../dist/settings/key-settings.js');
 
-const KEY = 'a-key-to-count';
-const ROUNDS = 11;
-const COUNTED = 100_000;
+const ROUNDS = 301;
+const COUNTED = 1000;
 const table = addressTable({});
 const store = new MemoryStore([]);
 const logger = { info() {}, warn() {}, error: console.error };
@@ -22,84 +21,120 @@ const usage = new Usage(
   { store, logger, addressTable: table, prices: compileCredits({}), instance: () => 'bench' },
   { origins: true, addresses: true, userAgents: true },
 );
-const admissionTo = (allowlists) =>
-  admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY, allowlists })), undefined);
-const admission = admissionTo({});
 const rules = { addressTable: table, isBlocked: () => false, blockedMethods: [] };
-const ADDRESS = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
-const HEADERS = {
-  origin: Buffer.from('https://app.example.com'),
-  userAgent: Buffer.from('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36'),
-};
+const eachOf = (size, make) => Array.from({ length: size }, (_, n) => make(n));
+const KEYS = eachOf(4, (n) => `a-key-to-count-${n}`);
+const URLS = KEYS.map((key) => Buffer.from(`/v3/${key}?`));
+const ADDRESSES = eachOf(8, (n) => `0xfe05a3e72235c9f92fd9f2282f41a8154d6d342${n}`);
+const ORIGINS = eachOf(8, (n) => Buffer.from(`https://app-${n}.example.com`));
+const SYSTEMS = [
+  'X11; Linux x86_64',
+  'Windows NT 10.0; Win64; x64',
+  'Macintosh; Intel Mac OS X 10_15_7',
+  'Linux; Android 14',
+];
+const USER_AGENTS = [
+  ...SYSTEMS.map((system) => Buffer.from(`Mozilla/5.0 (${system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129`)),
+  ...['ethers/6.13.2 (node 20)', 'viem/2.21.0', 'python-requests/2.32.3', 'node'].map((it) => Buffer.from(it)),
+];
 const METHODS = [
-  ['eth_call', [{ to: ADDRESS, data: '0x70a08231' }, 'latest']],
-  ['eth_blockNumber', []],
-  ['eth_getBalance', [ADDRESS, 'latest']],
-  ['eth_chainId', []],
+  ['eth_call', (address) => [{ to: address, data: '0x70a08231' }, 'latest']],
+  ['eth_blockNumber', () => []],
+  ['eth_getBalance', (address) => [address, 'latest']],
+  ['eth_chainId', () => []],
 ];
 
-const callOf = (n) => ({ jsonrpc: '2.0', id: n, method: METHODS[n % 4][0], params: METHODS[n % 4][1] });
+const callOf = (n) => {
+  const [method, paramsOf] = METHODS[n % 4];
+  return { jsonrpc: '2.0', id: n, method, params: paramsOf(ADDRESSES[n % 8]) };
+};
+const admissionsTo = (allowlists) =>
+  KEYS.map((apiKey) => admissionOf(compileKeySettings(parseKeySettings({ apiKey, allowlists })), undefined));
+const admissions = admissionsTo({});
 
-/** Makes one that is over, of objects and strings of its own, as each request is. */
-function occurrences(body, { admitted = admission, hasRead = false, refused, origin = () => HEADERS.origin } = {}) {
-  const judged = judgeBody(JSON.stringify(body), 1000, admitted, rules);
-  const text = Buffer.from(' '.repeat(7) + ADDRESS + ' '.repeat(7));
-  const copyOf = ({ method, params, addresses }) => {
-    const [first] = params;
-    const address = text.latin1Slice().slice(7, 49);
-    const named = typeof first === 'string' ? address : { ...first, to: address };
-    const read = hasRead ? addresses : undefined;
-    return { id: '1', method, params: params.length === 0 ? [] : [named, 'latest'], paramsText: '', addresses: read };
+/**
+ * Makes one that is over, of objects and strings of its own, as each request is: of one key after the other, which query
+ * one address after the other. Each key has a caller, unless `callers` is one of them for each request.
+ */
+function occurrences(
+  body,
+  {
+    admitted = admissions,
+    hasRead = false,
+    refused,
+    callerOf = (n) => n % 4,
+    originOf = (n) => ORIGINS[callerOf(n)],
+  } = {},
+) {
+  const judged = judgeBody(JSON.stringify(body), 1000, admitted[0], rules);
+  const texts = ADDRESSES.map((address) => Buffer.from(' '.repeat(7) + address + ' '.repeat(7)));
+  const names = judged.calls.map(({ call }) => Buffer.from(call.method));
+  const copyOf = ({ method, params }, n) => {
+    if (!table.has(method)) throw new Error('every method is looked up before it is counted');
+    if (params.length === 0) return { id: '1', method, params: [], paramsText: '', addresses: undefined };
+    const address = texts[n % 8].latin1Slice().slice(7, 49);
+    const named = typeof params[0] === 'string' ? address : { ...params[0], to: address };
+    return { id: '1', method, params: [named, 'latest'], paramsText: '', addresses: hasRead ? [address] : undefined };
   };
-  const judgedAnew = () => {
-    const calls = judged.calls.map(({ call }) => ({ call: copyOf(call), refusal: undefined, wouldRefuse: undefined }));
+  const judgedAnew = (n) => {
+    const calls = judged.calls.map(({ call }, at) => ({
+      call: copyOf({ method: names[at].latin1Slice(), params: call.params }, n + at),
+      refusal: undefined,
+      wouldRefuse: undefined,
+    }));
     return { batch: judged.batch, calls, allowed: [], wouldRefuse: undefined };
   };
+  let n = 0;
   return () => {
-    const userAgent = HEADERS.userAgent.latin1Slice();
-    const facts = { apiKey: KEY, origin: origin().latin1Slice(), userAgent, headers: {}, requestId: 'of-a-request' };
+    n++;
+    const userAgent = USER_AGENTS[callerOf(n)].latin1Slice();
+    const apiKey = URLS[n % 4].latin1Slice().slice(4, -1);
+    const facts = { apiKey, origin: originOf(n).latin1Slice(), userAgent, headers: {}, requestId: `request-${n}` };
     const it = new Occurrence(facts, 'http', 0);
-    it.admission = admitted;
-    it.judged = refused ?? judgedAnew();
+    it.admission = admitted[n % 4];
+    it.judged = refused ?? judgedAnew(n >> 2);
     it.bytesIn = it.bytesOut = 100;
     it.credits = 1;
     return it;
   };
 }
 
-/** Nanoseconds of CPU time that counting one takes: the median of rounds, in turns with making them alone. */
+/**
+ * Nanoseconds of CPU time that counting one takes, in rounds each of which makes its own before: the fastest tenth of them,
+ * and the half, which what else the machine does may double.
+ */
 function measure(make, counted = COUNTED) {
-  const timeOf = (work) => {
+  const rounds = eachOf(ROUNDS, () => {
+    const made = eachOf(counted, make);
     const began = process.cpuUsage();
-    for (let n = 0; n < counted; n++) work();
+    for (const it of made) usage.observe(it);
     const { user, system } = process.cpuUsage(began);
     return ((user + system) * 1000) / counted;
-  };
-  let made;
-  const rounds = Array.from({ length: ROUNDS }, () => {
-    const alone = timeOf(() => (made = make()));
-    return timeOf(() => usage.observe((made = make()))) - alone;
   });
-  return made && rounds.sort((a, b) => a - b)[ROUNDS >> 1];
+  rounds.sort((a, b) => a - b);
+  return [rounds[Math.floor(ROUNDS / 10)], rounds[ROUNDS >> 1]];
 }
 
-for (const [n, [method]] of METHODS.entries()) {
-  console.log(`one call, ${method}: ${measure(occurrences(callOf(n))).toFixed(0)} ns`);
+function say(what, [tenth, half]) {
+  console.log(`${what}: ${tenth.toFixed(0)} ns, ${half.toFixed(0)}`);
 }
-const admitted = admissionTo({ contractAddresses: [ADDRESS] });
-const listed = measure(occurrences(callOf(0), { admitted, hasRead: true }));
-console.log(`one call, eth_call, where the list of contracts has read it: ${listed.toFixed(0)} ns`);
-const [two, hundred] = [2, 102].map((size) =>
-  measure(occurrences(Array.from({ length: size }, (_, n) => callOf(n))), COUNTED / 20),
+
+for (const [n, [method]] of METHODS.entries()) say(`one call, ${method}`, measure(occurrences(callOf(n))));
+const listing = { admitted: admissionsTo({ contractAddresses: ADDRESSES }), hasRead: true };
+say('one call, eth_call, where the list of contracts has read it', measure(occurrences(callOf(0), listing)));
+const callers = { callerOf: (n) => (n + (n >> 2)) % 8 };
+say('one call, eth_chainId, each of another caller of its key', measure(occurrences(callOf(3), callers)));
+const [two, hundred] = [2, 102].map((size) => measure(occurrences(eachOf(size, callOf)), COUNTED / 20));
+say(
+  'a further call of a batch',
+  hundred.map((time, n) => (time - two[n]) / 100),
 );
-console.log(`a further call of a batch: ${((hundred - two) / 100).toFixed(0)} ns`);
 const refused = { refused: 'ORIGIN_NOT_ALLOWED' };
-console.log(`a request refused: ${measure(occurrences(callOf(1), { refused })).toFixed(0)} ns`);
+say('a request refused', measure(occurrences(callOf(1), { refused })));
 let made = 0;
-const origin = () => Buffer.from(`https://made-up-${String(++made)}.example`);
+const originOf = () => Buffer.from(`https://made-up-${String(++made)}.example`);
 const before = process.memoryUsage().heapUsed;
-const flooded = measure(occurrences(callOf(1), { refused, origin }));
-console.log(`a request refused with a made-up origin: ${flooded.toFixed(0)} ns`);
+say('a request refused with a made-up origin', measure(occurrences(callOf(1), { refused, originOf })));
 global.gc?.();
 console.log(`${made} made-up origins: ${((process.memoryUsage().heapUsed - before) / 2 ** 20).toFixed(1)} MiB of heap`);
 await usage.close();

@@ -390,35 +390,102 @@ test('stores no secret, param, whole user agent or address of a caller', async (
 });
 
 describe('in memory', () => {
-  const PARENT = '0'.repeat(1_000_000);
   const admission = admissionOf(compileKeySettings(parseKeySettings({ apiKey: KEY })), undefined);
   const rules = { addressTable: addressTable({}), isBlocked: () => false, blockedMethods: [] };
   const judgedOf = (method: string, params: readonly unknown[]) =>
     judgeBody(Buffer.from(JSON.stringify(call(method, params))), 1, admission, rules);
+  const allowed = { admission, judged: judgedOf('eth_chainId', []) };
+  const refused = { admission, judged: { refused: 'ORIGIN_NOT_ALLOWED' } } as const;
 
   function counting() {
-    const parts = { store: new MemoryStore(), logger: recordingLogger(), prices: compileCredits({}) };
+    const store = new MemoryStore();
+    const clock = fakeClock();
     const usage = new Usage(
-      { ...parts, addressTable: rules.addressTable, clock: fakeClock() },
+      { store, logger: recordingLogger(), prices: compileCredits({}), addressTable: rules.addressTable, clock },
       { origins: true, addresses: true, userAgents: true },
     );
     endAfterTest(() => usage.close());
-    return (given: Partial<Occurrence>, facts: Partial<RequestFacts> = {}) => {
+    const count = (given: Partial<Occurrence>, facts: Partial<RequestFacts> = {}) => {
       const all = { apiKey: KEY, headers: {}, requestId: 'a', ...facts } as RequestFacts;
       usage.observe(Object.assign(new Occurrence(all, 'http', 0), given));
     };
+    const rows = async (...kinds: readonly UsageRow['kind'][]) => {
+      await usage.flush();
+      return brief(await store.usage.read(ALL), ...kinds);
+    };
+    return { count, clock, rows };
   }
 
+  test('counts who calls in turns with others, and what becomes of it, each by its own names', async () => {
+    const { count, rows } = counting();
+    const a = { origin: 'https://a.example', userAgent: 'ethers/6' };
+    const b = { origin: 'https://b.example', userAgent: 'viem/2' };
+    for (const facts of [a, a, b, a]) {
+      count(allowed, facts);
+      count(refused, facts);
+    }
+    count({ ...allowed, wire: 'webSocket' }, a);
+    expect(await rows('total', 'origin', 'userAgent', 'wire')).toEqual([
+      'origin https://a.example ORIGIN_NOT_ALLOWED 3',
+      'origin https://a.example allowed 4',
+      'origin https://b.example ORIGIN_NOT_ALLOWED 1',
+      'origin https://b.example allowed 1',
+      'total ORIGIN_NOT_ALLOWED 4',
+      'total allowed 5',
+      'userAgent ethers ORIGIN_NOT_ALLOWED 3',
+      'userAgent ethers allowed 4',
+      'userAgent viem ORIGIN_NOT_ALLOWED 1',
+      'userAgent viem allowed 1',
+      'wire http ORIGIN_NOT_ALLOWED 4',
+      'wire http allowed 4',
+      'wire webSocket allowed 1',
+    ]);
+  });
+
+  test.each([
+    ['allowed', allowed],
+    ['ORIGIN_NOT_ALLOWED', refused],
+  ])('counts who comes back after its origin has made room once: %s', async (outcome, given) => {
+    const { count, rows } = counting();
+    count(given, { origin: 'https://a.example' });
+    for (let n = 0; n < 50; n++) for (let m = 0; m < 2; m++) count(given, { origin: `https://${String(n)}.example` });
+    count(given, { origin: 'https://a.example' });
+    const origins = await rows('origin');
+    expect(origins).toContain(`origin https://a.example ${outcome} 1`);
+    expect(origins.reduce((sum, row) => sum + Number(row.split(' ').at(-1)), 0)).toBe(102);
+  });
+
+  test('counts a secret in place of another one, and the hour after, from the first request on', async () => {
+    const { count, clock, rows } = counting();
+    const secrets = ['s1', 's2'].map((id) => ({ id, hash: hashSecret(`${SECRET} ${id}`) }));
+    const key = compileKeySettings(parseKeySettings({ apiKey: KEY, secrets }));
+    const [first, second] = key.secrets.map((secret) => ({ ...allowed, admission: admissionOf(key, secret) }));
+    count(first!);
+    count(first!);
+    count(second!);
+    await clock.pass(60 * 60 * 1000);
+    count(second!);
+    count(allowed);
+    expect(await rows('total', 'secret')).toEqual([
+      'secret s1 allowed 2',
+      'secret s2 allowed 1',
+      'secret s2 allowed 1',
+      'total allowed 2',
+      'total allowed 3',
+    ]);
+  });
+
+  const PARENT = '0'.repeat(1_000_000);
   /** Part of a longer text, as the key is of a URL. */
   const part = (text: string) =>
     Buffer.from(text + PARENT)
       .toString()
       .slice(0, text.length);
-  const refused = { judged: { refused: 'SECRET_INVALID' } } as const;
+  const unadmitted = { judged: { refused: 'SECRET_INVALID' } } as const;
 
-  test.each<[string, (count: ReturnType<typeof counting>, n: number) => void]>([
-    ['URLs around keys', (count, n) => count(refused, { apiKey: part(`${KEY}${String(n)}`) })],
-    ['user agents', (count, n) => count(refused, { userAgent: `product-of-some-length-${String(n)}/${PARENT}` })],
+  test.each<[string, (count: ReturnType<typeof counting>['count'], n: number) => void]>([
+    ['URLs around keys', (count, n) => count(unadmitted, { apiKey: part(`${KEY}${String(n)}`) })],
+    ['user agents', (count, n) => count(unadmitted, { userAgent: `product-of-some-length-${String(n)}/${PARENT}` })],
     [
       'bodies around methods',
       (count, n) => count({ admission, judged: judgedOf(`net_something-${String(n)}-long`, [PARENT]) }),
@@ -439,7 +506,7 @@ describe('in memory', () => {
       },
     ],
   ])('keeps names without the %s', async (_, countOne) => {
-    const count = counting();
+    const { count } = counting();
     const kept = await memoryKept(() => {
       for (let n = 0; n < 30; n++) countOne(count, n);
     });

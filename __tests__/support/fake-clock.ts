@@ -20,6 +20,7 @@ export function fakeClock(wallAt = Date.parse('2027-01-31T12:00:00Z')): FakeCloc
   return {
     now: () => now,
     wall: () => now + offset,
+    wallAt: () => now + offset,
     after(milliseconds, work) {
       const timer = { at: now + milliseconds, work };
       timers.add(timer);
@@ -51,6 +52,7 @@ export function stopLimitsClock(wallAt?: number): FakeClock {
   const spies = [
     jest.spyOn(systemClock, 'now').mockImplementation(() => clock.now()),
     jest.spyOn(systemClock, 'wall').mockImplementation(() => clock.wall()),
+    jest.spyOn(systemClock, 'wallAt').mockImplementation((moment) => clock.wallAt(moment)),
     jest.spyOn(systemClock, 'after').mockImplementation((milliseconds, work) => clock.after(milliseconds, work)),
   ];
   endAfterTest(() => {

@@ -253,7 +253,7 @@ test('the peak is what was spent in the busiest second', async () => {
     const at = clock.wall() + after;
     const counted = table.at('first-key', at);
     counted.total('allowed').add(1, credits, at);
-    counted.spend(credits, at);
+    counted.spend(credits);
   }
   await clock.pass(10_000);
   expect(await rows()).toMatchObject([{ kind: 'total', credits: 21, peak: 8 }]);
@@ -294,4 +294,25 @@ test('writes the rest when it closes', async () => {
   count(3);
   await flush.close();
   expect(await calls()).toBe(3);
+});
+
+test('gives a caller that came when rows had run out rows of its own once the store has been told', async () => {
+  const { clock, store, logger } = counting();
+  const table = new UsageTable({ clock, instance: () => 'i', maxRows: 5 });
+  const flush = new UsageFlush({ table, store, logger, clock });
+  const origins = table.at('first-key', clock.wall()).of(ORIGIN);
+  for (let n = 0; n < 5; n++) origins.of(`https://${String(n)}.example`, 'allowed').add(1, 1, clock.wall());
+  clock.jump(60 * 60 * 1000);
+  const caller = { wire: 'http', origin: 'https://late.example', userAgent: '', secretId: '' };
+  for (let n = 0; n < 3; n++) {
+    const counted = table.at('late-key', clock.wall());
+    counted.caller = caller;
+    for (const row of counted.rows('allowed')) row.add(1, 1, clock.wall());
+    await flush.flush();
+  }
+  const rows = (await store.read(ALL)).filter(({ apiKey, kind }) => apiKey === 'late-key' && kind === 'origin');
+  expect(rows.map(({ name, calls }) => [name, calls])).toEqual([
+    ['(other)', 1],
+    ['https://late.example', 2],
+  ]);
 });

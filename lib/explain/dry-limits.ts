@@ -101,6 +101,7 @@ function jumpingClock(): Clock {
   return {
     now: () => now,
     wall: () => Date.now() + now,
+    wallAt: () => Date.now() + now,
     after(milliseconds, work) {
       now += milliseconds;
       queueMicrotask(work);

@@ -6,6 +6,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970, which may jump. */
   wall(): number;
+  /** `wall()` at a moment of `performance.now()` that has just been. A jump may be noticed a second late. */
+  wallAt(moment: number): number;
   /**
    * Calls `work` after so many milliseconds, after 0 in this turn of the event loop, unless the function that it returns is
    * called before.
@@ -13,9 +15,21 @@ export interface Clock {
   after(milliseconds: number, work: () => void): () => void;
 }
 
+/** How far the wall clock is ahead of `performance.now()`, and when that was looked at. */
+let ahead = 0;
+let lookedAt = -Infinity;
+
 export const systemClock: Clock = {
   now: () => Math.floor(performance.now()),
   wall: () => Date.now(),
+  /** To read a second clock takes 80 ns, a fifth of counting a request. */
+  wallAt(moment) {
+    if (moment - lookedAt >= 1000) {
+      lookedAt = moment;
+      ahead = Date.now() - moment;
+    }
+    return Math.floor(moment + ahead);
+  },
   after(milliseconds, work) {
     if (milliseconds === 0) {
       const immediate = setImmediate(work).unref();

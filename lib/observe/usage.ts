@@ -2,6 +2,7 @@ import { isKnownMethod, queriedAddresses } from '../allowlists/address-table';
 import type { AddressTable } from '../allowlists/address-table';
 import { nameInstance } from '../instance-name';
 import type { RpcCall } from '../json-rpc/call';
+import type { JsonValue } from '../json-rpc/strict-json';
 import { systemClock } from '../limits/clock';
 import type { Clock } from '../limits/clock';
 import type { Prices } from '../limits/credits';
@@ -16,8 +17,8 @@ import type { SettingsStore } from '../stores/settings-store';
 import { ALLOWED, NO_KEY, WOULD_REFUSE } from '../stores/usage-store';
 import { classOf } from '../usage/counts';
 import type { Counts } from '../usage/counts';
-import { ADDRESS, CODE, METHOD, OF_SECRET, ORIGIN, SECRET, USER_AGENT, WIRE } from '../usage/key-hour';
-import type { KeyHour } from '../usage/key-hour';
+import { ADDRESS, CODE, METHOD, OF_SECRET } from '../usage/key-hour';
+import type { Caller, KeyHour } from '../usage/key-hour';
 import { addressOf, originOf, productOf } from '../usage/names';
 import { UsageFlush } from '../usage/usage-flush';
 import { UsageTable } from '../usage/usage-table';
@@ -83,150 +84,99 @@ export class Usage {
   }
 
   readonly observe: Observe = (occurrence) => {
-    const now = this.#clock.wall();
-    const counted = this.#table.at(keyOf(occurrence), now);
-    const { judged } = occurrence;
+    const ended = performance.now();
+    const counted = this.#table.at(keyOf(occurrence), this.#clock.wallAt(ended));
+    counted.caller = this.#callerOf(occurrence, counted.caller);
+    const place = isTimed(occurrence) ? classOf(ended - occurrence.arrivedAt) : undefined;
+    const { judged, failure } = occurrence;
     if (judged === undefined || isRefusal(judged)) {
-      const outcome = judged?.refused ?? occurrence.failure?.refused ?? 'INTERNAL_ERROR';
-      if (judged !== undefined) this.#note(counted, occurrence, judged, now);
-      this.#countRequest(counted, occurrence, [{ outcome, calls: 1, credits: 0 }], now);
+      const outcome = judged?.refused ?? failure?.refused ?? 'INTERNAL_ERROR';
+      if (judged !== undefined) this.#note(counted, occurrence, judged);
+      countRequest(counted, occurrence, { outcome, calls: 1, credits: 0 }, place);
       return;
     }
     const { calls } = judged;
-    if (calls.length === 0) return; // a handshake that is let in: its messages are counted
     const [first] = calls;
-    if (calls.length === 1 && first?.refusal === undefined && first?.wouldRefuse === undefined) {
-      this.#countSingle(counted, occurrence, first!.call as RpcCall, now);
-      return;
-    }
-    const tallies: Tally[] = [];
-    for (const call of calls) {
-      const tally = tallyOf(call, tallies);
-      tally.calls++;
-      tally.credits += this.#countCall(counted, call, tally.outcome, now);
-      if (occurrence.admission?.credential?.allowlists !== undefined) {
-        this.#countOfSecret(counted, occurrence, call.call, tally.outcome, now);
-      }
-      const note = call.refusal ?? call.wouldRefuse;
-      if (note !== undefined) this.#note(counted, occurrence, note, now, call);
-    }
-    this.#countRequest(counted, occurrence, tallies, now);
+    if (first === undefined) return; // a handshake that is let in: its messages are counted
+    if (calls.length === 1 && first.refusal === undefined && first.wouldRefuse === undefined) {
+      this.#countSingle(counted, occurrence, first.call as RpcCall, place);
+    } else this.#countCalls(counted, occurrence, calls, place);
   };
 
-  /** Most requests are of one call that is allowed: no list is made of what is counted. */
-  #countSingle(counted: KeyHour, occurrence: Occurrence, call: RpcCall, now: number): void {
-    const { facts, admission, wire, credits, bytesIn, bytesOut, failure, answered } = occurrence;
-    const { origins, addresses, userAgents } = this.#kinds;
-    const errors = failure === undefined ? 0 : 1;
-    const total = counted.total(ALLOWED);
-    const method = counted.of(METHOD).known(call.method) ?? this.#method(counted, call.method, ALLOWED);
-    const add = (row: Counts): void => {
-      row.add(1, credits, now);
-      row.addBytes(bytesIn, bytesOut, errors);
-    };
-    add(total);
-    add(method);
-    add(counted.of(WIRE).of(wire, ALLOWED));
-    if (origins) add(counted.of(ORIGIN).of(originOf(facts.origin), ALLOWED));
-    if (userAgents) add(counted.of(USER_AGENT).of(productOf(facts.userAgent), ALLOWED));
-    if (admission?.credential !== undefined) {
-      add(counted.of(SECRET).of(admission.credential.id, ALLOWED));
-      if (admission.credential.allowlists !== undefined) this.#countOfSecret(counted, occurrence, call, ALLOWED, now);
+  /** Who calls; the one who called last, where it is the same. */
+  #callerOf({ facts, admission, wire }: Occurrence, last: Caller): Caller {
+    const origin = this.#kinds.origins ? originOf(facts.origin, last.origin) : '';
+    const userAgent = this.#kinds.userAgents ? productOf(facts.userAgent, last.userAgent) : '';
+    const secretId = admission?.credential?.id ?? '';
+    const isLast =
+      origin === last.origin && userAgent === last.userAgent && wire === last.wire && secretId === last.secretId;
+    return isLast ? last : { wire, origin, userAgent, secretId };
+  }
+
+  /** Most requests are of one call that is allowed: what is of the request as a whole is of its method too. */
+  #countSingle(counted: KeyHour, occurrence: Occurrence, call: RpcCall, place: number | undefined): void {
+    const { credits, bytesIn, bytesOut, failure } = occurrence;
+    const method = this.#countCall(counted, occurrence, call, ALLOWED, credits);
+    method.addBytes(bytesIn, bytesOut, failure === undefined ? 0 : 1);
+    if (place !== undefined) method.addTime(place);
+    countRequest(counted, occurrence, { outcome: ALLOWED, calls: 1, credits }, place);
+  }
+
+  #countCalls(counted: KeyHour, occurrence: Occurrence, calls: readonly JudgedCall[], place: number | undefined): void {
+    const tallies: Tally[] = [];
+    for (const judged of calls) {
+      const { call, refusal } = judged;
+      const tally = tallyOf(judged, tallies);
+      tally.calls++;
+      if ('method' in call) {
+        const credits = refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
+        tally.credits += credits;
+        this.#countCall(counted, occurrence, call, tally.outcome, credits);
+      }
+      const note = refusal ?? judged.wouldRefuse;
+      if (note !== undefined) this.#note(counted, occurrence, note, judged);
     }
-    if (addresses) this.#countAddresses(counted, call, ALLOWED, credits, now);
-    total.requests++;
-    counted.spend(credits, now);
-    if (isTimed(occurrence)) {
-      const place = classOf(performance.now() - occurrence.arrivedAt);
-      total.addTime(place);
-      method.addTime(place);
+    const main = tallies.find(({ outcome }) => outcome === ALLOWED) ?? tallies[0]!;
+    for (const tally of tallies) {
+      if (tally === main) continue;
+      for (const row of counted.rows(tally.outcome)) row.add(tally.calls, tally.credits, counted.now);
     }
-    if (answered !== undefined) countCode(counted, answered, now);
+    countRequest(counted, occurrence, main, place);
   }
 
-  /** @returns what it cost. */
-  #countCall(counted: KeyHour, { call, refusal }: JudgedCall, outcome: string, now: number): number {
-    if ('invalid' in call) return 0;
-    const credits = refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
-    this.#method(counted, call.method, outcome).add(1, credits, now);
-    if (this.#kinds.addresses) this.#countAddresses(counted, call, outcome, credits, now);
-    return credits;
+  /** @returns the row of its method. */
+  #countCall(counted: KeyHour, { admission }: Occurrence, call: RpcCall, outcome: string, credits: number): Counts {
+    const { now } = counted;
+    const { params = [] } = call;
+    const methods = counted.of(METHOD);
+    const method =
+      (outcome === ALLOWED ? methods.known(call.method) : undefined) ??
+      methods.of(this.#methodOf(call.method), outcome);
+    method.add(1, credits, now);
+    if (this.#kinds.addresses && params.length > 0) {
+      for (const it of this.#addressesOf(call)) counted.of(ADDRESS).of(nameOf(it), outcome).add(1, credits, now);
+    }
+    if (admission?.credential?.allowlists !== undefined) this.#countOfSecret(counted, call, outcome);
+    return method;
   }
 
-  #countAddresses(counted: KeyHour, call: RpcCall, outcome: string, credits: number, now: number): void {
-    if (call.params === undefined || call.params.length === 0) return;
-    const names = counted.of(ADDRESS);
-    const addresses = queriedAddresses(call, this.#parts.addressTable);
-    // Most calls name one address, in lower case, as it is counted.
-    const only = addresses?.length === 1 && outcome === ALLOWED ? addresses[0] : undefined;
-    const known = typeof only === 'string' ? names.known(only) : undefined;
-    if (known !== undefined) known.add(1, credits, now);
-    else for (const address of this.#addressesOf(call)) names.of(address, outcome).add(1, credits, now);
-  }
-
-  /** What a list of addresses holds a call against: `(none)` where it would refuse it whatever is listed. */
-  #addressesOf(call: RpcCall): readonly string[] {
+  /** What a list of addresses holds a call against: one that is none where it would refuse it whatever is listed. */
+  #addressesOf(call: RpcCall): readonly JsonValue[] {
     const table = this.#parts.addressTable;
-    const addresses = queriedAddresses(call, table);
-    if (addresses === undefined) return isKnownMethod(call.method, table) ? [NO_ADDRESS] : [];
-    return addresses.map((it) => (typeof it === 'string' ? addressOf(it) : '') || NO_ADDRESS);
+    return queriedAddresses(call, table) ?? (isKnownMethod(call.method, table) ? [NO_ADDRESS] : []);
   }
 
   /** A list of a secret's own is proposed from what this secret does alone. */
-  #countOfSecret(
-    counted: KeyHour,
-    { facts, admission }: Occurrence,
-    call: JudgedCall['call'],
-    outcome: string,
-    now: number,
-  ): void {
-    if ('invalid' in call) return;
-    const { origins, addresses, userAgents } = this.#kinds;
+  #countOfSecret(counted: KeyHour, call: RpcCall, outcome: string): void {
+    const { origin, userAgent, secretId } = counted.caller;
     const names = [`method ${this.#methodOf(call.method)}`];
-    if (origins) names.push(`origin ${originOf(facts.origin)}`);
-    if (userAgents) names.push(`userAgent ${productOf(facts.userAgent)}`);
-    if (addresses) names.push(...this.#addressesOf(call).map((address) => `address ${address}`));
-    const { id } = admission!.credential!;
-    for (const name of names) counted.of(OF_SECRET).of(`${name} ${id}`, outcome).add(1, 0, now);
+    if (origin !== '') names.push(`origin ${origin}`);
+    if (userAgent !== '') names.push(`userAgent ${userAgent}`);
+    if (this.#kinds.addresses) names.push(...this.#addressesOf(call).map((it) => `address ${nameOf(it)}`));
+    for (const name of names) counted.of(OF_SECRET).of(`${name} ${secretId}`, outcome).add(1, 0, counted.now);
   }
 
-  /** What is of the request as a whole: bytes and time stand with what was allowed of it. */
-  #countRequest(counted: KeyHour, occurrence: Occurrence, tallies: readonly Tally[], now: number): void {
-    const { credits, bytesIn, bytesOut, failure, answered } = occurrence;
-    const main = tallies.find(({ outcome }) => outcome === ALLOWED) ?? tallies[0]!;
-    counted.spend(credits, now);
-    for (const tally of tallies) {
-      const { outcome, calls } = tally;
-      const rows = [counted.total(outcome)];
-      if (counted.apiKey !== NO_KEY) rows.push(...this.#namesOf(counted, occurrence, outcome));
-      for (const row of rows) {
-        row.add(calls, tally.credits, now);
-        if (tally === main) row.addBytes(bytesIn, bytesOut, failure === undefined ? 0 : calls);
-      }
-    }
-    const total = counted.total(main.outcome);
-    total.requests++;
-    if (isTimed(occurrence)) total.addTime(classOf(performance.now() - occurrence.arrivedAt));
-    if (answered !== undefined) countCode(counted, answered, now);
-  }
-
-  /** What a request as a whole is counted by. */
-  #namesOf(counted: KeyHour, { facts, admission, wire }: Occurrence, outcome: string): readonly Counts[] {
-    const rows = [counted.of(WIRE).of(wire, outcome)];
-    if (this.#kinds.origins) rows.push(counted.of(ORIGIN).of(originOf(facts.origin), outcome));
-    if (this.#kinds.userAgents) rows.push(counted.of(USER_AGENT).of(productOf(facts.userAgent), outcome));
-    if (admission?.credential !== undefined) rows.push(counted.of(SECRET).of(admission.credential.id, outcome));
-    return rows;
-  }
-
-  /** Methods that no table knows are one. */
-  #method(counted: KeyHour, method: string, outcome: string): Counts {
-    const names = counted.of(METHOD);
-    const known = outcome === ALLOWED ? names.known(method) : undefined;
-    return known ?? names.of(this.#methodOf(method), outcome);
-  }
-
-  /** Not as it stands in the body, which would stay in memory with it. */
+  /** Methods that no table knows are one. Not as it stands in the body, which would stay in memory with it. */
   #methodOf(method: string): string {
     return (
       this.#methods.get(method) ?? (isKnownMethod(method, this.#parts.addressTable) ? ownText(method) : UNKNOWN_METHOD)
@@ -234,34 +184,29 @@ export class Usage {
   }
 
   /** Puts a refusal, or one that a list only reports, into its group. */
-  #note(
-    counted: KeyHour,
-    { facts, wire, admission }: Occurrence,
-    { refused, why }: Refusal,
-    at: number,
-    judged?: JudgedCall,
-  ): void {
+  #note(counted: KeyHour, occurrence: Occurrence, { refused, why }: Refusal, judged?: JudgedCall): void {
+    const { facts, admission } = occurrence;
+    const { origin, userAgent, wire, secretId } = counted.caller;
     const call = judged !== undefined && 'method' in judged.call ? judged.call : undefined;
     const isReported = judged !== undefined && judged.refusal === undefined;
     const isOfAddress = refused === 'CONTRACT_ADDRESS_NOT_ALLOWED' && this.#kinds.addresses;
     const group = {
       outcome: isReported ? WOULD_REFUSE + refused : refused,
       method: call === undefined ? '' : this.#methodOf(call.method),
-      origin: this.#kinds.origins ? originOf(facts.origin) : '',
-      userAgent: this.#kinds.userAgents ? productOf(facts.userAgent) : '',
+      origin,
+      userAgent,
       address: isOfAddress && call !== undefined ? this.#unlisted(call, admission) : '',
       wire,
-      secretId: admission?.credential?.id ?? '',
+      secretId,
     };
-    counted.refusals.add(group, { why, requestId: facts.requestId, at });
+    counted.refusals.add(group, { why, requestId: facts.requestId, at: counted.now });
   }
 
   /** The first address that a call queries and that is not on the list. */
   #unlisted(call: RpcCall, admission: Occurrence['admission']): string {
     const list = admission?.allowlists.contractAddresses ?? admission?.reported?.contractAddresses;
     const addresses = queriedAddresses(call, this.#parts.addressTable) ?? [];
-    const names = addresses.map((it) => (typeof it === 'string' ? addressOf(it) : ''));
-    return names.find((name) => name !== '' && list?.matches(name) !== true) ?? '';
+    return addresses.map(addressOf).find((name) => name !== '' && list?.matches(name) !== true) ?? '';
   }
 }
 
@@ -269,6 +214,10 @@ export class Usage {
 function keyOf({ facts, admission, judged }: Occurrence): string {
   if (admission !== undefined) return admission.key.settings.apiKey;
   return isRefusal(judged) && !KEY_NOT_LOOKED_UP.has(judged.refused) ? facts.apiKey : NO_KEY;
+}
+
+function nameOf(address: JsonValue): string {
+  return addressOf(address) || NO_ADDRESS;
 }
 
 function tallyOf({ refusal, wouldRefuse }: JudgedCall, tallies: Tally[]): Tally {
@@ -283,7 +232,22 @@ function isTimed({ wire, upstreamMs }: Occurrence): boolean {
   return wire === 'http' || upstreamMs !== undefined;
 }
 
-function countCode(counted: KeyHour, answered: Buffer, now: number): void {
-  const code = upstreamCodeIn(answered);
-  if (code !== undefined) counted.of(CODE).of(String(code), ALLOWED).add(1, 0, now);
+/** What is of the request as a whole: bytes and time stand with what was allowed of it. */
+function countRequest(
+  counted: KeyHour,
+  { credits, bytesIn, bytesOut, failure, answered }: Occurrence,
+  main: Tally,
+  place: number | undefined,
+): void {
+  const { outcome, calls } = main;
+  for (const row of counted.rows(outcome)) {
+    row.add(calls, main.credits, counted.now);
+    row.addBytes(bytesIn, bytesOut, failure === undefined ? 0 : calls);
+  }
+  const total = counted.total(outcome);
+  total.requests++;
+  if (place !== undefined) total.addTime(place);
+  counted.spend(credits);
+  const code = answered && upstreamCodeIn(answered);
+  if (code !== undefined) counted.of(CODE).of(String(code), ALLOWED).add(1, 0, counted.now);
 }

@@ -44,6 +44,7 @@ export class UsageTable {
       this.#current.set(own, counted);
     }
     counted.isChanged = true;
+    counted.now = now;
     return counted;
   }
 
