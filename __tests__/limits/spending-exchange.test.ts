@@ -174,6 +174,22 @@ describe('several processes that share a limit', () => {
   });
 
   test.each([0, 1000])(
+    'stay within the bound when one charges nothing for 5 s, as a stopped one, waiting %i ms',
+    async (waitMs) => {
+      const clock = fakeClock();
+      const { limiters } = processesOver(new FarStore(clock), clock, 4, waitMs);
+      const key = payer(RATE);
+      const passed = await flood(limiters, key, clock, 3000);
+      passed.push(...(await flood(limiters.slice(1), key, clock, 5000)));
+      passed.push(...(await flood(limiters, key, clock, 4000)));
+      await clock.pass(2 * waitMs);
+      expect(sum(passed)).toBeLessThanOrEqual(bound(12_000 + waitMs));
+      expect(worstExcess(passed, RATE)).toBeLessThanOrEqual(2 * RATE.burst);
+      expect(sum(passed)).toBeGreaterThanOrEqual(1000);
+    },
+  );
+
+  test.each([0, 1000])(
     'take one in that begins in the middle of a flood without giving it a burst of its own, waiting %i ms',
     async (waitMs) => {
       const clock = fakeClock();
