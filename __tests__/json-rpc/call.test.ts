@@ -492,6 +492,18 @@ describe('what is sent on', () => {
     expect(Math.min(kept, written)).toBeGreaterThan(100);
   });
 
+  test.each([
+    '{"jsonrpc":"2.0","method":"eth_call","params":[],"id":1}',
+    '{"method":"eth_call","params":[{"to":"0x1"}],"jsonrpc":"2.0","id":1}',
+    '{"params":[],"jsonrpc":"2.0","id":1,"method":"eth_call"}',
+  ])('writes members anew that stand behind params: %s', (text) => {
+    for (const body of [text, `[${text}]`]) {
+      for (const given of [body, Buffer.from(body)]) {
+        expect(parseCalls(given, MAX_BATCH)).toMatchObject({ ok: true, canonical: undefined });
+      }
+    }
+  });
+
   test('passes on a long body as the bytes that were read', () => {
     const text = `{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["0x${'1f'.repeat(20_000)}"]}`;
     for (const body of [Buffer.from(text), Buffer.from(`[${text},${text}]`)]) {

@@ -376,7 +376,7 @@ class Parser {
       this.outerNames.push(this.name);
     }
     this.container = closer === CLOSE_ARRAY ? [] : {};
-    if (this.depth <= 2) this.nextMember = 0;
+    if (this.isInCall()) this.nextMember = 0;
   }
 
   private close(): JsonValue {
