@@ -1,5 +1,5 @@
 // node bench/limit-clients.mjs [--limits=day] [--client=viem]: what client libraries make of limits: reads that succeed, and how
-// long they take. Build first. ethers 5 takes part once `npm install` has run in bench/.
+// long they take. Build first.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -9,14 +9,7 @@ const express = require('express');
 const { WebSocketServer } = require('ws');
 const { rpcGuard, MemoryStore, hashSecret } = require('../dist/index.js');
 const ethers6 = require('ethers');
-const ethers5 = installed('ethers-5');
-function installed(name) {
-  try {
-    return require(name);
-  } catch {
-    return undefined;
-  }
-}
+const ethers5 = require('ethers-5');
 const viem = require('viem');
 const { Web3, WebSocketProvider } = require('web3');
 const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
@@ -142,7 +135,6 @@ function ethers6Client(request, options = {}) {
 }
 
 function ethers5Client(kind, connection) {
-  if (ethers5 === undefined) return undefined;
   const provider = new ethers5.providers[kind](connection, 1);
   return [(n) => provider.getBalance(ACCOUNT(n)), () => undefined];
 }
@@ -180,7 +172,6 @@ async function reads(client, count, at) {
   } catch (error) {
     return `does not start: ${oneLine(error.message)}, after ${seconds()} s`;
   }
-  if (made === undefined) return 'not installed';
   const [read, end] = made;
   let timer;
   const all = Promise.allSettled(Array.from({ length: count }, (_, n) => read(n)));
