@@ -289,6 +289,24 @@ test('writes all that was counted while a write was under way when it closes', a
   expect(await calls()).toBe(7);
 });
 
+test.each(['refuses', 'never answers'])(
+  'loses nothing of an hour that ends while a write of it is under way that the store %s',
+  async (how) => {
+    const { clock, store, count, calls } = counting(Date.parse('2027-01-31T11:59:45Z'));
+    let fail = (): void => undefined;
+    jest
+      .spyOn(store, 'write')
+      .mockImplementationOnce(() => new Promise((_resolve, reject) => (fail = () => reject(new Error('down')))));
+    count(3);
+    await clock.pass(10_000);
+    clock.jump(6_000);
+    count(4, 'other-key');
+    if (how === 'refuses') fail();
+    for (let n = 0; n < 3; n++) await clock.pass(10_000);
+    expect(await calls()).toBe(7);
+  },
+);
+
 test('writes the rest when it closes', async () => {
   const { flush, count, calls } = counting();
   count(3);

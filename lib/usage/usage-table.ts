@@ -50,7 +50,7 @@ export class UsageTable {
 
   /** What has changed, the oldest hour first. */
   *changed(): Generator<KeyHour, void> {
-    yield* this.#past;
+    for (const counted of this.#past) if (counted.isChanged) yield counted;
     for (const counted of this.#current.values()) if (counted.isChanged) yield counted;
   }
 
@@ -67,7 +67,7 @@ export class UsageTable {
     const old = this.#past.filter(({ hour }) => hour < first);
     this.#past = this.#past.filter(({ hour }) => hour >= first);
     this.#budget.left = this.#maxRows - this.#size();
-    return old.reduce((sum, { size }) => sum + size, 0);
+    return old.reduce((sum, { isChanged, size }) => sum + (isChanged ? size : 0), 0);
   }
 
   #size(): number {
@@ -81,7 +81,8 @@ export class UsageTable {
   #turnAt(now: number): void {
     if (now < this.#beganAt + HOUR_MS && now >= this.#beganAt - DAY_MS) return;
     if (now < this.#beganAt) this.#instance = this.#nameInstance();
-    this.#past.push(...[...this.#current.values()].filter(({ isChanged }) => isChanged));
+    // Also what counts as told: a write of it that is under way may fail.
+    this.#past.push(...this.#current.values());
     this.#current = new Map();
     this.#beganAt = Math.floor(now / HOUR_MS) * HOUR_MS;
     this.#hour = hourOf(now);
