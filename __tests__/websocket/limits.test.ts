@@ -282,6 +282,54 @@ test.each<[string, Partial<KeySettingsInput>]>([
   expect(events.at(-1)).toMatchObject({ aborted: true, credits: 0 });
 });
 
+test.each([
+  ['a call', call('eth_chainId', [], 2), 1],
+  ['a batch', [call('eth_chainId', [], 2), call('eth_blockNumber', [], 3)], 2],
+])('%s whose socket ends while its key is looked up again costs nothing', async (_, message, calls) => {
+  const { events, options } = hearing();
+  const limits = { perSecond: 2, burst: 2, perDay: 9 };
+  const { peer, store, rpcUrl, upstream } = await limited(limits, 2000, { options });
+  await ask(peer, [call('eth_chainId', [], 0), call('eth_chainId', [], 1)]);
+  send(peer, message);
+  while ((await leftToday(rpcUrl)) !== 7 - calls) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, READMIT_AFTER_MS));
+  let answer = (): void => undefined;
+  const mayAnswer = new Promise<void>((resolve) => (answer = resolve));
+  const get = store.get.bind(store);
+  const asked = jest.spyOn(store, 'get').mockImplementation(async (apiKey) => {
+    await mayAnswer;
+    return get(apiKey);
+  });
+  await store.set({ apiKey: KEY, limits, name: 'forgets what is cached' });
+  await clock.pass(1000);
+  while (asked.mock.calls.length === 0) await new Promise(setImmediate);
+  peer.upstream.socket.close();
+  await peer.closed;
+  answer();
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  expect(upstream.messages).toHaveLength(1);
+  expect(events.at(-1)).toMatchObject({ aborted: true, credits: 0 });
+});
+
+test('a message whose caller goes while it waits is counted with its key, and without credits', async () => {
+  const limits = { perSecond: 2, burst: 2, perDay: 9 };
+  const { peer, store, guard, rpcUrl } = await limited(limits, 2000);
+  await ask(peer, [call('eth_chainId', [], 0), call('eth_chainId', [], 1)]);
+  send(peer, [call('eth_chainId', [], 2), call('eth_blockNumber', [], 3)]);
+  while ((await leftToday(rpcUrl)) !== 5) await new Promise(setImmediate);
+  peer.socket.terminate();
+  while ((await leftToday(rpcUrl)) !== 7) await new Promise(setImmediate);
+  await guard.close();
+  const rows = await store.usage.read({ from: '2000-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z' });
+  const allowed = rows.filter(({ outcome }) => outcome === 'allowed');
+  expect(allowed.filter(({ apiKey }) => apiKey !== KEY)).toEqual([]);
+  const of = (kind: string) => allowed.filter((row) => row.kind === kind);
+  const sumOf = (kind: string, member: 'calls' | 'credits') => of(kind).reduce((sum, row) => sum + row[member], 0);
+  for (const kind of ['total', 'method', 'wire']) {
+    expect([kind, sumOf(kind, 'calls'), sumOf(kind, 'credits')]).toEqual([kind, 4, 2]);
+  }
+});
+
 test('a message waits on, and goes, where the limits are taken away meanwhile', async () => {
   const { peer, store } = await limited({ perSecond: 5, burst: 1 }, 1000);
   await ask(peer, call('eth_chainId'));

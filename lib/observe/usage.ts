@@ -124,12 +124,13 @@ export class Usage {
 
   #countCalls(counted: KeyHour, occurrence: Occurrence, calls: readonly JudgedCall[], place: number | undefined): void {
     const tallies: Tally[] = [];
+    const isCharged = occurrence.credits > 0; // else it is free, or all was given back
     for (const judged of calls) {
       const { call, refusal } = judged;
       const tally = tallyOf(judged, tallies);
       tally.calls++;
       if ('method' in call) {
-        const credits = refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
+        const credits = isCharged && refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
         tally.credits += credits;
         this.#countCall(counted, occurrence, call, tally.outcome, credits);
       }

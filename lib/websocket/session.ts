@@ -199,6 +199,7 @@ export class Session {
         this.settle(message, charged);
         return;
       }
+      message.admission = admission;
       message.judged = judged;
       message.aborted = true;
       observe(message);
@@ -218,14 +219,10 @@ export class Session {
       if (leave === undefined) return { admission, judged: known };
       this.client.off('close', leave);
       message.limitWaitMs = message.waitMs = performance.now() - message.decidedAt;
-      if (this.hasEnded || this.client.readyState !== WebSocket.OPEN) {
-        if (!limits.giveBack(this.facts, admission, known.allowed, true)) {
-          message.credits = options.prices.costOf(known.allowed);
-        }
-        return undefined;
-      }
+      if (this.isOver) return this.undo(message, admission, known);
       if (message.waitMs < READMIT_AFTER_MS) return { admission, judged: known };
       return whenKnown(this.admittedNow(), (anew) => {
+        if (this.isOver) return this.undo(message, admission, known);
         const again = isRefusal(anew) ? anew : judgeAgain(known, anew, options);
         const { allowed = [] } = isRefusal(again) ? {} : again;
         limits.giveBack(
@@ -236,6 +233,17 @@ export class Session {
         return { admission: anew, judged: again };
       });
     });
+  }
+
+  /** Whether nothing can be sent any more, or answered. */
+  private get isOver(): boolean {
+    return this.hasEnded || this.client.readyState !== WebSocket.OPEN;
+  }
+
+  /** What was charged is not sent, because the caller has left or was sent away. */
+  private undo(message: Occurrence, admission: Admission, { allowed }: JudgedCalls): undefined {
+    const { limits, options } = this.parts;
+    if (!limits.giveBack(this.facts, admission, allowed, true)) message.credits = options.prices.costOf(allowed);
   }
 
   /** A single call is over with its hand-off: which answer of the upstream belongs to it is not tracked. */
