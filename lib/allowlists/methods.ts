@@ -2,6 +2,7 @@ import { nearestTo } from '../spelling';
 import { METHOD_ROWS } from './address-table';
 import type { CallAllowlist } from './allowlist';
 import { DEFAULT_BLOCKED_METHODS } from './default-blocked-methods';
+import { compileMethods } from './method-entries';
 
 const KNOWN = METHOD_ROWS.map(([method]) => method);
 const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
@@ -37,11 +38,7 @@ export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
     return meant && `allows no known method; did you mean "${meant}"?`;
   },
 
-  compile(entries) {
-    const names = new Set(entries.filter((entry) => !entry.endsWith('*')));
-    const prefixes = entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1));
-    return (method) => names.has(method) || prefixes.some((prefix) => method.startsWith(prefix));
-  },
+  compile: compileMethods,
 
   reads: ({ method }) => [method],
 

@@ -1,3 +1,4 @@
+import { compileMethods } from '../allowlists/method-entries';
 import type { Allowlists } from '../settings/key-settings';
 import type { KeyView } from '../settings/key-view';
 
@@ -48,9 +49,6 @@ function originOf(entry: string): string {
 /** A method that the entries let pass, without parameters if there is one. */
 function methodOf(entries: Allowlists['methods'], known: readonly string[]): string {
   const exact = entries.filter((entry) => !entry.endsWith('*'));
-  const passes = (method: string) =>
-    entries.length === 0 ||
-    exact.includes(method) ||
-    entries.some((entry) => entry.endsWith('*') && method.startsWith(entry.slice(0, -1)));
+  const passes = entries.length === 0 ? () => true : compileMethods(entries);
   return [USUAL_METHOD, 'eth_chainId', 'net_version', ...exact, ...known].find(passes) ?? USUAL_METHOD;
 }
