@@ -15,7 +15,8 @@ import { post } from '../support/reply';
 import type { Reply } from '../support/reply';
 import { serve } from '../support/serve';
 import { recordingUpstream } from '../support/upstream';
-import { CALL, keyWith, silent } from '../support/refusal-cases';
+import { CALL, CONTRACT, keyWith, silent } from '../support/refusal-cases';
+import { exchange, requestBytes } from '../support/wire';
 
 describe('beside other middleware', () => {
   const anything = { type: () => true, limit: '4mb' };
@@ -190,6 +191,33 @@ describe('beside other middleware', () => {
     expectRefusal(await post(app.rpcUrl, call('eth_a', ['x'.repeat(100)])), 'BODY_TOO_LARGE', {
       upstream: app.upstream,
     });
+  });
+
+  test.each([1, 2])('sends %d calls as checked, whoever else heard the body and changes it', async (calls) => {
+    const heard: Buffer[] = [];
+    const listens: RequestHandler = (req, _res, next) => {
+      req.on('data', (chunk: Buffer) => heard.push(chunk)).pause();
+      const goOn = () => {
+        if (req.complete) next();
+        else setImmediate(goOn);
+      };
+      goOn();
+    };
+    const changes = ([address]: readonly unknown[]) => {
+      for (const chunk of heard) chunk.fill(' ');
+      return address as string;
+    };
+    const app = await guardedApp({
+      upstream: await recordingUpstream((_req, res) => res.end('{}')),
+      before: [listens],
+      options: { addressParams: { acme_read: changes } },
+      ...keyWith({ allowlists: { contractAddresses: [CONTRACT] } }),
+    });
+    const one = call('acme_read', [CONTRACT, 'f'.repeat(20_000)]);
+    const body = JSON.stringify(calls === 1 ? one : [one, one]);
+    await exchange(app.port, requestBytes({ target: `/v3/${KEY}`, body }));
+    expect(heard.map(String).join('').trim()).toBe('');
+    expect(app.upstream.seen.map((seen) => seen.body)).toEqual([body]);
   });
 
   test('takes a property of the application for a body only when the body has been read', async () => {

@@ -123,7 +123,9 @@ function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffe
   if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
   if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
   const bytes = bytesOf(req, (req.read() as Buffer | string | null) ?? '');
-  return bytes.length > maxBodyBytes ? tooLarge(maxBodyBytes) : bytes;
+  if (bytes.length > maxBodyBytes) return tooLarge(maxBodyBytes);
+  // A listener that has paused the stream has been given these very bytes.
+  return req.listenerCount('data') > 0 ? Buffer.from(bytes) : bytes;
 }
 
 function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
