@@ -133,6 +133,19 @@ describe('a history that is read ahead', () => {
     expect(await actors({ actor: 'another' })).toEqual([]);
   });
 
+  test('is read anew where somebody has edited its files, though it is just being read ahead', async () => {
+    const { paths, index, actors } = history();
+    const line = (actor: string): string =>
+      `${JSON.stringify(auditEvent({ actor, via: 'code', action: 'key.update', apiKey: KEY }))}\n`;
+    for (const path of paths) appendFileSync(path, line('last'));
+    await index.preload();
+    for (const path of paths) writeFileSync(path, readFileSync(path, 'utf8').replace('\n', `\n${line('between')}`));
+    const found = await actors({ limit: 40 });
+    expect(found.filter((actor) => actor === 'last')).toHaveLength(10);
+    expect(found).toHaveLength(30);
+    await index.close();
+  });
+
   test('is read no further once it is closed', async () => {
     const { paths, index, actors } = history();
     const read = index.preload();

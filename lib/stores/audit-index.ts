@@ -79,7 +79,8 @@ export class AuditIndex {
         leaveOut(entries.filter((_, at) => found[at] === undefined));
       } catch (error) {
         if (tries++ === MAX_TRIES) throw error;
-        if (tries > 2) this.#parts = []; // not only renamed: somebody has edited the files
+        // Not only renamed: somebody has edited the files. A file that is just being read would bring its part back.
+        if (tries > 2) await this.#inTurn(() => void (this.#parts = []));
       }
     }
   }
@@ -98,7 +99,7 @@ export class AuditIndex {
     await this.#rest;
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #inTurn<T>(work: () => T | Promise<T>): Promise<T> {
     const done = this.#lastRead.then(work);
     this.#lastRead = done.catch(() => undefined);
     return done;
