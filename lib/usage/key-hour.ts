@@ -80,7 +80,8 @@ export class KeyHour {
   rows(outcome: string): readonly Counts[] {
     if (this.#rowsOf !== this.caller || this.#outcome !== outcome) {
       this.#rows = this.#find(this.caller, outcome);
-      this.#rowsOf = this.caller;
+      // Where there is no room for a name, there may be some once the store has been told.
+      this.#rowsOf = this.budget.left > 0 ? this.caller : NOBODY;
       this.#outcome = outcome;
     }
     return this.#rows;
@@ -123,8 +124,6 @@ export class KeyHour {
 
   /** Each row that has changed since the store was told. They count as told, unless `settle(false)` is called. */
   *changed(): Generator<Telling, void> {
-    // Where there was no room for a name, there may be some once the store has been told.
-    this.#rowsOf = NOBODY;
     for (const counts of this.#totals.values()) {
       if (counts.told === counts.calls) continue;
       const { requests } = counts;
