@@ -91,7 +91,7 @@ export async function dryRun(
     ? 'allowed'
     : `${String(judged.allowed.length)} of ${String(judged.calls.length)} calls are allowed`;
   const reason = judged.calls.find(({ refusal }) => refusal !== undefined)?.refusal?.refused ?? null;
-  const forwarded = judged.allowed.length > 0 ? serialiseAllowed(judged) : null;
+  const forwarded = judged.allowed.length > 0 ? String(serialiseAllowed(judged)) : null;
   const wouldRefuse = judged.wouldRefuse?.refused ?? null;
   return { allowed, reason, wouldRefuse, status: 200, message, steps, calls, limits, forwarded };
 }

@@ -39,7 +39,7 @@ export type ParsedCalls =
       readonly ok: true;
       readonly batch: boolean;
       readonly calls: readonly (RpcCall | InvalidCall)[];
-      /** The text, where it is just what would be written of its calls; as bytes if it is long. */
+      /** The body, where it is just what would be written of its calls. */
       readonly canonical: string | Buffer | undefined;
     }
   | { readonly ok: false; readonly broken: 'json' | 'request' | 'batch-size'; readonly why: string };
@@ -79,8 +79,7 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
     if (from === to) return undefined;
     return isPlain && to - from > LONG_TEXT ? body.subarray(from, to) : text.slice(from, to);
   };
-  const whole = isPlain && text.length > LONG_TEXT ? body : text;
-  const canonical = json.isCanonical ? whole : undefined;
+  const canonical = json.isCanonical ? body : undefined;
   if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))], canonical };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
   return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))), canonical };

@@ -22,7 +22,7 @@ export interface JudgedCalls {
   readonly allowed: readonly RpcCall[];
   /** The first `wouldRefuse` of the calls. */
   readonly wouldRefuse: Refusal | undefined;
-  /** The text that was read, where it is just what would be written of all calls; as bytes if it is long. */
+  /** What was read, where it is just what would be written of all calls. */
   readonly canonical?: string | Buffer | undefined;
   /** Why limits refused them all, which the answer as a whole tells. */
   readonly limited?: Refusal;
@@ -72,9 +72,9 @@ export function judgeAgain(before: JudgedCalls, admission: Admission, rules: Cal
 }
 
 /** What the upstream receives of what is allowed. */
-export function serialiseAllowed(judged: JudgedCalls): string {
-  const pieces = serialiseAllowedPieces(judged);
-  return pieces.map((piece) => (typeof piece === 'string' ? piece : piece.toString('latin1'))).join('');
+export function serialiseAllowed(judged: JudgedCalls): string | Buffer {
+  const [first = '', ...others] = serialiseAllowedPieces(judged);
+  return others.length === 0 ? first : [first, ...others].map(String).join('');
 }
 
 /** The same in pieces to be sent one after the other. */

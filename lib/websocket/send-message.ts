@@ -30,25 +30,29 @@ export function sendToCaller({ socket, connection }: SocketEnd, message: Buffer 
   const at = headSize(length);
   const frame = Buffer.allocUnsafe(at + length);
   writeHead(frame, isBinary ? BINARY : TEXT, 0, length);
-  if (typeof message === 'string') frame.write(message, at);
-  else frame.set(message, at);
+  put(message, frame, at);
   connection.write(frame);
 }
 
 /** Sends a text to the upstream, masked as a client has to. */
-export function sendToUpstream({ socket, connection }: SocketEnd, text: string): void {
+export function sendToUpstream({ socket, connection }: SocketEnd, text: Buffer | string): void {
   corkForTurn(connection);
   const length = Buffer.byteLength(text);
   if (length > MAX_PIECE_BYTES) {
-    socket.send(Buffer.from(text), { binary: false }); // bytes go in one piece, a string in two
+    socket.send(typeof text === 'string' ? Buffer.from(text) : text, { binary: false }); // bytes go in one piece, a string in two
     return;
   }
   const at = headSize(length) + MASK_BYTES;
   const frame = Buffer.allocUnsafe(at + length);
   writeHead(frame, TEXT, MASKED, length);
-  frame.write(text, at);
+  put(text, frame, at);
   mask(frame, at);
   connection.write(frame);
+}
+
+function put(message: Buffer | string, frame: Buffer, at: number): void {
+  if (typeof message === 'string') frame.write(message, at);
+  else frame.set(message, at);
 }
 
 function headSize(length: number): number {

@@ -372,7 +372,7 @@ export class Session {
     if (answer.length > 0 && this.client.readyState === WebSocket.OPEN) sendToCaller(this.clientEnd, answer, isBinary);
   }
 
-  private forward(calls: string): void {
+  private forward(calls: string | Buffer): void {
     if (this.upstream.readyState === WebSocket.OPEN) sendToUpstream(this.upstreamEnd, calls);
   }
 
