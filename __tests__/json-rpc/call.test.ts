@@ -482,7 +482,7 @@ describe('what is sent on', () => {
           if (!read.ok || read.calls.some((call) => 'invalid' in call)) continue;
           const made = read.calls.map((call) => serialiseCall({ ...(call as RpcCall), paramsText: undefined }));
           const whole = isBatch ? `[${made.join(',')}]` : made[0]!;
-          expect(read.canonical ?? whole).toBe(whole);
+          expect(String(read.canonical ?? whole)).toBe(whole);
           if (read.canonical === undefined) written++;
           else kept++;
         }
