@@ -18,6 +18,7 @@ let now = 0;
 const clock = {
   now: () => now,
   wall: () => wallAt + now,
+  wallAt: () => wallAt + now,
   after(milliseconds, work) {
     const timer = { at: now + milliseconds, work };
     timers.add(timer);
