@@ -1,6 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import {
   ANY_JSON,
+  CALL_MEMBERS,
   ExactNumber,
   hasFoldedTwin,
   isJsonArray,
@@ -51,7 +52,6 @@ const MAX_ID_BYTES = 1024;
 const METHOD = /^[\x21-\x7e]{1,128}$/;
 /** Text from which on it is passed on as bytes: each copy of 256 KB costs as much as checking it. */
 const LONG_TEXT = 16 * 1024;
-const MEMBERS = ['jsonrpc', 'id', 'method', 'params'] as const;
 
 /**
  * Reads a body or a WebSocket message as one JSON-RPC 2.0 call or a batch of up to `maxBatchSize`.
@@ -197,7 +197,7 @@ function readCall(value: JsonValue, paramsText: string | Buffer | undefined): Rp
   }
   // Most calls have no other member, and are not searched for one.
   const others = Object.keys(value).length - 2 - Number(id !== undefined) - Number(params !== undefined);
-  if (others > 0 && hasFoldedTwin(value, MEMBERS))
+  if (others > 0 && hasFoldedTwin(value, CALL_MEMBERS))
     return { id, invalid: 'request', why: 'two member names differ only by case' };
   if (params === undefined || params === null)
     return { id, method, params: undefined, paramsText: undefined, addresses: undefined };

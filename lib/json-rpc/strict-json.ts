@@ -69,7 +69,7 @@ for (const name of 'jsonrpc id method params to from data input value gas addres
 }
 
 /** The members of a call, in the order in which it is written. */
-const CALL_MEMBERS = ['jsonrpc', 'id', 'method', 'params'];
+export const CALL_MEMBERS: readonly string[] = ['jsonrpc', 'id', 'method', 'params'];
 
 /** Characters whose syntax is checked past a broken rule. */
 const CHECKED_PAST_RULE = 512 * 1024;
