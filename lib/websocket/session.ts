@@ -309,7 +309,7 @@ export class Session {
       exchangeMixed(
         judged,
         (calls, answered) => {
-          this.exchange(calls, (answer) => {
+          this.exchange(calls, serialiseBatch(calls), (answer) => {
             noteAnswer(answer);
             answered(this.withinBound(answer));
           });
@@ -322,7 +322,7 @@ export class Session {
       );
       return;
     }
-    this.exchange(judged.allowed, (answer) => {
+    this.exchange(judged.allowed, serialiseAllowed(judged), (answer) => {
       noteAnswer(answer);
       if (isRefusal(answer)) this.noteFailure(message, answer);
       done(isRefusal(answer) ? refuseAllowed(judged, answer, this.replyOptions) : answer);
@@ -353,10 +353,9 @@ export class Session {
     this.parts.options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');
   }
 
-  /** Sends a batch to the upstream. For a batch of notifications no answer is awaited. */
-  private exchange(calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void): void {
+  /** Sends a batch, written as `body`, to the upstream. For a batch of notifications no answer is awaited. */
+  private exchange(calls: readonly RpcCall[], body: string | Buffer, done: (answer: Buffer | Refusal) => void): void {
     const ids = new Set(calls.map(({ id }) => id).filter((id) => id !== undefined));
-    const body = serialiseBatch(calls);
     const send = (): void => {
       this.forward(body);
     };
