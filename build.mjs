@@ -1,10 +1,11 @@
-// Compiles lib/ to CommonJS in dist/ and adds a thin ES module over it, so that both load one and the same instance.
+// Bundles lib/ as CommonJS in dist/ and adds a thin ES module over it, so that both load one and the same instance.
 // Bundles the dashboard's page, which needs nothing of node_modules then.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { OUTPUT, bundle } from './bundle.mjs';
 
 const require = createRequire(import.meta.url);
 const root = new URL('.', import.meta.url);
@@ -26,6 +27,13 @@ const entries = [
   'telemetry/prometheus',
   'telemetry/opentelemetry',
 ];
+/** Programs, and what is loaded when it is needed. */
+const others = ['cli/index', 'cli/standalone', 'settings/settings-schema', 'websocket/upgrade'];
+const input = Object.fromEntries([...entries, ...others].map((entry) => [entry, `./lib/${entry}.ts`]));
+const modules = await bundle(input);
+await modules.write(OUTPUT);
+await modules.close();
+
 for (const entry of entries) {
   const names = Object.keys(require(`./dist/${entry}.js`)).join(', ');
   const file = `./${entry.split('/').at(-1)}.js`;

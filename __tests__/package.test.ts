@@ -147,9 +147,31 @@ describe('loading', () => {
     expect(stderr).toBe('');
   });
 
+  test('loading the guard opens three files of its own', async () => {
+    const script = `
+      require('rpc-guard');
+      const own = Object.keys(require.cache).filter((path) => /rpc-guard.dist/.test(path));
+      console.log(JSON.stringify(own.map((path) => path.split(/[\\\\/]/).at(-1)).sort()));`;
+    const { stdout } = await expectSuccess(node('-e', script));
+    expect(JSON.parse(stdout)).toEqual(['core.js', 'index.js', 'rolldown-runtime.js']);
+  });
+
+  test('what its entries have in common is loaded once', async () => {
+    const script = `
+      const { RpcGuardError } = require('rpc-guard');
+      const { rpcGuardAdmin } = require('rpc-guard/admin');
+      const { RedisStore } = require('rpc-guard/redis');
+      const { PostgresStore } = require('rpc-guard/postgres');
+      const isOurs = (make) => { try { make(); } catch (error) { return error instanceof RpcGuardError; } };
+      const making = [() => rpcGuardAdmin({}), () => new RedisStore({}), () => new PostgresStore({})];
+      console.log(JSON.stringify(making.map(isOurs)));`;
+    const { stdout } = await expectSuccess(node('-e', script));
+    expect(JSON.parse(stdout)).toEqual([true, true, true]);
+  });
+
   test('its internal files cannot be imported', async () => {
     const { stdout } = await expectSuccess(
-      node('-e', `try { require('rpc-guard/dist/options/options.js') } catch (error) { console.log(error.code) }`),
+      node('-e', `try { require('rpc-guard/dist/core.js') } catch (error) { console.log(error.code) }`),
     );
     expect(stdout).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n');
   });

@@ -20,7 +20,7 @@ const KEY = '0123456789abcdef0123456789abcdef';
 
 const OPEN = {
   file(place) {
-    const { FileStore } = require('../dist/stores/file.js');
+    const { FileStore } = require('../dist/index.js');
     const store = new FileStore(join(place, 'keys.json'));
     return { store, end: () => store.close() };
   },
@@ -53,7 +53,7 @@ const PLACES = {
   },
 };
 
-const managerOf = (store) => new (require('../dist/keys/key-manager.js').KeyManager)(store);
+const managerOf = (store) => new (require('../dist/index.js').KeyManager)(store);
 
 /** In a process of its own: changes the key from the first message on, until it is killed. */
 async function change(name, place) {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { option } from './each-store.mjs';
+import { lib } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
 const COUNT = Number(option('events') ?? 65_000);
@@ -17,10 +18,10 @@ const AT_ONCE = 200;
 const MAX_BYTES = 10 * 1024 * 1024;
 const WRITERS = ['ann', 'bob'];
 
-const open = (path) => new (require('../dist/stores/file.js').FileStore)(path, { logger: { ...console, info() {} } });
+const { auditEvent } = await lib('stores/audit-event');
+const open = (path) => new (require('../dist/index.js').FileStore)(path, { logger: { ...console, info() {} } });
 
 async function write(actor, path) {
-  const { auditEvent } = require('../dist/stores/audit-event.js');
   const store = open(path);
   const what = { actor, via: 'code', action: 'key.update', apiKey: '0123456789abcdef0123456789abcdef' };
   const changes = [{ path: 'name', from: 'x'.repeat(350), to: 'y'.repeat(350) }];

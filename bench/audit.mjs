@@ -9,18 +9,18 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { NO_LOGGER, connectRedis, measureEachStore, option } from './each-store.mjs';
+import { lib } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
 const COUNT = Number(option('events') ?? 100_000);
 const TIMES = 20;
 const WANTED_MS = 50;
+const { auditEvent, parseKeySettings } = await lib('stores/audit-event', 'settings/key-settings');
 const HOT = 'f'.repeat(32);
 const RARE = 'e'.repeat(32);
 
 /** Two fifths are of one key. Ann only updates, Bob only adds secrets: what asks for the other of one of them finds nothing. */
 function* events() {
-  const { auditEvent } = require('../dist/stores/audit-event.js');
-  const { parseKeySettings } = require('../dist/settings/key-settings.js');
   const began = Date.now() - COUNT * 1000;
   for (let n = 0; n < COUNT; n++) {
     const isFirst = n === 10;
@@ -58,7 +58,7 @@ async function fill(audit, atOnce) {
 
 const STORES = {
   async file() {
-    const { FileStore } = require('../dist/stores/file.js');
+    const { FileStore } = require('../dist/index.js');
     const folder = mkdtempSync(join(tmpdir(), 'rpc-guard-bench-'));
     const open = () => new FileStore(join(folder, 'keys.json'), { logger: NO_LOGGER });
     const filled = open().audit;

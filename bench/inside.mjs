@@ -1,16 +1,31 @@
 // What the guard costs inside the process, without sockets: run in a process of its own, it sends what it measured.
 import { createRequire } from 'node:module';
 import { CONTRACT, LISTED_KEY, OPEN_KEY, ORIGIN, SECRET, SETTINGS, USER_AGENT, listsOf } from './keys.mjs';
+import { lib } from './lib.mjs';
 import { medianOf } from './statistics.mjs';
 
 const require = createRequire(import.meta.url);
-const { admit, checkCall } = require('../dist/policy/authorize.js');
-const { judgeBody, serialiseAllowed } = require('../dist/policy/evaluate-body.js');
-const { addressTable, queriedAddresses } = require('../dist/allowlists/address-table.js');
-const { compileKeySettings } = require('../dist/settings/compile.js');
-const { parseKeySettings } = require('../dist/settings/key-settings.js');
-const { parseCalls, serialiseCall } = require('../dist/json-rpc/call.js');
-const { SettingsCache } = require('../dist/stores/settings-cache.js');
+const {
+  admit,
+  checkCall,
+  judgeBody,
+  serialiseAllowed,
+  addressTable,
+  queriedAddresses,
+  compileKeySettings,
+  parseKeySettings,
+  parseCalls,
+  serialiseCall,
+  SettingsCache,
+} = await lib(
+  'policy/authorize',
+  'policy/evaluate-body',
+  'allowlists/address-table',
+  'settings/compile',
+  'settings/key-settings',
+  'json-rpc/call',
+  'stores/settings-cache',
+);
 const { MemoryStore } = require('../dist/index.js');
 
 const isFull = process.argv.includes('--full');

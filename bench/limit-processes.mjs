@@ -3,9 +3,16 @@
 import { createRequire } from 'node:module';
 import { setTimeout as after } from 'node:timers/promises';
 
+import { lib } from './lib.mjs';
 import { end, endAll, postgresServer, redisServer, start } from './processes.mjs';
 
 const require = createRequire(import.meta.url);
+const {
+  Limiter,
+  SpendingExchange,
+  systemClock: clock,
+  compileLimits,
+} = await lib('limits/limiter', 'limits/spending-exchange', 'limits/clock', 'settings/compile');
 const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const RATE = { perSecond: 100, burst: 200 };
 const PROCESSES = 4;
@@ -38,10 +45,6 @@ async function openStore() {
 }
 
 async function work() {
-  const { Limiter } = require('../dist/limits/limiter.js');
-  const { SpendingExchange } = require('../dist/limits/spending-exchange.js');
-  const { systemClock: clock } = require('../dist/limits/clock.js');
-  const { compileLimits } = require('../dist/settings/compile.js');
   const store = await openStore();
   const logger = { info() {}, warn() {}, error() {} };
   const roundTrips = [];

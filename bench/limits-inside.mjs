@@ -1,12 +1,13 @@
 // node --expose-gc bench/limits-inside.mjs [--keys=1000000]: what limits cost inside a process, in memory and in time. Build first.
-import { createRequire } from 'node:module';
+import { lib } from './lib.mjs';
 
-const require = createRequire(import.meta.url);
-const { CallLimits } = require('../dist/limits/limit-calls.js');
-const { Limiter } = require('../dist/limits/limiter.js');
-const { systemClock: clock } = require('../dist/limits/clock.js');
-const { compileCredits } = require('../dist/limits/credits.js');
-const { compileLimits } = require('../dist/settings/compile.js');
+const {
+  CallLimits,
+  Limiter,
+  systemClock: clock,
+  compileCredits,
+  compileLimits,
+} = await lib('limits/limit-calls', 'limits/limiter', 'limits/clock', 'limits/credits', 'settings/compile');
 const option = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const KEYS = Number(option('keys') ?? 1_000_000);
 const ADDRESSES = 100_000;

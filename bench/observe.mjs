@@ -7,8 +7,15 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { OPEN_KEY, SETTINGS } from './keys.mjs';
+import { lib } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
+const { MemoryStore, insideOf, openTelemetry, prometheusMetrics, rpcGuard } = await lib(
+  'index',
+  'rpc-guard',
+  'telemetry/opentelemetry',
+  'telemetry/prometheus',
+);
 const BATCHES = 60;
 const COUNT = 5000;
 /** CPU of one call through the guard, of RESULTS-node20.md. */
@@ -27,7 +34,6 @@ const VARIANTS = {
 };
 
 async function guardWith({ usage = false, events = false, prometheus = false, otel }) {
-  const { MemoryStore, rpcGuard } = require('../dist/index.js');
   const upstream = createServer((_req, res) => res.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}'));
   const logger = { info() {}, warn() {}, error() {} };
   let heard = 0;
@@ -39,7 +45,7 @@ async function guardWith({ usage = false, events = false, prometheus = false, ot
     ...(events && { onRequest: () => heard++ }),
   });
   if (events) subscribe('rpc-guard:request', () => heard++);
-  if (prometheus) require('../dist/telemetry/prometheus.js').prometheusMetrics(guard);
+  if (prometheus) prometheusMetrics(guard);
   if (otel !== undefined) trace(guard, otel);
   return guard;
 }
@@ -53,7 +59,7 @@ function trace(guard, ratio) {
   const sampler = new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(ratio) });
   const drop = { onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} };
   new sdk.NodeTracerProvider({ sampler, spanProcessors: [drop] }).register();
-  require('../dist/telemetry/opentelemetry.js').openTelemetry(guard);
+  openTelemetry(guard);
 }
 
 /** What the guard notes of a real call. */
@@ -70,7 +76,7 @@ async function occurrenceOf(guard, inside) {
 
 async function measure(variant) {
   const guard = await guardWith(variant);
-  const inside = require('../dist/rpc-guard.js').insideOf(guard);
+  const inside = insideOf(guard);
   const occurrence = await occurrenceOf(guard, inside);
   const answered = { answer: Promise.resolve({ status: 200, headers: {}, body: Buffer.alloc(0) }), abort() {} };
   const samples = [];

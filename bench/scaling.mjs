@@ -5,12 +5,34 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTRACT, ORIGIN, USER_AGENT } from './keys.mjs';
+import { lib } from './lib.mjs';
 import { load } from './load.mjs';
 import { end, endAll, postgresServer, redisServer, start, usageOf } from './processes.mjs';
 import { SCENARIOS } from './scenarios.mjs';
 import { medianOf } from './statistics.mjs';
 
 const require = createRequire(import.meta.url);
+const {
+  SettingsCache,
+  parseKeySettings,
+  Usage,
+  Occurrence,
+  addressTable,
+  compileCredits,
+  admissionOf,
+  judgeBody,
+  compileKeySettings,
+} = await lib(
+  'stores/settings-cache',
+  'settings/key-settings',
+  'observe/usage',
+  'observe/request-event',
+  'allowlists/address-table',
+  'limits/credits',
+  'policy/authorize',
+  'policy/evaluate-body',
+  'settings/compile',
+);
 const { KeyManager, MemoryStore, rpcGuard } = require('../dist/index.js');
 const logger = { info() {}, warn() {}, error() {} };
 const KEYS = 100;
@@ -213,8 +235,6 @@ async function postgres() {
 
 /** Bytes of heap for a key and a socket. */
 async function memory() {
-  const { SettingsCache } = require('../dist/stores/settings-cache.js');
-  const { parseKeySettings } = require('../dist/settings/key-settings.js');
   const cached = 10_000;
   const made = (apiKey) => Promise.resolve(parseKeySettings({ apiKey, limits: LIMITS, allowlists: LISTS }));
   const cache = new SettingsCache({ get: made }, { logger, staleIfErrorMs: 60_000 });
@@ -230,14 +250,6 @@ async function memory() {
 
 /** What a key holds that made one request with a contract, an origin and a browser, until usage is told. */
 async function counted() {
-  const { Usage } = require('../dist/observe/usage.js');
-  const { Occurrence } = require('../dist/observe/request-event.js');
-  const { addressTable } = require('../dist/allowlists/address-table.js');
-  const { compileCredits } = require('../dist/limits/credits.js');
-  const { admissionOf } = require('../dist/policy/authorize.js');
-  const { judgeBody } = require('../dist/policy/evaluate-body.js');
-  const { compileKeySettings } = require('../dist/settings/compile.js');
-  const { parseKeySettings } = require('../dist/settings/key-settings.js');
   const table = addressTable({});
   const parts = { store: new MemoryStore([]), logger, addressTable: table, prices: compileCredits({}) };
   const usage = new Usage({ ...parts, instance: () => 'bench' }, { origins: true, addresses: true, userAgents: true });

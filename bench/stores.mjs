@@ -10,8 +10,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
 import { NO_LOGGER, connectRedis, measureEachStore, option } from './each-store.mjs';
+import { lib } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
+const { cursorAt, listed } = await lib('stores/key-query');
 const COUNT = Number(option('keys') ?? 100_000);
 const TARGETS = { page: 50, search: 200, blocked: 100, resident: 200 };
 const TIMES = 10;
@@ -110,7 +112,6 @@ async function measureStore(name) {
   }, 1);
   rows['all keys checked'] = await measure(() => store.problems?.(), 1);
   noteMemory('opened and checked');
-  const { cursorAt, listed } = require('../dist/stores/key-query.js');
   const [some] = await store.list({ search: `Customer ${COUNT >> 1}`, limit: 1 });
   for (const sort of ['name', 'created', 'updated', 'key']) {
     const after = cursorAt(listed(some), sort);

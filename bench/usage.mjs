@@ -1,16 +1,28 @@
 // What it costs to count: node bench/usage.mjs, after a build. In-process, without HTTP.
 import { createRequire } from 'node:module';
+import { lib } from './lib.mjs';
 
 const require = createRequire(import.meta.url);
+const {
+  Usage,
+  Occurrence,
+  addressTable,
+  compileCredits,
+  admissionOf,
+  judgeBody,
+  compileKeySettings,
+  parseKeySettings,
+} = await lib(
+  'observe/usage',
+  'observe/request-event',
+  'allowlists/address-table',
+  'limits/credits',
+  'policy/authorize',
+  'policy/evaluate-body',
+  'settings/compile',
+  'settings/key-settings',
+);
 const { MemoryStore } = require('../dist/index.js');
-const { Usage } = require('../dist/observe/usage.js');
-const { Occurrence } = require('../dist/observe/request-event.js');
-const { addressTable } = require('../dist/allowlists/address-table.js');
-const { compileCredits } = require('../dist/limits/credits.js');
-const { admissionOf } = require('../dist/policy/authorize.js');
-const { judgeBody } = require('../dist/policy/evaluate-body.js');
-const { compileKeySettings } = require('../dist/settings/compile.js');
-const { parseKeySettings } = require('../dist/settings/key-settings.js');
 
 const ROUNDS = 301;
 const COUNTED = 1000;

@@ -8,6 +8,7 @@ import { KeyManager } from '../keys/key-manager';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
 import { createUpstreamClient } from '../upstream/http-client';
+import { PACKAGE_FOLDER } from '../version';
 import { failedLoginOf, setRole } from './actor';
 import { AdminEvents } from './admin-events';
 import { parseAdminOptions } from './admin-options';
@@ -28,7 +29,7 @@ export interface RpcGuardAdmin {
 }
 
 /** What the build makes of `dashboard/`. */
-const DASHBOARD = join(__dirname, '../../dist/admin/public');
+const DASHBOARD = join(PACKAGE_FOLDER, 'dist/admin/public');
 
 /** Nothing inline, nothing from elsewhere, no text that becomes markup, and no frame around it. */
 const securityHeaders = helmet({
