@@ -1,3 +1,4 @@
+import { usageReport } from '../../lib/keys/usage-report';
 import { UsageRows } from '../../lib/stores/usage-rows';
 import type { UsageRow } from '../../lib/stores/usage-store';
 import { METHOD, ORIGIN } from '../../lib/usage/key-hour';
@@ -257,6 +258,22 @@ test('the peak is what was spent in the busiest second', async () => {
   }
   await clock.pass(10_000);
   expect(await rows()).toMatchObject([{ kind: 'total', credits: 21, peak: 8 }]);
+});
+
+test('the peak is told by whatever is charged, also by calls that a list only reports, and by none that is refused', async () => {
+  const { clock, store, table } = counting(Date.parse('2027-01-31T12:00:00.000Z'));
+  const spend = async (outcome: string, credits: number) => {
+    const counted = table.at('first-key', clock.wall());
+    counted.total(outcome).add(1, credits, clock.wall());
+    counted.spend(credits);
+    await clock.pass(10_000);
+    return (await usageReport(store, 'first-key', { since: '1h' }, clock.wall())).busiest.second;
+  };
+  expect(await spend('METHOD_NOT_ALLOWED', 0)).toBe(0);
+  expect(await spend('wouldRefuse:ORIGIN_NOT_ALLOWED', 4)).toBe(4);
+  expect(await spend('allowed', 3)).toBe(4);
+  expect(await spend('wouldRefuse:ORIGIN_NOT_ALLOWED', 6)).toBe(6);
+  expect(await spend('METHOD_NOT_ALLOWED', 0)).toBe(6);
 });
 
 test('closes though the store hangs, in a write or in making days', async () => {

@@ -225,12 +225,19 @@ function sumOf(rows: readonly UsageRow[]): UsageRow {
   return rows.reduce(added, NOTHING);
 }
 
-/** Processes may have had theirs in the same second: theirs of one hour are added. */
+/**
+ * Of a process and hour, the row that was told last has the highest. Processes may have had theirs in the same second:
+ * theirs of one hour are added.
+ */
 function busiestSecond(totals: readonly UsageRow[]): number {
   const peaks = [...groupBy(totals, ({ hour, apiKey }) => `${hour} ${apiKey}`).values()].map((rows) =>
-    rows.reduce((sum, { peak = 0 }) => sum + peak, 0),
+    [...groupBy(rows, ({ instance }) => instance).values()].reduce((sum, ofProcess) => sum + highestPeak(ofProcess), 0),
   );
   return peaks.reduce((most, peak) => Math.max(most, peak), 0);
+}
+
+function highestPeak(rows: readonly UsageRow[]): number {
+  return rows.reduce((most, { peak = 0 }) => Math.max(most, peak), 0);
 }
 
 /** As a histogram tells it: within its class evenly spread. */

@@ -79,7 +79,7 @@ export interface UsageRow {
   readonly upstreamErrors: number;
   /** When it last counted something, in milliseconds since 1970. */
   readonly lastAt: number;
-  /** Of `total` rows: requests and messages, and the most credits in one second. */
+  /** Of `total` rows: requests and messages, and the most credits in one second, of all outcomes together so far. */
   readonly requests?: number | undefined;
   readonly peak?: number | undefined;
   /** How many took up to 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000 ms, and longer. */

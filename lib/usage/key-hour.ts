@@ -127,7 +127,8 @@ export class KeyHour {
     for (const counts of this.#totals.values()) {
       if (counts.told === counts.calls) continue;
       const { requests } = counts;
-      const peak = counts === this.#allowed ? this.peak : 0;
+      // Of the key as a whole, in each: whatever outcome was charged last tells it.
+      const { peak } = this;
       yield this.#tell('total', counts, { ...counts.toRow(), requests, peak });
     }
     for (const [at, names] of this.#names.entries()) {
