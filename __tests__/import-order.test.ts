@@ -126,6 +126,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'client-connection',
       'mount-hint',
       'byte-budget',
+      'hidden-class',
       'say-where',
       'under-way',
     ],

@@ -14,6 +14,7 @@ import { admitAgain } from './admit-again';
 import { Holding } from './byte-budget';
 import { cutWhenIdle, hasGone, whenGone } from './client-connection';
 import { handOff, refuseWhole } from './hand-off';
+import { shareHiddenClass } from './hidden-class';
 import { IncomingCall } from './incoming-call';
 import type { AdmittedCalls, Guard } from './incoming-call';
 import { arrivedBody, readBody } from './request-body';
@@ -39,6 +40,7 @@ export function handleRequest(
     next();
     return;
   }
+  shareHiddenClass(req, res);
   guard.tracing?.arrived(facts);
   const headers = { 'X-Request-Id': facts.requestId };
   if (req.method === 'OPTIONS') res.setHeader('X-Request-Id', facts.requestId);

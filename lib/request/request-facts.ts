@@ -33,14 +33,15 @@ export function requestFacts(
 ): RequestFacts | undefined {
   const apiKey = keyInPath(req.url ?? '', path);
   if (apiKey === undefined) return undefined;
-  const { authorization, origin } = req.headers;
-  const requestId = req.headers['x-request-id'];
+  const { headers } = req;
+  const { authorization, origin } = headers;
+  const requestId = headers['x-request-id'];
   return {
     apiKey,
     authorization,
     origin,
-    userAgent: req.headers['user-agent'],
-    headers: req.headers,
+    userAgent: headers['user-agent'],
+    headers,
     duplicateHeader: duplicateHeader(req.rawHeaders),
     remoteAddress: req.socket?.remoteAddress,
     requestId: typeof requestId === 'string' && SANE_REQUEST_ID.test(requestId) ? requestId : randomUUID(),
