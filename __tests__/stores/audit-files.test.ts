@@ -217,15 +217,30 @@ test('a store that is closed has written what it was given', async () => {
   expect(readFileSync(trail, 'utf8')).toBe(`${JSON.stringify(event)}\n`);
 });
 
-test('a line that is damaged is passed over, and a file that cannot be read or written is named', async () => {
+test('a line that is damaged is passed over and logged, and a file that cannot be read or written is named', async () => {
   const { file, trail } = place();
-  const manager = new KeyManager(open(file));
+  const logger = recordingLogger();
+  const store = new FileStore(file, { logger });
+  endAfterTest(() => store.close());
+  const manager = new KeyManager(store);
   await manager.create({ apiKey: KEY });
   for (const name of ['b', 'c', 'd']) await manager.update(KEY, { name });
   const [first, second, third, ...rest] = readFileSync(trail, 'utf8').split('\n');
-  writeFileSync(trail, [first, 'no JSON', third!.slice(0, 300), ...rest].join('\n'));
   const versions = async () => (await manager.audit({ limit: 2 })).map(({ version }) => version);
+  const damaged = () => logger.lines.filter(({ text }) => text.includes('damaged')).map(({ text }) => text);
+  writeFileSync(trail, [first, ' ', third!, ...rest].join('\n'));
+  expect(await versions()).toEqual([4, 3]);
+  expect(damaged()).toEqual([]);
+  writeFileSync(trail, [first, second, third!.slice(0, 300), ...rest].join('\n'));
+  expect(await versions()).toEqual([4, 2]);
+  writeFileSync(trail, [first, 'no JSON', third!.slice(0, 300), ...rest].join('\n'));
   expect(await versions()).toEqual([4, 1]);
+  expect(await versions()).toEqual([4, 1]);
+  const lineBehind = (...lines: readonly string[]): string => {
+    const byte = Buffer.byteLength(`${lines.join('\n')}\n`);
+    return `a line of the history is damaged: its event is not shown ${JSON.stringify({ file: trail, byte })}`;
+  };
+  expect(damaged()).toEqual([lineBehind(first!, second!), lineBehind(first!)]);
   expect(second).toContain('"version":2');
   rmSync(trail);
   mkdirSync(trail);

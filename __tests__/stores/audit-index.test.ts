@@ -146,6 +146,54 @@ describe('a history that is read ahead', () => {
     await index.close();
   });
 
+  const edits: readonly (readonly [what: string, edit: (text: string) => string])[] = [
+    ['has a member more at its end', (text) => text.replace('}\n', ',"note":"by hand"}\n')],
+    ['has a member more at its beginning', (text) => text.replace('{', '{"note":"by hand",')],
+    ['has spaces more', (text) => text.replace('}\n', '   }  \n')],
+    ['is shorter', (text) => text.replace(',"changes":[]', '')],
+  ];
+  for (const place of ['last', 'before others'] as const) {
+    test.each(edits)(`finds an event whose line somebody has edited, ${place}: it %s`, async (_what, edit) => {
+      const { paths, index, actors } = history();
+      const line = `${JSON.stringify(auditEvent({ actor: 'other', via: 'code', action: 'key.update', apiKey: KEY }))}\n`;
+      if (place === 'before others') for (const path of paths) appendFileSync(path, line);
+      await index.preload();
+      for (const path of paths) writeFileSync(path, edit(readFileSync(path, 'utf8')));
+      for (const n of paths.keys()) expect(await actors({ actor: `actor ${String(n)}` })).toHaveLength(1);
+      expect(await index.find({ actor: 'actor 3', limit: 1 })).toEqual([
+        JSON.parse(readFileSync(paths[3]!, 'utf8').split('\n')[0]!),
+      ]);
+      await index.close();
+    });
+  }
+
+  test('finds an event whose line is longer by as much as the next one is shorter', async () => {
+    const { paths, index, actors } = history();
+    const line = (actor: string): string =>
+      `${JSON.stringify(auditEvent({ actor, via: 'code', action: 'key.update', apiKey: KEY }))}\n`;
+    appendFileSync(paths[4]!, line('second') + line('third'));
+    await index.preload();
+    const [first, second, third] = readFileSync(paths[4]!, 'utf8').split('\n');
+    const cut = ',"changes":[]';
+    const edited = [first!.replace(/}$/, `${' '.repeat(cut.length)}}`), second!.replace(cut, ''), third!];
+    writeFileSync(paths[4]!, `${edited.join('\n')}\n`);
+    expect(await actors({ actor: 'actor 4' })).toEqual(['actor 4']);
+    expect(await actors({ actor: 'second' })).toEqual(['second']);
+    await index.close();
+  });
+
+  test('finds an event by what somebody has made of it', async () => {
+    const { paths, index, actors } = history();
+    await index.preload();
+    writeFileSync(paths[2]!, readFileSync(paths[2]!, 'utf8').replace('actor 2', 'somebody'));
+    expect(await actors({ actor: 'somebody' })).toEqual(['somebody']);
+    // As most editors write: a new file takes the place of the old one.
+    writeFileSync(`${paths[3]!}.new`, readFileSync(paths[3]!, 'utf8').replace('actor 3', 'bobby b'));
+    renameSync(`${paths[3]!}.new`, paths[3]!);
+    expect(await actors({ actor: 'bobby b' })).toEqual(['bobby b']);
+    await index.close();
+  });
+
   test('is read no further once it is closed', async () => {
     const { paths, index, actors } = history();
     const read = index.preload();

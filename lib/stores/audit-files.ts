@@ -1,6 +1,7 @@
 import { open, rename, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { AuditIndex, storeError, unlessMissing } from './audit-index';
+import type { OnDamage } from './audit-index';
 import { inOrder, newestOf } from './audit-order';
 import type { AuditEvent, AuditQuery, AuditStore } from './audit-store';
 
@@ -12,6 +13,8 @@ export interface SettingsFileAccess {
   readonly inLock: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether the settings file holds the change that an event tells of. */
   readonly isMade: (event: AuditEvent) => boolean;
+  /** Told of lines that are passed over. */
+  readonly onDamage?: OnDamage;
 }
 
 /** An event that is on the disk and not yet part of the history. */
@@ -50,13 +53,14 @@ export class AuditFiles implements AuditStore {
   readonly isKeptWithChange = true;
   readonly #settings: SettingsFileAccess;
   readonly #maxBytes: number;
-  readonly #index = new AuditIndex(() => this.#paths());
+  readonly #index: AuditIndex;
   /** Those under way. */
   #appends: Promise<unknown> = Promise.resolve();
 
   constructor(settings: SettingsFileAccess, maxBytes = MAX_BYTES) {
     this.#settings = settings;
     this.#maxBytes = maxBytes;
+    this.#index = new AuditIndex(() => this.#paths(), settings.onDamage);
   }
 
   append(events: readonly AuditEvent[]): Promise<void> {

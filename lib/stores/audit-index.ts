@@ -16,8 +16,11 @@ interface Entry extends AskedMembers {
 
 /** A file of the history, wherever it has been renamed to. */
 interface Part {
+  readonly inode: number;
   /** How it begins: with the id of its first event. */
   readonly head: string;
+  /** What stands before `end`: somewhere else once somebody has made a line longer or shorter. */
+  tail: string;
   path: string;
   /** Inode, size and time when it was last looked at. */
   stamp: string;
@@ -25,10 +28,15 @@ interface Part {
   end: number;
   /** By id. */
   entries: readonly Entry[];
+  isDamageTold?: boolean;
 }
 
+/** @param start of a line, in bytes; of a file, it is told of one line at most until somebody edits it. */
+export type OnDamage = (path: string, start: number) => void;
+
 const NEWLINE = 0x0a;
-const HEAD_BYTES = 64;
+/** So long are heads and tails. */
+const MARK_BYTES = 64;
 const READ_AT_ONCE = 1 << 18;
 const MAX_TRIES = 3;
 /** How an event begins, as `auditEvent` makes it, where its texts are ASCII. */
@@ -43,6 +51,7 @@ const ID_AT = '{"id":"'.length;
  */
 export class AuditIndex {
   readonly #paths: () => readonly string[];
+  readonly #onDamage: OnDamage;
   #parts: readonly Part[] = [];
   /** Keys, actors and actions, each held once. */
   readonly #texts = new Map<string, string>();
@@ -51,8 +60,9 @@ export class AuditIndex {
   #isClosed = false;
 
   /** @param paths gives where the files are, the newest first. */
-  constructor(paths: () => readonly string[]) {
+  constructor(paths: () => readonly string[], onDamage: OnDamage = () => undefined) {
     this.#paths = paths;
+    this.#onDamage = onDamage;
   }
 
   /** Those of these events that the history does not have. */
@@ -76,7 +86,7 @@ export class AuditIndex {
         const found = await eventsAt(entries);
         const events = found.filter((event) => event !== undefined);
         if (events.length === found.length) return events;
-        leaveOut(entries.filter((_, at) => found[at] === undefined));
+        this.#leaveOut(entries.filter((_, at) => found[at] === undefined));
       } catch (error) {
         if (tries++ === MAX_TRIES) throw error;
         // Not only renamed: somebody has edited the files. A file that is just being read would bring its part back.
@@ -156,11 +166,12 @@ export class AuditIndex {
     if (file === undefined) return undefined;
     try {
       const stats = await file.stat();
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-      if (bytesRead < HEAD_BYTES) return undefined; // no whole event is that short
-      const head = buffer.toString('latin1');
-      const known = parts.find((part) => part.head === head && part.end <= stats.size);
-      const part = Object.assign(known ?? { head, end: 0, entries: [] }, { path, stamp: '' });
+      const head = await markAt(file, 0, MARK_BYTES);
+      if (head.length < MARK_BYTES) return undefined; // no whole event is that short
+      const known = parts.find((part) => part.inode === stats.ino && part.head === head);
+      const isGrown = known !== undefined && (await hasOnlyGrown(file, known, stats));
+      const begun = isGrown ? known : { inode: stats.ino, head, tail: '', end: 0, entries: [] };
+      const part = Object.assign(begun, { path, stamp: '' });
       await this.#readOn(file, part, stats.size);
       return Object.assign(part, { stamp: stampOf(stats) });
     } finally {
@@ -181,6 +192,7 @@ export class AuditIndex {
       }
       if (from === 0 && bytesRead < buffer.length) break; // the last line is not whole
       if (from === 0) buffer = Buffer.allocUnsafe(2 * buffer.length);
+      else part.tail = bytes.toString('latin1', Math.max(0, from - MARK_BYTES), from);
       end += from;
     }
     part.end = end;
@@ -189,10 +201,25 @@ export class AuditIndex {
 
   #entryOf(line: Buffer, part: Part, start: number): Entry | undefined {
     const event = membersOf(line);
-    if (event === undefined) return undefined;
+    if (event === undefined) {
+      if (line.toString().trim() !== '') this.#tellDamage(part, start);
+      return undefined;
+    }
     const { id, apiKey, actor, action } = event;
     const size = line.length;
     return { id, apiKey: this.#once(apiKey), actor: this.#once(actor), action: this.#once(action), part, start, size };
+  }
+
+  #leaveOut(damaged: readonly Entry[]): void {
+    for (const { part, start } of damaged) {
+      part.entries = part.entries.filter((entry) => !damaged.includes(entry));
+      this.#tellDamage(part, start);
+    }
+  }
+
+  #tellDamage(part: Part, start: number): void {
+    if (part.isDamageTold !== true) this.#onDamage(part.path, start);
+    part.isDamageTold = true;
   }
 
   #once<T extends string>(text: T): T {
@@ -200,6 +227,16 @@ export class AuditIndex {
     if (known === undefined) this.#texts.set(text, text);
     return (known as T | undefined) ?? text;
   }
+}
+
+/** Whether nothing but new lines has come to a file since it was read. */
+async function hasOnlyGrown(file: FileHandle, { tail, end }: Part, { size }: Stats): Promise<boolean> {
+  return end <= size && (await markAt(file, end - tail.length, tail.length)) === tail;
+}
+
+async function markAt(file: FileHandle, start: number, length: number): Promise<string> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, start);
+  return buffer.toString('latin1', 0, bytesRead);
 }
 
 /** An id that no event of a file exceeds: each was written when it happened, or later, by clocks that differ little. */
@@ -221,12 +258,8 @@ function parsed(line: Buffer): AskedMembers | undefined {
     const { id, apiKey, actor, action } = event ?? {};
     return [id, apiKey, actor, action].every((it) => typeof it === 'string') ? (event as AskedMembers) : undefined;
   } catch {
-    return undefined; // a crash left a part of it
+    return undefined;
   }
-}
-
-function leaveOut(damaged: readonly Entry[]): void {
-  for (const { part } of damaged) part.entries = part.entries.filter((entry) => !damaged.includes(entry));
 }
 
 /** @throws where one is there no more: a file was renamed, or edited. */
@@ -242,10 +275,13 @@ async function eventsAt(entries: readonly Entry[]): Promise<(AuditEvent | undefi
 
 /** `undefined` for a line that is damaged behind the members that are asked for. */
 async function eventAt(file: FileHandle, { id, start, size }: Entry): Promise<AuditEvent | undefined> {
-  const { buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, start);
-  if (membersOf(buffer)?.id !== id) throw new Error('it stands elsewhere by now');
+  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size + 1), 0, size + 1, start);
+  const line = buffer.subarray(0, size);
+  // One that ends elsewhere is edited, and not damaged.
+  const isThere = buffer.subarray(0, bytesRead).indexOf(NEWLINE) === size && membersOf(line)?.id === id;
+  if (!isThere) throw new Error('it stands elsewhere by now');
   try {
-    return JSON.parse(buffer.toString()) as AuditEvent;
+    return JSON.parse(line.toString()) as AuditEvent;
   } catch {
     return undefined;
   }

@@ -127,6 +127,9 @@ export class FileStore implements WritableSettingsStore {
       path: () => realPath(this.#path),
       inLock: (work) => this.#inTurn(() => this.#inLock(work)),
       isMade: (event) => this.#isMade(event),
+      onDamage: (damaged, byte) => {
+        this.#logger.warn({ file: damaged, byte }, 'a line of the history is damaged: its event is not shown');
+      },
     });
     this.#logger = quiet(logger!);
     const bytes = readIfThere(this.#path);
