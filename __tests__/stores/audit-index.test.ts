@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -192,6 +193,40 @@ describe('a history that is read ahead', () => {
     renameSync(`${paths[3]!}.new`, paths[3]!);
     expect(await actors({ actor: 'bobby b' })).toEqual(['bobby b']);
     await index.close();
+  });
+
+  test('keeps nothing of files that are gone when it is only ever read ahead', async () => {
+    const { paths, index, actors } = history();
+    const oldest = paths.at(-1)!;
+    const away = `${oldest}.away`;
+    await index.preload();
+    renameSync(oldest, away);
+    for (const path of paths) {
+      const of = { via: 'code', action: 'key.update', apiKey: KEY } as const;
+      for (let n = paths.length - 1; n > 0; n--) if (existsSync(paths[n - 1]!)) renameSync(paths[n - 1]!, paths[n]!);
+      writeFileSync(paths[0]!, `${JSON.stringify(auditEvent({ ...of, actor: `new as ${path}` }))}\n`);
+      await index.preload();
+    }
+    nameAnother(away, 'actor 9');
+    renameSync(away, oldest);
+    expect(await actors({ actor: 'another' })).toEqual(['another']);
+    await index.close();
+  });
+
+  test('is looked at once for a question, as long as all of it is read', async () => {
+    const { paths } = history();
+    let looks = 0;
+    const index = new AuditIndex(() => {
+      looks++;
+      return paths;
+    });
+    await index.find({ limit: 1 });
+    await index.preload();
+    looks = 0;
+    expect(await index.find({ limit: 1 })).toHaveLength(1);
+    expect(await index.find({ actor: 'actor 9', limit: 1 })).toHaveLength(1);
+    await index.close();
+    expect(looks).toBe(2);
   });
 
   test('is read no further once it is closed', async () => {

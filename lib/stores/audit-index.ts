@@ -28,6 +28,8 @@ interface Part {
   end: number;
   /** By id. */
   entries: readonly Entry[];
+  /** Keys, actors and actions, each held once. */
+  readonly texts: Map<string, string>;
   isDamageTold?: boolean;
 }
 
@@ -53,8 +55,6 @@ export class AuditIndex {
   readonly #paths: () => readonly string[];
   readonly #onDamage: OnDamage;
   #parts: readonly Part[] = [];
-  /** Keys, actors and actions, each held once. */
-  readonly #texts = new Map<string, string>();
   #lastRead: Promise<unknown> = Promise.resolve();
   #rest: Promise<void> | undefined;
   #isClosed = false;
@@ -81,7 +81,6 @@ export class AuditIndex {
   async find(query: AuditQuery): Promise<readonly AuditEvent[]> {
     for (let tries = 1; ;) {
       const entries = await this.#inTurn(() => this.#search(query));
-      void this.preload();
       try {
         const found = await eventsAt(entries);
         const events = found.filter((event) => event !== undefined);
@@ -117,7 +116,11 @@ export class AuditIndex {
 
   async #search(query: AuditQuery): Promise<readonly Entry[]> {
     let found: readonly Entry[] = [];
-    const isNeeded = (greatest: string) => found.length < query.limit || greatest > found.at(-1)!.id;
+    const isNeeded = (greatest: string) => {
+      const is = found.length < query.limit || greatest > found.at(-1)!.id;
+      if (!is) void this.preload(); // the next question may need it
+      return is;
+    };
     await this.#visit(isNeeded, (entries) => {
       found = newestOf(inOrder([...newestOf(entries, query), ...found]), query);
     });
@@ -143,11 +146,12 @@ export class AuditIndex {
 
   /** Between two files, queries have their turn. */
   async #readRest(): Promise<void> {
-    for (const path of this.#paths()) {
+    const paths = this.#paths();
+    for (const path of paths) {
       if (this.#isClosed) return;
       await this.#inTurn(async () => {
         const part = await this.#partAt(path, this.#parts, () => true);
-        if (part !== undefined) this.#parts = [...new Set([...this.#parts, part])];
+        if (part !== undefined) this.#parts = [...new Set([part, ...this.#parts])].slice(0, paths.length);
       });
     }
   }
@@ -170,7 +174,7 @@ export class AuditIndex {
       if (head.length < MARK_BYTES) return undefined; // no whole event is that short
       const known = parts.find((part) => part.inode === stats.ino && part.head === head);
       const isGrown = known !== undefined && (await hasOnlyGrown(file, known, stats));
-      const begun = isGrown ? known : { inode: stats.ino, head, tail: '', end: 0, entries: [] };
+      const begun = isGrown ? known : { inode: stats.ino, head, tail: '', end: 0, entries: [], texts: new Map() };
       const part = Object.assign(begun, { path, stamp: '' });
       await this.#readOn(file, part, stats.size);
       return Object.assign(part, { stamp: stampOf(stats) });
@@ -206,8 +210,8 @@ export class AuditIndex {
       return undefined;
     }
     const { id, apiKey, actor, action } = event;
-    const size = line.length;
-    return { id, apiKey: this.#once(apiKey), actor: this.#once(actor), action: this.#once(action), part, start, size };
+    const once = <T extends string>(text: T): T => onceIn(part.texts, text);
+    return { id, apiKey: once(apiKey), actor: once(actor), action: once(action), part, start, size: line.length };
   }
 
   #leaveOut(damaged: readonly Entry[]): void {
@@ -221,12 +225,12 @@ export class AuditIndex {
     if (part.isDamageTold !== true) this.#onDamage(part.path, start);
     part.isDamageTold = true;
   }
+}
 
-  #once<T extends string>(text: T): T {
-    const known = this.#texts.get(text);
-    if (known === undefined) this.#texts.set(text, text);
-    return (known as T | undefined) ?? text;
-  }
+function onceIn<T extends string>(texts: Map<string, string>, text: T): T {
+  const known = texts.get(text);
+  if (known === undefined) texts.set(text, text);
+  return (known as T | undefined) ?? text;
 }
 
 /** Whether nothing but new lines has come to a file since it was read. */
