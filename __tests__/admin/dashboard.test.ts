@@ -1015,6 +1015,36 @@ describe('The history', () => {
     expect(await rows.count()).toBe(2);
   });
 
+  inBrowser('a history that is filtered shows that it is loading until the answer is there', async () => {
+    const app = await startApp([{ name: 'Checkout' }]);
+    const { apiKey } = (await app.manager.list()).keys[0]!;
+    await app.manager.disable(apiKey, { actor: 'ann' });
+    const { page } = await openPage(app);
+    await page.getByRole('link', { name: 'History', exact: true }).click();
+    const rows = page.getByRole('table', { name: 'History' }).getByRole('row');
+    await rows.nth(2).waitFor();
+    const busy = page.locator('section[aria-busy="true"]').filter({ has: rows });
+    expect(await busy.count()).toBe(0);
+    let held: Route[] = [];
+    await page.route('**/api/audit**', (route) => void held.push(route));
+    const answer = async () => {
+      await until(() => held.length > 0);
+      await held[0]!.continue();
+      held = [];
+    };
+    await page.getByLabel('Who did it').fill('nobody');
+    await busy.waitFor();
+    await answer();
+    const nothing = page.getByRole('heading', { name: 'Nothing found' });
+    await nothing.waitFor();
+    await page.getByLabel('Who did it').fill('ann');
+    await page.getByText('Loading the history').waitFor();
+    expect(await nothing.count()).toBe(0);
+    await answer();
+    await rows.nth(1).getByText('key.disable').waitFor();
+    expect(await busy.count()).toBe(0);
+  });
+
   inBrowser('a viewer reads all of it, finds no button that would be refused, and no key in full', async () => {
     const secret = { label: 'billing', expiresAt: new Date(Date.now() + 3_600_000).toISOString() };
     const app = await startApp([{ name: 'Checkout', requireSecret: true, secret }], { role: () => 'viewer' });

@@ -40,7 +40,7 @@ interface HistoryProps {
 export function History({ meta, apiKey, version }: HistoryProps) {
   const [filter, setFilter] = useState({ actor: '', action: '' });
   const [then, setThen] = useState<ShownEvent>();
-  const { events, next, loading } = useEvents(meta.hasAudit ? filter : undefined, apiKey, version);
+  const { events, isOld, next, loading } = useEvents(meta.hasAudit ? filter : undefined, apiKey, version);
 
   if (!meta.hasAudit) {
     return (
@@ -54,14 +54,14 @@ export function History({ meta, apiKey, version }: HistoryProps) {
     <>
       <Filter meta={meta} filter={filter} onChange={(members) => setFilter({ ...filter, ...members })} />
       <Problem error={loading.error} retry={() => void loading.run()} />
-      {events === undefined ? (
+      {events === undefined || (isOld && events.length === 0) ? (
         !loading.error && (
           <p class="empty" aria-busy="true">
             Loading the history
           </p>
         )
       ) : (
-        <Events events={events} isOfKey={apiKey !== undefined} onThen={setThen} />
+        <Events events={events} isOld={isOld} isOfKey={apiKey !== undefined} onThen={setThen} />
       )}
       {next !== null && (
         <p class="more">
@@ -91,6 +91,7 @@ export function History({ meta, apiKey, version }: HistoryProps) {
 /** What a filter finds, page by page; of none, nothing is asked. */
 function useEvents(filter: AuditFilter | undefined, apiKey: string | undefined, version: number | undefined) {
   const [events, setEvents] = useState<readonly ShownEvent[]>();
+  const [answered, setAnswered] = useState<AuditFilter>();
   const [next, setNext] = useState<string | null>(null);
   const question = useMemo(() => filter && { ...filter }, [filter, version]);
   const asked = useRef(question);
@@ -100,6 +101,7 @@ function useEvents(filter: AuditFilter | undefined, apiKey: string | undefined, 
     const page = await answer(before);
     setEvents((known) => (page.before === undefined ? page.events : [...(known ?? []), ...page.events]));
     setNext(page.next);
+    setAnswered(asked.current);
   });
 
   /** What is no longer asked is not shown: neither an answer to it nor what went wrong. */
@@ -120,7 +122,7 @@ function useEvents(filter: AuditFilter | undefined, apiKey: string | undefined, 
     return () => clearTimeout(timer);
   }, [question]);
 
-  return { events, next, loading };
+  return { events, isOld: question !== answered && !loading.error, next, loading };
 }
 
 interface AuditFilter {
@@ -163,11 +165,13 @@ function Filter({ meta, filter, onChange }: FilterProps) {
 
 interface EventsProps {
   readonly events: readonly ShownEvent[];
+  /** Whether they answer another question than the one that is asked now. */
+  readonly isOld: boolean;
   readonly isOfKey: boolean;
   readonly onThen: (event: ShownEvent) => void;
 }
 
-function Events({ events, isOfKey, onThen }: EventsProps) {
+function Events({ events, isOld, isOfKey, onThen }: EventsProps) {
   if (events.length === 0) {
     return (
       <div class="nothing">
@@ -178,7 +182,7 @@ function Events({ events, isOfKey, onThen }: EventsProps) {
   }
   const titles = ['When', 'Who', 'What', ...(isOfKey ? [] : ['Key']), 'Changed', 'Then'];
   return (
-    <section class="card flush">
+    <section class="card flush" aria-busy={isOld}>
       <table class="keys history" role="table" aria-label="History">
         <Head titles={titles} />
         <tbody role="rowgroup">
@@ -191,7 +195,7 @@ function Events({ events, isOfKey, onThen }: EventsProps) {
   );
 }
 
-function Row({ event, isOfKey, onThen }: Omit<EventsProps, 'events'> & { readonly event: ShownEvent }) {
+function Row({ event, isOfKey, onThen }: Pick<EventsProps, 'isOfKey' | 'onThen'> & { readonly event: ShownEvent }) {
   const { at, actor, via, action, apiKey, keyHint, words, after } = event;
   const name = after?.name ?? event.before?.name ?? '';
   return (
