@@ -157,6 +157,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
       'read-answer',
       'hide-upstream',
       'upstream-health',
+      'upstream-agent',
       'upstream-url',
     ],
   ],

@@ -174,6 +174,7 @@ describe('the upstream', () => {
       ['/rpc/v1/key', '/rpc/v1/key', undefined],
       ['/rpc/', '/rpc/', undefined],
       ['/a%20b/%2F?k=%2f&u=http://x//y?z', '/a%20b/%2F?k=%2f&u=http://x//y?z', undefined],
+      ['/rpc?u=http:/x', '/rpc?u=http:/x', undefined],
       ['/rpc?key=1&key=2', '/rpc?key=1&key=2', 'user:pass'],
       ['/rpc', '/rpc', ':only-a-password'],
       ['/rpc', '/rpc', 'only-a-user:'],

@@ -1,6 +1,4 @@
-import { Agent as HttpAgent } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { setImmediate } from 'node:timers';
 import type { Pieces } from '../json-rpc/call';
 import type { Logger } from '../logger';
@@ -13,6 +11,7 @@ import { headProblem, isBackOff, readError } from './read-answer';
 import type { Patience, UpstreamAnswer } from './read-answer';
 import { createUpstreamHealth } from './upstream-health';
 import type { UpstreamHealth } from './upstream-health';
+import { createUpstreamAgent } from './upstream-agent';
 import type { Upstream } from './upstream-url';
 
 export interface UpstreamClientOptions extends Patience {
@@ -67,13 +66,10 @@ const LONG_PIECE = 16 * 1024;
 /** A client of one upstream, over kept-alive connections of its own. */
 export function createUpstreamClient(options: UpstreamClientOptions): UpstreamClient {
   const { upstream, createProxyMiddleware, logger } = options;
-  const Agent = upstream.origin.startsWith('https:') ? HttpsAgent : HttpAgent;
-  const agent = new Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS });
-  // All its connections are alike; Node would put their name together anew for each request.
-  agent.getName = () => upstream.host;
+  const agent = createUpstreamAgent(upstream, { keepAlive: true, timeout: IDLE_SOCKET_MS });
   const wire: Wire = {
-    proxy: createProxy(createProxyMiddleware, upstream.origin, agent),
-    freshProxy: createProxy(createProxyMiddleware, upstream.origin, new Agent()),
+    proxy: createProxy(createProxyMiddleware, upstream, agent),
+    freshProxy: createProxy(createProxyMiddleware, upstream, createUpstreamAgent(upstream, {})),
     patience: options,
     health: createUpstreamHealth(upstream.host, logger),
     hide: hideUpstream(upstream),
@@ -86,7 +82,7 @@ export function createUpstreamClient(options: UpstreamClientOptions): UpstreamCl
         typeof piece === 'string' && piece.length > LONG_PIECE ? Buffer.from(piece) : piece,
       );
       const headers = headersFor({ client, trace }, requestId, lengthOf(pieces));
-      return new HttpExchange(wire, { path: upstream.path, headers, body: pieces }, isRepeatable);
+      return new HttpExchange(wire, { headers, body: pieces }, isRepeatable);
     },
     health: wire.health,
     close() {
@@ -107,7 +103,6 @@ interface Wire {
 
 /** What is sent. */
 interface Content {
-  readonly path: string;
   readonly headers: Record<string, string | number>;
   readonly body: Pieces;
 }
@@ -115,7 +110,6 @@ interface Content {
 /** One request and its outcome. A class only for speed: closures would be created for each. */
 class HttpExchange implements Exchange, ProxyRequest {
   readonly answer: Promise<UpstreamAnswer | Refusal>;
-  readonly path: string;
   readonly headers: Record<string, string | number>;
   readonly body: Pieces;
   readonly #wire: Wire;
@@ -126,8 +120,7 @@ class HttpExchange implements Exchange, ProxyRequest {
   #isAnswered = false;
   #sent: SentRequest | undefined;
 
-  constructor(wire: Wire, { path, headers, body }: Content, isRepeatable: boolean) {
-    this.path = path;
+  constructor(wire: Wire, { headers, body }: Content, isRepeatable: boolean) {
     this.headers = headers;
     this.body = body;
     this.#wire = wire;

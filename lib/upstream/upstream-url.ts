@@ -21,6 +21,9 @@ export interface Upstream {
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string;
   readonly host: string;
+  /** An IPv6 address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
   /** Path and query. */
   readonly path: string;
   /** What authenticates the guard to the upstream, names in lower case. */
@@ -47,6 +50,8 @@ export function parseUpstream(upstream: unknown): Upstream | undefined {
   return {
     origin: http.origin,
     host: http.host,
+    hostname: http.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(http.port) || (http.protocol === 'https:' ? 443 : 80),
     path: http.pathname + http.search,
     headers: { ...basicCredentials(http), ...Object.fromEntries(names) },
     wsUrl: `${ws.protocol}//${ws.host}${ws.pathname}${ws.search}`,
