@@ -27,28 +27,33 @@ export async function compare({ execPath, name }, { isFull, only = '', rounds, m
     (SERVERS[server].needs !== 'node22' || hasVersion4);
   const rows = [];
   const warmUpMs = isFull ? FULL_WARM_UP_MS : WARM_UP_MS;
-  for (const [scenario, { servers, isQuick, ...what }] of Object.entries(SCENARIOS)) {
+  const launch = (server) =>
+    start('server.mjs', [server, String(upstreamPort), redisSocket ?? ''], { execPath, execArgv: ['--expose-gc'] });
+  for (const [scenario, { servers, isQuick, starts = 1, ...what }] of Object.entries(SCENARIOS)) {
     if (!scenario.includes(only) || !(isFull || isQuick)) continue;
     const measured = servers.filter(isMeasured);
-    const started = [];
-    for (const server of measured) {
-      const args = [server, String(upstreamPort), redisSocket ?? ''];
-      started.push(await start('server.mjs', args, { execPath, execArgv: ['--expose-gc'] }));
-    }
     const slices = measured.map(() => []);
-    // The first round warms up.
-    for (let round = -1; round < rounds; round++) {
-      for (const [index, { child, ready: port }] of started.entries()) {
-        const slice = await load({ ...what, port, ms: round === -1 ? warmUpMs : ms }, () => usageOf(child));
-        if (round >= 0) slices[index].push(slice);
-      }
+    for (let n = 0; n < starts; n++) {
+      const started = [];
+      for (const server of measured) started.push(await launch(server));
+      await measureInTurns(started, slices, what, { rounds, ms, warmUpMs });
+      await Promise.all(started.map(({ child }) => end(child)));
     }
-    await Promise.all(started.map(({ child }) => end(child)));
     for (const [index, server] of measured.entries()) rows.push({ scenario, server, ...summaryOf(slices[index]) });
     printScenario(name, scenario, rows);
   }
   await end(upstream);
   return rows;
+}
+
+async function measureInTurns(started, slices, what, { rounds, ms, warmUpMs }) {
+  // The first round warms up.
+  for (let round = -1; round < rounds; round++) {
+    for (const [index, { child, ready: port }] of started.entries()) {
+      const slice = await load({ ...what, port, ms: round === -1 ? warmUpMs : ms }, () => usageOf(child));
+      if (round >= 0) slices[index].push(slice);
+    }
+  }
 }
 
 function summaryOf(slices) {
