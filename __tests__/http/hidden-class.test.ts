@@ -92,3 +92,15 @@ test('a member that the application has made read-only or its own stays', async 
   );
   expect(seen).toEqual([['a', 'b'], true]);
 });
+
+test('a request that takes no more members stays as it is', async () => {
+  const seen = await ofTwoAtOnce(
+    (middleware) => express().use(middleware),
+    ([req, res]) => {
+      Object.preventExtensions(req);
+      shareHiddenClass(req, res);
+      return req.rawTrailers;
+    },
+  );
+  expect(seen).toEqual([]);
+});

@@ -19,9 +19,9 @@ export function shareHiddenClass(req: IncomingMessage, res: ServerResponse): voi
   putBack(res, 'sendDate');
 }
 
-/** Those of HTTP/2, and a member that the application has made its own, stay as they are. */
+/** Those of HTTP/2, and what the application has made its own or closed, stay as they are. */
 function putBack<T extends object>(object: T, name: keyof T): void {
   const member = Object.getOwnPropertyDescriptor(object, name);
-  if (member?.writable !== true || !Reflect.deleteProperty(object, name)) return;
+  if (member?.writable !== true || !Object.isExtensible(object) || !Reflect.deleteProperty(object, name)) return;
   object[name] = member.value as T[keyof T];
 }
