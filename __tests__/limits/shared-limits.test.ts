@@ -3,17 +3,22 @@ import type { Payer } from '../../lib/limits/limiter';
 import { SpendingExchange } from '../../lib/limits/spending-exchange';
 import { compileLimits } from '../../lib/settings/compile';
 import type { LimitStore } from '../../lib/stores/limit-store';
+import { endAfterTest } from '../support/cleanup';
 import { postgresShelf, redisShelf } from '../support/each-store';
 import type { Shelf } from '../support/each-store';
 import { fakeClock } from '../support/fake-clock';
+import { guardProcess } from '../support/guard-process';
+import type { GuardProcess, GuardProcessOptions } from '../support/guard-process';
 import { recordingLogger } from '../support/pieces';
 import { describePostgres, postgresServer } from '../support/postgres-server';
 import { describeRedis, redisServer } from '../support/redis-server';
 import { until } from '../support/until';
+import { recordingUpstream } from '../support/upstream';
 
 const RATE = { perSecond: 100, burst: 200 };
 const KEY: Payer = { apiKey: 'first-key', limits: compileLimits(RATE), secret: undefined, caller: '' };
 const STEP_MS = 5;
+const APP_KEY = 'key-of-an-application';
 
 /** Processes on one clock that stands still while the real store works: a round trip takes one step, on any machine. */
 class Crowd {
@@ -107,10 +112,40 @@ function limitsHold(fresh: () => Shelf): void {
   });
 }
 
+/** Asks the guards by turns, one call after the other. @returns how many of so many calls passed. */
+async function passedOf(calls: number, guards: readonly GuardProcess[]): Promise<number> {
+  let passed = 0;
+  for (let n = 0; n < calls; n++) if ((await guards[n % guards.length]!.ask(APP_KEY)) === 'passed') passed++;
+  return passed;
+}
+
+function killHolds(options: () => Pick<GuardProcessOptions, 'kind' | 'connection'>): void {
+  test('a guard that is killed -9 takes with it nothing of what it has spent, and locks nobody', async () => {
+    const upstream = await recordingUpstream();
+    const launch = async () => {
+      const guard = await guardProcess({ ...options(), upstream: upstream.url, limitWaitMs: 0 });
+      endAfterTest(() => guard.end());
+      return guard;
+    };
+    const [killed, left] = await Promise.all([launch(), launch()]);
+    await killed.set({ apiKey: APP_KEY, limits: { perSecond: 4, burst: 60 } });
+    const began = performance.now();
+    let passed = await passedOf(80, [killed, left]);
+    await killed.end();
+    passed += await passedOf(120, [left, await launch()]);
+    const seconds = (performance.now() - began) / 1000;
+    expect(passed).toBe(upstream.seen.length);
+    // Half a burst is what each may let through before it hears of the others.
+    expect(passed).toBeLessThanOrEqual(60 + 4 * seconds + 30);
+    await until(async () => (await left.ask(APP_KEY)) === 'passed');
+  });
+}
+
 describeRedis('over Redis:', () => {
   const server = redisServer({ keepsData: true });
   beforeAll(() => server.start());
   afterAll(() => server.remove());
+  killHolds(() => ({ kind: 'node-redis', connection: { path: server.socket } }));
   let last = 0;
   limitsHold(() => redisShelf(server, `shelf-${String(++last)}:`));
 });
@@ -119,6 +154,7 @@ describePostgres('over PostgreSQL:', () => {
   const server = postgresServer();
   beforeAll(() => server.start());
   afterAll(() => server.remove());
+  killHolds(() => ({ kind: 'postgres', connection: server.connection }));
   let last = 0;
   limitsHold(() => postgresShelf(server, `shelf_${String(++last)}`));
 });

@@ -15,6 +15,7 @@ export interface GuardProcessOptions {
   /** URL of the upstream. */
   readonly upstream: string;
   readonly staleIfErrorMs?: number;
+  readonly limitWaitMs?: number;
 }
 
 /** An instance of the guard in a process of its own. */

@@ -9,7 +9,7 @@ const { rpcGuard } = require('../../lib/index.ts');
 const { PostgresStore } = require('../../lib/stores/postgres.ts');
 const { RedisStore } = require('../../lib/stores/redis.ts');
 
-const { kind, connection, table, upstream, staleIfErrorMs } = JSON.parse(process.argv[2]);
+const { kind, connection, table, upstream, staleIfErrorMs, limitWaitMs } = JSON.parse(process.argv[2]);
 const lines = [];
 const reads = {};
 
@@ -43,8 +43,9 @@ async function main() {
       return store.get(apiKey);
     },
     subscribe: (onChange) => store.subscribe(onChange),
+    limits: store.limits,
   };
-  const guard = rpcGuard({ upstream, store: counted, logger, exposeReason: true, staleIfErrorMs });
+  const guard = rpcGuard({ upstream, store: counted, logger, exposeReason: true, staleIfErrorMs, limitWaitMs });
   const actions = {
     set: (settings, expectedVersion) => store.set(settings, expectedVersion),
     delete: (apiKey) => store.delete(apiKey),
