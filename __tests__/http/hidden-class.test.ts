@@ -1,4 +1,6 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
+import { Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInThisContext } from 'node:vm';
 import express from 'express';
@@ -93,14 +95,13 @@ test('a member that the application has made read-only or its own stays', async 
   expect(seen).toEqual([['a', 'b'], true]);
 });
 
-test('a request that takes no more members stays as it is', async () => {
-  const seen = await ofTwoAtOnce(
-    (middleware) => express().use(middleware),
-    ([req, res]) => {
-      Object.preventExtensions(req);
-      shareHiddenClass(req, res);
-      return req.rawTrailers;
-    },
-  );
-  expect(seen).toEqual([]);
+test('a request that takes no more members stays as it is', () => {
+  // None that is under way: Node adds members itself.
+  const req = Object.preventExtensions(new IncomingMessage(new Socket()));
+  const res = Object.setPrototypeOf(
+    new ServerResponse(req),
+    Object.create(ServerResponse.prototype) as object,
+  ) as ServerResponse;
+  shareHiddenClass(req, res);
+  expect(req.rawTrailers).toEqual([]);
 });
