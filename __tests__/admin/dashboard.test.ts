@@ -23,6 +23,8 @@ const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const UNLISTED = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 /** Long enough for a crowded machine, short enough to say which step hung. */
 const PATIENCE_MS = 10_000;
+/** The longest takes 8 s alone, and three times that among others on two cores. */
+jest.setTimeout(60_000);
 
 if (!existsSync(CHROMIUM)) console.warn(`The dashboard's page is not tested: there is no ${CHROMIUM}`);
 const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;

@@ -11,6 +11,9 @@ import { endAfterTest } from '../support/cleanup';
 import { guardedApp } from '../support/guarded-app';
 import { CHAIN_ID, ethersProvider } from '../support/rpc-clients';
 
+/** Clients wait for their limits, the longest of them for 16 s. */
+jest.setTimeout(60_000);
+
 const SECRET = 'a-secret-brought-along-from-elsewhere';
 const HEADERS = { Authorization: `Basic ${btoa(`:${SECRET}`)}` };
 
