@@ -47,6 +47,16 @@ const withMember = (name: string, json: string) => {
 };
 
 describe('a call', () => {
+  test('has the name that is handed in for its method, and another only where it is valid', () => {
+    const methodIn = (method: string) => {
+      const read = parseCalls(withMember('method', JSON.stringify(method)), 1, new Map([['eth_call', 'handed in']]));
+      return read.ok && read.calls.map((it) => ('method' in it ? it.method : it.why));
+    };
+    expect(methodIn('eth_call')).toEqual(['handed in']);
+    expect(methodIn('eth_callMany')).toEqual(['eth_callMany']);
+    expect(methodIn('eth call')).toEqual(['method must be up to 128 printable ASCII characters']);
+  });
+
   test('is read with its id, method and params', () => {
     const text = '{"jsonrpc":"2.0","id":7,"method":"eth_call","params":[{"to":"0x1"},"latest"]}';
     expect(parseCalls(text, MAX_BATCH)).toMatchObject({

@@ -53,11 +53,16 @@ const METHOD = /^[\x21-\x7e]{1,128}$/;
 /** Text from which on it is passed on as bytes: each copy of 256 KB costs as much as checking it. */
 const LONG_TEXT = 16 * 1024;
 
+/** Valid method names → themselves, as texts of their own: a part of a body takes V8 five times as long to look up. */
+export type MethodNames = ReadonlyMap<string, string>;
+
+const NO_NAMES: MethodNames = new Map();
+
 /**
  * Reads a body or a WebSocket message as one JSON-RPC 2.0 call or a batch of up to `maxBatchSize`.
- * Bytes must be UTF-8 without a byte order mark. Never throws.
+ * Bytes must be UTF-8 without a byte order mark. Methods among `names` are told as they stand there. Never throws.
  */
-export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedCalls {
+export function parseCalls(body: Buffer | string, maxBatchSize: number, names = NO_NAMES): ParsedCalls {
   const isText = typeof body === 'string';
   const isPlain = !isText && isAscii(body);
   const text = isText ? body : isPlain ? body.toString('latin1') : decodeUtf8(body);
@@ -80,9 +85,10 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number): ParsedC
     return isPlain && to - from > LONG_TEXT ? body.subarray(from, to) : text.slice(from, to);
   };
   const canonical = json.isCanonical ? body : undefined;
-  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0))], canonical };
+  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0), names)], canonical };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
-  return { ok: true, batch: true, calls: value.map((item, index) => readCall(item, readParams(index))), canonical };
+  const calls = value.map((item, index) => readCall(item, readParams(index), names));
+  return { ok: true, batch: true, calls, canonical };
 }
 
 const SPACES = 0x20202020;
@@ -186,13 +192,18 @@ function decodeUtf8(bytes: Buffer): string | undefined {
   return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }
 
-function readCall(value: JsonValue, paramsText: string | Buffer | undefined): RpcCall | InvalidCall {
+function readCall(
+  value: JsonValue,
+  paramsText: string | Buffer | undefined,
+  names: MethodNames,
+): RpcCall | InvalidCall {
   if (!isJsonObject(value)) return { id: undefined, invalid: 'request', why: 'a call must be an object' };
-  const { jsonrpc, method, params } = value;
+  const { jsonrpc, params } = value;
   const id = readId(value['id']);
   if (id === false) return { id: undefined, invalid: 'request', why: 'id must be a short string, a number or null' };
   if (jsonrpc !== '2.0') return { id, invalid: 'request', why: 'jsonrpc must be "2.0"' };
-  if (typeof method !== 'string' || !METHOD.test(method)) {
+  const method = readMethod(value['method'], names);
+  if (method === undefined) {
     return { id, invalid: 'request', why: 'method must be up to 128 printable ASCII characters' };
   }
   // Most calls have no other member, and are not searched for one.
@@ -203,6 +214,11 @@ function readCall(value: JsonValue, paramsText: string | Buffer | undefined): Rp
     return { id, method, params: undefined, paramsText: undefined, addresses: undefined };
   if (!isJsonArray(params)) return { id, invalid: 'params', why: 'params must be an array' };
   return { id, method, params, paramsText, addresses: undefined };
+}
+
+function readMethod(method: JsonValue | undefined, names: MethodNames): string | undefined {
+  if (typeof method !== 'string') return undefined;
+  return names.get(method) ?? (METHOD.test(method) ? method : undefined);
 }
 
 /** The id as JSON text; `undefined` if there is none, `false` if JSON-RPC does not allow it. */

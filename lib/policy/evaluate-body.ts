@@ -1,8 +1,9 @@
+import { METHOD_ROWS } from '../allowlists/address-table';
 import { checkCall, reportCall } from './authorize';
 import type { Admission } from './authorize';
 import type { CallRules } from './check';
 import { parseCalls, serialiseBatch, serialisePieces } from '../json-rpc/call';
-import type { InvalidCall, Pieces, RpcCall } from '../json-rpc/call';
+import type { InvalidCall, MethodNames, Pieces, RpcCall } from '../json-rpc/call';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 
@@ -28,6 +29,8 @@ export interface JudgedCalls {
   readonly limited?: Refusal;
 }
 
+const METHOD_NAMES: MethodNames = new Map(METHOD_ROWS.map(([method]) => [method, method]));
+
 /** Reads a body or a message and holds each of its calls against the rules. A refusal concerns it as a whole. */
 export function judgeBody(
   body: Buffer | string,
@@ -35,7 +38,7 @@ export function judgeBody(
   admission: Admission,
   rules: CallRules,
 ): Refusal | JudgedCalls {
-  const read = parseCalls(body, maxBatchSize);
+  const read = parseCalls(body, maxBatchSize, METHOD_NAMES);
   if (!read.ok) {
     const { broken, why } = read;
     if (broken === 'json') return refuse('PARSE_ERROR', { why });
