@@ -108,9 +108,11 @@ export class Limiter {
       if (meter.leftToday(!this.#isApart(now)) < cost) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, cost, now);
-    const denial = { limit: tightest, retryAfterMs: wait };
-    if (wait > this.#options.waitMs) return denial;
-    if (wait > 0) return this.#delay(new Waiter(cost, bytes, shares, meters, now), denial);
+    if (wait > 0) {
+      const denial = { limit: tightest, retryAfterMs: wait };
+      const isLong = wait > this.#options.waitMs;
+      return isLong ? denial : this.#delay(new Waiter(cost, bytes, shares, meters, now), denial);
+    }
     for (const { bucket } of shares) bucket.spend(cost);
     this.#count(meters, cost);
     return PASSED;

