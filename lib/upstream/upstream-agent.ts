@@ -13,11 +13,13 @@ interface Asked {
  * put their name together, anew for each request.
  */
 export function createUpstreamAgent({ origin, host, hostname, port }: Upstream, options: AgentOptions): HttpAgent {
-  const agent = new (origin.startsWith('https:') ? HttpsAgent : HttpAgent)(options);
+  const isTls = origin.startsWith('https:');
+  const agent = new (isTls ? HttpsAgent : HttpAgent)(options);
   const asked = agent as HttpAgent & Asked;
   const addRequest = asked.addRequest.bind(agent);
-  // The certificate is looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says, as http-proxy would ask for.
-  const connection = { host: hostname, port, rejectUnauthorized: true };
+  // The certificate is looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says, as http-proxy would ask for. Without TLS nobody
+  // is told the server's name, which Node would look for in the headers of each request.
+  const connection = { host: hostname, port, ...(isTls ? { rejectUnauthorized: true } : { servername: '' }) };
   asked.addRequest = (request) => {
     addRequest(request, connection);
   };
