@@ -36,6 +36,12 @@ test('one entry of several is enough', () => {
   expect(matches(['iPhone', 'iPad'], CHROME)).toBe(false);
 });
 
+test('what matched before decides nothing', () => {
+  const compiled = userAgents.compile(['Android', 'ethers']);
+  const asked = ['Linux; Android 15', 'ethers/6.13.2', 'curl/8.14', 'Android', 'ethers', 'node'];
+  expect(asked.map(compiled)).toEqual([true, true, false, true, true, false]);
+});
+
 test('a request without the header is refused, and one with an empty header', () => {
   for (const entry of ['Android', ' a', 'undefined', 'null']) {
     expect(matches([entry], undefined)).toBe(false);

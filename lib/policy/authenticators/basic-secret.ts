@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import basicAuth from 'basic-auth';
 import type { CompiledSecret } from '../../settings/compile';
 import { refuse } from '../refusals';
@@ -23,10 +22,14 @@ function presentedSecret(facts: RequestFacts, secrets: readonly CompiledSecret[]
   return credentials?.name === '' || credentials?.name === facts.apiKey ? secret : undefined;
 }
 
-/** Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. */
+/**
+ * Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. Written anew,
+ * what it has made of them differs.
+ */
 export function parseCredentials(authorization: string): basicAuth.BasicAuthResult | undefined {
   const base64 = BASIC_CREDENTIALS.exec(authorization)?.[1];
-  if (base64 === undefined) return undefined;
-  const bytes = Buffer.from(base64, 'base64');
-  return bytes.toString('base64') === base64 && isUtf8(bytes) ? basicAuth.parse(authorization) : undefined;
+  const credentials = base64 === undefined ? undefined : basicAuth.parse(authorization);
+  if (credentials === undefined) return undefined;
+  const { name, pass } = credentials;
+  return Buffer.from(`${name}:${pass}`).toString('base64') === base64 ? credentials : undefined;
 }
