@@ -62,10 +62,9 @@ const CLOSE_OBJECT = 0x7d;
 const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxValues: Infinity };
 
 /** The most common names and their JSON text, by first character: these need not be cut out and looked up. */
-const COMMON_NAMES: (readonly (readonly [name: string, written: Buffer])[])[] = Array.from({ length: 128 }, () => []);
+const COMMON_NAMES: { readonly name: string; readonly written: Buffer }[][] = Array.from({ length: 128 }, () => []);
 for (const name of 'jsonrpc id method params to from data input value gas address topics'.split(' ')) {
-  const first = name.charCodeAt(0);
-  COMMON_NAMES[first] = [...COMMON_NAMES[first]!, [name, Buffer.from(`"${name}":`)]];
+  COMMON_NAMES[name.charCodeAt(0)]!.push({ name, written: Buffer.from(`"${name}":`) });
 }
 
 /** The members of a call, in the order in which it is written. */
@@ -331,22 +330,31 @@ class Parser {
   }
 
   private keepOrder(member: string): void {
-    const place = CALL_MEMBERS.indexOf(member, this.nextMember);
-    if (place === -1) this.isInOrder = false;
+    let place = this.nextMember;
+    // A loop: `indexOf` takes a good part of what reading a name does.
+    while (place < CALL_MEMBERS.length && CALL_MEMBERS[place] !== member) place++;
+    if (place === CALL_MEMBERS.length) this.isInOrder = false;
     else this.nextMember = place + 1;
   }
 
   private readCommonName(): string | undefined {
     const first = this.at(this.i + 1);
     if (first < 0 || first > 127) return undefined;
-    for (const [name, written] of COMMON_NAMES[first]!) {
-      let length = 2;
-      while (length < written.length && this.at(this.i + length) === written[length]) length++;
-      if (length < written.length) continue;
-      this.i += length;
+    for (const { name, written } of COMMON_NAMES[first]!) {
+      if (!this.stands(written)) continue;
+      this.i += written.length;
       return name;
     }
     return undefined;
+  }
+
+  /** Whether this is what comes next. Its first two characters have been looked at. */
+  private stands(written: Buffer): boolean {
+    const { i, text, printable } = this;
+    let n = 2;
+    if (printable === undefined) while (n < written.length && text.charCodeAt(i + n) === written[n]) n++;
+    else while (n < written.length && printable[i + n] === written[n]) n++;
+    return n === written.length;
   }
 
   private readOtherName(): string {
