@@ -7,13 +7,11 @@ const DAY_SECONDS = 24 * 60 * 60;
 
 /** The policy and what is left. Empty without limits to show. */
 export function rateLimitHeaders({ second, day }: Room): RateLimitHeaders {
-  if (second === undefined) {
-    return day === undefined ? {} : { 'RateLimit-Policy': policyOfDay(day), RateLimit: stateOfDay(day) };
-  }
-  const policy = policyOfSecond(second.rate);
-  const state = stateOfSecond(second);
-  if (day === undefined) return { 'RateLimit-Policy': policy, RateLimit: state };
-  return { 'RateLimit-Policy': `${policy}, ${policyOfDay(day)}`, RateLimit: `${state}, ${stateOfDay(day)}` };
+  if (second === undefined && day === undefined) return {};
+  return {
+    'RateLimit-Policy': listed(second && policyOfSecond(second.rate), day && policyOfDay(day)),
+    RateLimit: listed(second && stateOfSecond(second), day && stateOfDay(day)),
+  };
 }
 
 /** Only the limit that refused. A limit by address is not shown. */
@@ -49,6 +47,12 @@ function stateOfSecond({ rate: { perSecond, burst }, level }: Second): string {
 
 function stateOfDay({ left, endsInMs }: Day): string {
   return state('day', left, Math.ceil(endsInMs / 1000));
+}
+
+/** A list of the members that are there. */
+function listed(ofSecond: string | undefined, ofDay = ''): string {
+  if (ofSecond === undefined) return ofDay;
+  return ofDay === '' ? ofSecond : `${ofSecond}, ${ofDay}`;
 }
 
 function policy(name: string, quota: number, windowSeconds: number): string {
