@@ -1,4 +1,4 @@
-import type { RpcCall } from '../json-rpc/call';
+import type { MethodNames, RpcCall } from '../json-rpc/call';
 import type { JsonValue } from '../json-rpc/strict-json';
 import {
   account,
@@ -307,6 +307,8 @@ export const METHOD_ROWS: readonly MethodRow[] = [
 export type AddressTable = ReadonlyMap<string, AddressReader>;
 
 const ADDRESS_TABLE: AddressTable = new Map(METHOD_ROWS.map(([method, , ...kinds]) => [method, takes(kinds)]));
+/** Known methods → themselves, as texts of their own. */
+export const METHOD_NAMES: MethodNames = new Map(METHOD_ROWS.map(([method]) => [method, method]));
 const READ_ONLY = new Set(METHOD_ROWS.filter(([, repeat]) => repeat === READS).map(([method]) => method));
 
 /** Namespaces whose methods take no address. Not their `_subscribe`: geth runs every such name as a subscription. */

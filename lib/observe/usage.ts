@@ -1,4 +1,4 @@
-import { isKnownMethod, queriedAddresses } from '../allowlists/address-table';
+import { METHOD_NAMES, isKnownMethod, queriedAddresses } from '../allowlists/address-table';
 import type { AddressTable } from '../allowlists/address-table';
 import { nameInstance } from '../instance-name';
 import type { RpcCall } from '../json-rpc/call';
@@ -54,7 +54,6 @@ export class Usage {
   readonly #clock: Clock;
   readonly #table: UsageTable;
   readonly #flush: UsageFlush;
-  readonly #methods: ReadonlyMap<string, string>;
 
   constructor(parts: UsageParts, kinds: UsageKinds) {
     const { store, logger, instance = nameInstance, clock = systemClock } = parts;
@@ -64,7 +63,6 @@ export class Usage {
     this.#parts = parts;
     this.#kinds = kinds;
     this.#clock = clock;
-    this.#methods = new Map(Array.from(parts.addressTable.keys(), (method) => [method, method]));
     this.#table = new UsageTable({ clock, instance });
     this.#flush = new UsageFlush({ table: this.#table, store: usageOf(store), logger, clock });
   }
@@ -180,7 +178,7 @@ export class Usage {
   /** Methods that no table knows are one. Not as it stands in the body, which would stay in memory with it. */
   #methodOf(method: string): string {
     return (
-      this.#methods.get(method) ?? (isKnownMethod(method, this.#parts.addressTable) ? ownText(method) : UNKNOWN_METHOD)
+      METHOD_NAMES.get(method) ?? (isKnownMethod(method, this.#parts.addressTable) ? ownText(method) : UNKNOWN_METHOD)
     );
   }
 

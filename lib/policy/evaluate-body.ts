@@ -1,9 +1,9 @@
-import { METHOD_ROWS } from '../allowlists/address-table';
+import { METHOD_NAMES } from '../allowlists/address-table';
 import { checkCall, reportCall } from './authorize';
 import type { Admission } from './authorize';
 import type { CallRules } from './check';
 import { parseCalls, serialiseBatch, serialisePieces } from '../json-rpc/call';
-import type { InvalidCall, MethodNames, Pieces, RpcCall } from '../json-rpc/call';
+import type { InvalidCall, Pieces, RpcCall } from '../json-rpc/call';
 import { refuse } from './refusals';
 import type { Refusal } from './refusals';
 
@@ -28,8 +28,6 @@ export interface JudgedCalls {
   /** Why limits refused them all, which the answer as a whole tells. */
   readonly limited?: Refusal;
 }
-
-const METHOD_NAMES: MethodNames = new Map(METHOD_ROWS.map(([method]) => [method, method]));
 
 /** Reads a body or a message and holds each of its calls against the rules. A refusal concerns it as a whole. */
 export function judgeBody(
