@@ -84,7 +84,11 @@ test('a shell without a script is refused, and those that have one are named', a
 });
 
 describe('in the shell itself', () => {
-  const isThere = (shell: string) => process.env['CI'] !== undefined || spawnSync(shell, ['--version']).status === 0;
+  const isThere = (shell: string) => {
+    const found = process.env['CI'] !== undefined || spawnSync(shell, ['--version']).status === 0;
+    if (!found) console.warn(`${shell} is not on this machine: what it offers is not tested`);
+    return found;
+  };
   /** What a shell offers for `line`. */
   const SHELLS: Readonly<Record<string, (line: string) => readonly string[]>> = {
     bash: (line) => [
