@@ -331,7 +331,7 @@ class Parser {
 
   private keepOrder(member: string): void {
     let place = this.nextMember;
-    // A loop: `indexOf` takes a good part of what reading a name does.
+    // `indexOf` takes longer.
     while (place < CALL_MEMBERS.length && CALL_MEMBERS[place] !== member) place++;
     if (place === CALL_MEMBERS.length) this.isInOrder = false;
     else this.nextMember = place + 1;

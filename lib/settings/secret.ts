@@ -33,7 +33,7 @@ export function hashSecret(secret: string): string {
   return digestSecret(secret).toString('hex');
 }
 
-/** By way of a text, which takes half the time: the bytes come with memory of their own, which the collector has to look after. */
+/** By way of a text, in half the time: as bytes it comes with memory of its own, which the collector has to look after. */
 export function digestSecret(secret: string): Buffer {
   return Buffer.from(hash('sha256', secret, 'binary'), 'binary');
 }

@@ -17,8 +17,8 @@ export function createUpstreamAgent({ origin, host, hostname, port }: Upstream, 
   const agent = new (isTls ? HttpsAgent : HttpAgent)(options);
   const asked = agent as HttpAgent & Asked;
   const addRequest = asked.addRequest.bind(agent);
-  // The certificate is looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says, as http-proxy would ask for. Without TLS nobody
-  // is told the server's name, which Node would look for in the headers of each request.
+  // The certificate is looked at whatever NODE_TLS_REJECT_UNAUTHORIZED says, as http-proxy would ask for. Without TLS
+  // nobody is told the server's name, which Node would look for in the headers of each request.
   const connection = { host: hostname, port, ...(isTls ? { rejectUnauthorized: true } : { servername: '' }) };
   asked.addRequest = (request) => {
     addRequest(request, connection);

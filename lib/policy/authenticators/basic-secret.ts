@@ -23,8 +23,8 @@ function presentedSecret(facts: RequestFacts, secrets: readonly CompiledSecret[]
 }
 
 /**
- * Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. Written anew,
- * what it has made of them differs.
+ * Node decodes Base64 that is none, and bytes that are not UTF-8: neither is what the secret's owner was given. Written
+ * anew, what it has made of them differs.
  */
 export function parseCredentials(authorization: string): basicAuth.BasicAuthResult | undefined {
   const base64 = BASIC_CREDENTIALS.exec(authorization)?.[1];
