@@ -34,6 +34,7 @@ const ORIGINS: readonly (readonly [sent: string | undefined, name: string])[] = 
   ['https://a.example/', '(malformed)'],
   ['https://a.example:8443', 'https://a.example:8443'],
   ['http://a.example', 'http://a.example'],
+  [`https://${'a.'.repeat(300)}example`, '(malformed)'],
 ];
 const USER_AGENTS: readonly (readonly [sent: string | undefined, name: string])[] = [
   [undefined, '(none)'],
@@ -47,6 +48,8 @@ const USER_AGENTS: readonly (readonly [sent: string | undefined, name: string])[
   ['ethers é', 'ethers'],
   ['ethersé', '(other)'],
   ['x'.repeat(65), '(other)'],
+  [`ethers/6 ${'x'.repeat(600)}`, 'ethers'],
+  [`viem/2 ${'x'.repeat(602)}`, 'viem'],
 ];
 
 /** Mulberry32: the same numbers for a seed each time. */

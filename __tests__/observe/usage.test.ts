@@ -485,6 +485,14 @@ describe('in memory', () => {
 
   test.each<[string, (count: ReturnType<typeof counting>['count'], n: number) => void]>([
     ['URLs around keys', (count, n) => count(unadmitted, { apiKey: part(`${KEY}${String(n)}`) })],
+    [
+      'long headers of callers',
+      (count, n) => {
+        const long = Buffer.from(PARENT).toString('latin1');
+        const judged = { refused: 'ORIGIN_NOT_ALLOWED' } as const;
+        count({ judged }, { apiKey: `${KEY}${String(n)}`, userAgent: `viem/2 ${long}`, origin: long });
+      },
+    ],
     ['user agents', (count, n) => count(unadmitted, { userAgent: `product-of-some-length-${String(n)}/${PARENT}` })],
     [
       'bodies around methods',

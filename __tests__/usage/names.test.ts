@@ -11,19 +11,15 @@ test('counts headers that are empty, or named like what stands for none, as what
   expect([productOf(undefined), originOf(undefined)]).toEqual(['(none)', '(none)']);
 });
 
-test('takes a header for what came last only where it reads as that', () => {
-  expect(productOf('ethers/6.13', 'ethers')).toBe('ethers');
-  expect(productOf('ethers', 'ethers')).toBe('ethers');
-  expect(productOf('ethersphere/1', 'ethers')).toBe('ethersphere');
-  expect(productOf('eth/1', 'ethers')).toBe('eth');
-  expect(['(none)', '(other)', ''].map((last) => productOf(last, last))).toEqual(['(other)', '(other)', '(other)']);
-  expect(productOf(undefined, 'ethers')).toBe('(none)');
-  expect(originOf('https://a.example', 'https://a.example')).toBe('https://a.example');
-  expect(originOf('https://a.example:443', 'https://a.example')).toBe('https://a.example');
-  expect(originOf('https://b.example', 'https://a.example')).toBe('https://b.example');
-  const [none, malformed] = ['(none)', '(malformed)'];
-  expect([none, malformed, ''].map((last) => originOf(last, last))).toEqual([malformed, malformed, malformed]);
-  expect(originOf(undefined, 'https://a.example')).toBe('(none)');
+test('counts a product up to its first slash, space or bracket', () => {
+  expect(['ethers/6.13', 'ethers', 'ethersphere/1', 'eth (x)', 'eth\t1', 'é/1'].map(productOf)).toEqual([
+    'ethers',
+    'ethers',
+    'ethersphere',
+    'eth',
+    'eth',
+    '(other)',
+  ]);
 });
 
 test('tells apart addresses that have most digits alike', () => {

@@ -338,7 +338,8 @@ test('gives a caller that came when rows had run out rows of its own once the st
   const origins = table.at('first-key', clock.wall()).of(ORIGIN);
   for (let n = 0; n < 5; n++) origins.of(`https://${String(n)}.example`, 'allowed').add(1, 1, clock.wall());
   clock.jump(60 * 60 * 1000);
-  const caller = { wire: 'http', origin: 'https://late.example', userAgent: '', secretId: '' };
+  const sent = { sentOrigin: 'https://late.example', sentUserAgent: undefined };
+  const caller = { wire: 'http', origin: 'https://late.example', userAgent: '', secretId: '', ...sent };
   const count = (): void => {
     const counted = table.at('late-key', clock.wall());
     counted.caller = caller;

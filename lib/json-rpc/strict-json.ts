@@ -467,7 +467,7 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
  * Kelvin sign for `k`). Go's encoding/json folds names and takes the last, so such a member would be read instead.
  */
 export function hasFoldedTwin(object: JsonObject, names: readonly string[]): boolean {
-  for (const member of Object.keys(object)) {
+  for (const member in object) {
     for (const name of names) {
       if (member.length !== name.length || member === name || !beginAlike(member, name)) continue;
       if (foldCase(member) === foldCase(name)) return true;

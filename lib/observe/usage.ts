@@ -47,6 +47,8 @@ interface Tally {
 const UNKNOWN_METHOD = '(unknown)';
 /** A call that a list of addresses would refuse, whatever is on it. */
 const NO_ADDRESS = '(none)';
+const MAX_HEADER_KEPT = 512;
+
 /** Counts what keys do, and tells the store every 10 s. */
 export class Usage {
   readonly #parts: UsageParts;
@@ -103,12 +105,17 @@ export class Usage {
 
   /** Who calls; the one who called last, where it is the same. */
   #callerOf({ facts, admission, wire }: Occurrence, last: Caller): Caller {
-    const origin = this.#kinds.origins ? originOf(facts.origin, last.origin) : '';
-    const userAgent = this.#kinds.userAgents ? productOf(facts.userAgent, last.userAgent) : '';
+    const { origin: sentOrigin, userAgent: sentUserAgent } = facts;
     const secretId = admission?.credential?.id ?? '';
-    const isLast =
-      origin === last.origin && userAgent === last.userAgent && wire === last.wire && secretId === last.secretId;
-    return isLast ? last : { wire, origin, userAgent, secretId };
+    const isLike = wire === last.wire && secretId === last.secretId;
+    if (isLike && sentUserAgent === last.sentUserAgent && sentOrigin === last.sentOrigin) return last;
+    const origin = this.#kinds.origins ? originOf(sentOrigin) : '';
+    const userAgent = this.#kinds.userAgents ? productOf(sentUserAgent) : '';
+    const isLast = isLike && origin === last.origin && userAgent === last.userAgent;
+    const caller = isLast ? last : { wire, origin, userAgent, secretId, sentOrigin: '', sentUserAgent: '' };
+    caller.sentOrigin = kept(sentOrigin);
+    caller.sentUserAgent = kept(sentUserAgent);
+    return caller;
   }
 
   /** Most requests are of one call that is allowed: what is of the request as a whole is of its method too. */
@@ -123,14 +130,16 @@ export class Usage {
   #countCalls(counted: KeyHour, occurrence: Occurrence, calls: readonly JudgedCall[], place: number | undefined): void {
     const tallies: Tally[] = [];
     const isCharged = occurrence.credits > 0; // else it is free, or all was given back
+    let tally: Tally | undefined;
     for (const judged of calls) {
       const { call, refusal } = judged;
-      const tally = tallyOf(judged, tallies);
+      const outcome = outcomeOf(judged);
+      if (tally?.outcome !== outcome) tally = tallyOf(outcome, tallies);
       tally.calls++;
       if ('method' in call) {
         const credits = isCharged && refusal === undefined ? this.#parts.prices.priceOf(call.method) : 0;
         tally.credits += credits;
-        this.#countCall(counted, occurrence, call, tally.outcome, credits);
+        this.#countCall(counted, occurrence, call, outcome, credits);
       }
       const note = refusal ?? judged.wouldRefuse;
       if (note !== undefined) this.#note(counted, occurrence, note, judged);
@@ -209,6 +218,11 @@ export class Usage {
   }
 }
 
+/** A long header is not kept: in its place is what no header can be. */
+function kept(header: string | undefined): string | undefined {
+  return header !== undefined && header.length > MAX_HEADER_KEPT ? '\n' : header;
+}
+
 /** `(none)` where nobody knows the key: names that callers make up are not stored. */
 function keyOf({ facts, admission, judged }: Occurrence): string {
   if (admission !== undefined) return admission.key.settings.apiKey;
@@ -219,8 +233,11 @@ function nameOf(address: JsonValue): string {
   return addressOf(address) || NO_ADDRESS;
 }
 
-function tallyOf({ refusal, wouldRefuse }: JudgedCall, tallies: Tally[]): Tally {
-  const outcome = refusal?.refused ?? (wouldRefuse === undefined ? ALLOWED : WOULD_REFUSE + wouldRefuse.refused);
+function outcomeOf({ refusal, wouldRefuse }: JudgedCall): string {
+  return refusal?.refused ?? (wouldRefuse === undefined ? ALLOWED : WOULD_REFUSE + wouldRefuse.refused);
+}
+
+function tallyOf(outcome: string, tallies: Tally[]): Tally {
   let tally = tallies.find((it) => it.outcome === outcome);
   if (tally === undefined) tallies.push((tally = { outcome, calls: 0, credits: 0 }));
   return tally;

@@ -26,11 +26,21 @@ export interface Caller {
   readonly origin: string;
   readonly userAgent: string;
   readonly secretId: string;
+  /** The headers that `origin` and `userAgent` were read from last. */
+  sentOrigin: string | undefined;
+  sentUserAgent: string | undefined;
 }
 
 /** Takes what no row is for. */
 const UNTOLD = new Counts('', '');
-const NOBODY: Caller = { wire: '', origin: '', userAgent: '', secretId: '' };
+const NOBODY: Caller = {
+  wire: '',
+  origin: '',
+  userAgent: '',
+  secretId: '',
+  sentOrigin: undefined,
+  sentUserAgent: undefined,
+};
 
 /** What has been counted of one key in one hour. */
 export class KeyHour {
