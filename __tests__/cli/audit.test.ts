@@ -1,6 +1,6 @@
 import { FileStore, KeyManager } from '../../lib';
 import type { AuditEvent } from '../../lib';
-import { auditCsv } from '../../lib/keys/audit-words';
+import { auditCsv, wordsOf } from '../../lib/keys/audit-words';
 import { auditEvent } from '../../lib/stores/audit-event';
 import { cli, cliJson, newFile } from '../support/cli';
 import { KEY, OTHER_KEY } from '../support/pieces';
@@ -67,4 +67,19 @@ test('audit of nothing says so', async () => {
   expect([stdout, stderr, code]).toEqual(['', 'no events\n', 0]);
   const csv = await cli(['audit', '--actor', 'bob', '--csv'], { store: file });
   expect(csv.stdout).toBe(auditCsv([]));
+});
+
+test('audit of all keys names each, and is history too', async () => {
+  const store = new FileStore(file);
+  const manager = new KeyManager(store, { actor: 'bob' });
+  await manager.create({ apiKey: OTHER_KEY, name: 'the shop' });
+  await manager.delete(OTHER_KEY);
+  await store.close();
+  const { stdout } = await cli(['audit', '--actor', 'bob'], { store: file });
+  expect(stdout.match(/bob +key\.\w+ +fedcba… the shop/g)).toHaveLength(2);
+  expect((await cli(['history', '--actor', 'bob'], { store: file })).stdout).toBe(stdout);
+});
+
+test('audit says of settings edited by hand that they do not parse', () => {
+  expect(wordsOf({ changes: [{ path: 'settings', to: 'do not parse' }] })).toEqual(['settings: do not parse']);
 });

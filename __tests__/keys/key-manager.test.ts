@@ -1465,3 +1465,24 @@ test('adding entries that are there already writes nothing and calls no listener
   expect(await store.get(KEY)).toBe(before);
   expect(events).toHaveLength(1);
 });
+
+test('a change that leaves everything as it is writes nothing, whatever it is', async () => {
+  const onAudit = jest.fn();
+  const limits = { perSecond: 5 };
+  const secret = { id: 's1', hash: hashSecret(generateSecret()), label: 'ci', limits };
+  const allowlists = { origins: ['https://a.example'] };
+  const settings = { apiKey: KEY, name: 'a', limits, allowlists, reportOnly: ['origins' as const], secrets: [secret] };
+  const manager = new KeyManager(new MemoryStore([settings]), { onAudit });
+  const before = await manager.get(KEY);
+  const after = [
+    await manager.update(KEY, {}),
+    await manager.update(KEY, { name: 'a', enabled: true, limits, allowlists, reportOnly: ['origins'] }),
+    await manager.enable(KEY),
+    await manager.updateSecret(KEY, 's1', { label: 'ci', limits }),
+  ];
+  for (const { version, updatedAt } of after)
+    expect([version, updatedAt]).toEqual([before?.version, before?.updatedAt]);
+  expect(onAudit).not.toHaveBeenCalled();
+  expect((await manager.update(KEY, { allowlists: { origins: ['https://b.example'] } })).version).toBe(2);
+  await expect(manager.update(KEY, {}, { expectedVersion: 1 })).rejects.toMatchObject(stale);
+});

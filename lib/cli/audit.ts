@@ -22,7 +22,7 @@ interface AuditFlags {
 const PAGE_SIZE = 500;
 
 export function addAudit(program: Command): void {
-  const audit = program.command('audit').summary('show who changed which key, when and how');
+  const audit = program.command('audit').alias('history').summary('show who changed which key, when and how');
   audit
     .description('Shows what happened to a key, or to all: who changed what, the newest first.')
     .argument('[key]', `${KEY_ARGUMENT}; a deleted one by itself`)
@@ -102,13 +102,13 @@ const JSON_TEXT: Format = {
 /** Each page is a table: how wide its columns are, no earlier one could know. */
 function tableFormat({ terminal }: Output, isOfKey: boolean): Format {
   const columns = [{ title: 'WHEN' }, { title: 'WHO', wraps: true }, { title: 'WHAT', wraps: true }];
-  const key = isOfKey ? [] : [{ title: 'KEY' }];
+  const key = isOfKey ? [] : [{ title: 'KEY', wraps: true }];
   return {
     page(events) {
       if (events.length === 0) return '';
       const rows = events.map((event) => [
         ...[ago(event.at), event.actor, event.action],
-        ...(isOfKey ? [] : [event.keyHint]),
+        ...(isOfKey ? [] : [`${event.keyHint} ${nameOf(event)}`.trimEnd()]),
         wordsOf(event).join('; '),
       ]);
       const lines = table([...columns, ...key, { title: 'CHANGED', wraps: true }], rows, terminal);
@@ -116,4 +116,8 @@ function tableFormat({ terminal }: Output, isOfKey: boolean): Format {
     },
     end: () => '',
   };
+}
+
+function nameOf({ before, after }: AuditEvent): string {
+  return (after ?? before)?.name ?? '';
 }

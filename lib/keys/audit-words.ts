@@ -29,6 +29,7 @@ export function auditCsvRows(events: readonly AuditEvent[]): string {
 function wordsOfChange({ path, from, to }: SettingsChange): string {
   const name = path.replace(/^allowlists\./, '').replace(/^secrets\./, 'secret ');
   const isPart = LISTS.includes(path) || /^secrets\.[^.]+$/.test(path);
+  if (path === 'settings') return `${name}: ${textOf(to)}`; // they do not parse
   if (from === undefined) return `${name}: ${isPart ? 'added' : 'set to'} ${textOf(to)}`;
   if (to === undefined) return `${name}: removed${isPart ? '' : ', was'} ${textOf(from)}`;
   return `${name}: ${textOf(from)} → ${textOf(to)}`;

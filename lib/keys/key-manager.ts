@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { RpcGuardError } from '../errors';
 import { quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
@@ -394,6 +395,8 @@ export class KeyManager {
       if (edited === key) return key;
       const next = { version: key.version + 1, updatedAt: timeOfChange(key) };
       const after = parseKeySettings({ ...withReportOnlySince(edited, key), ...next });
+      // What is there already is no change: no version, no event.
+      if (isDeepStrictEqual({ ...after, version: key.version, updatedAt: key.updatedAt }, { ...key })) return key;
       event = this.#eventOf(action, options, { apiKey, before: key, after, secretId });
       return this.#store.set(after, key.version, event);
     });
