@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { RpcGuardError } from '../errors';
 import { quiet, stderrLogger } from '../logger';
 import type { Logger } from '../logger';
@@ -6,7 +5,7 @@ import { LOGGER_RULE, checkOptions, isFunction, isText } from '../option-rules';
 import type { OptionRules } from '../option-rules';
 import { parseKeySettings } from '../settings/key-settings';
 import type { AllowlistType, KeySettings, KeySettingsInput } from '../settings/key-settings';
-import { isSameEntry } from '../settings/settings-changes';
+import { isSameEntry, isSameSettings } from '../settings/settings-changes';
 import { API_KEY, generateApiKey, keyHint } from '../settings/api-key';
 import { cursorOf } from '../stores/key-query';
 import { usageOf } from '../stores/usage-rows';
@@ -396,7 +395,7 @@ export class KeyManager {
       const next = { version: key.version + 1, updatedAt: timeOfChange(key) };
       const after = parseKeySettings({ ...withReportOnlySince(edited, key), ...next });
       // What is there already is no change: no version, no event.
-      if (isDeepStrictEqual({ ...after, version: key.version, updatedAt: key.updatedAt }, { ...key })) return key;
+      if (isSameSettings(key, after)) return key;
       event = this.#eventOf(action, options, { apiKey, before: key, after, secretId });
       return this.#store.set(after, key.version, event);
     });

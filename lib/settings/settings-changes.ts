@@ -14,6 +14,8 @@ export interface SettingsChange {
 /** What the store keeps itself. */
 const OWN = ['apiKey', 'version', 'createdAt', 'updatedAt', 'reportOnlySince', 'secrets', 'allowlists'];
 
+const TIMES = ['version', 'createdAt', 'updatedAt', 'reportOnlySince'];
+
 /** Whether two entries of a list are the same one. */
 export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {
   return a === b || (ALLOWLISTS[type].ignoresCase && a.toLowerCase() === b.toLowerCase());
@@ -24,6 +26,11 @@ export function entriesBetween(type: AllowlistType, before: readonly string[], a
   const without = (entries: readonly string[], others: readonly string[]) =>
     entries.filter((entry) => !others.some((other) => isSameEntry(type, entry, other)));
   return { added: without(after, before), removed: without(before, after) };
+}
+
+/** Whether nothing is different but times and versions. Entries in another order are. */
+export function isSameSettings(before: KeySettings, after: KeySettings): boolean {
+  return isDeepStrictEqual(without(before, TIMES), without(after, TIMES));
 }
 
 /** What became different between two settings of a key. No hash is in it. */
