@@ -323,7 +323,6 @@ export class KeyManager {
     return this.#change('allowlist.add', apiKey, options, undefined, (key) => {
       const list = [...key.allowlists[type]];
       for (const entry of added) if (!list.some((listed) => isSameEntry(type, listed, entry))) list.push(entry);
-      if (list.length === key.allowlists[type].length) return key;
       return { ...key, allowlists: { ...key.allowlists, [type]: list } };
     });
   }
@@ -390,10 +389,8 @@ export class KeyManager {
   ): Promise<KeyView> {
     let event: AuditEvent | undefined;
     const { before, written } = await this.#write(apiKey, options, async (key) => {
-      const edited = edit(key);
-      if (edited === key) return key;
       const next = { version: key.version + 1, updatedAt: timeOfChange(key) };
-      const after = parseKeySettings({ ...withReportOnlySince(edited, key), ...next });
+      const after = parseKeySettings({ ...withReportOnlySince(edit(key), key), ...next });
       // What is there already is no change: no version, no event.
       if (isSameSettings(key, after)) return key;
       event = this.#eventOf(action, options, { apiKey, before: key, after, secretId });

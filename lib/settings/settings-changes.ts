@@ -11,10 +11,10 @@ export interface SettingsChange {
   readonly to?: unknown;
 }
 
-/** What the store keeps itself. */
-const OWN = ['apiKey', 'version', 'createdAt', 'updatedAt', 'reportOnlySince', 'secrets', 'allowlists'];
-
-const TIMES = ['version', 'createdAt', 'updatedAt', 'reportOnlySince'];
+/** What is noted of a change, and no change itself. */
+const NOTED = ['version', 'createdAt', 'updatedAt', 'reportOnlySince'];
+/** What is not told member by member. */
+const OWN = [...NOTED, 'apiKey', 'secrets', 'allowlists'];
 
 /** Whether two entries of a list are the same one. */
 export function isSameEntry(type: AllowlistType, a: string, b: string): boolean {
@@ -30,7 +30,7 @@ export function entriesBetween(type: AllowlistType, before: readonly string[], a
 
 /** Whether nothing is different but times and versions. Entries in another order are. */
 export function isSameSettings(before: KeySettings, after: KeySettings): boolean {
-  return isDeepStrictEqual(without(before, TIMES), without(after, TIMES));
+  return isDeepStrictEqual(without(before, NOTED), without(after, NOTED));
 }
 
 /** What became different between two settings of a key. No hash is in it. */
