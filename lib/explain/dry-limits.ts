@@ -1,7 +1,7 @@
 import { limitsInUse } from '../keys/limits-in-use';
 import type { LimitsInUse } from '../keys/limits-in-use';
 import type { Clock } from '../limits/clock';
-import { CallLimits, hasLimits } from '../limits/limit-calls';
+import { CallLimits, hasLimits, isWaiting } from '../limits/limit-calls';
 import type { Room } from '../limits/limiter';
 import { quiet, stderrLogger } from '../logger';
 import type { ParsedRequestOptions } from '../options/request-options';
@@ -55,7 +55,8 @@ export async function dryCharge(
     return { level: second?.level, used: day?.used };
   });
   const room = limits.roomFor(facts, admission);
-  const charged = await limits.charge({ facts, admission, judged, bytes: 0 }, () => undefined);
+  const charging = limits.charge({ facts, admission, judged, bytes: 0 });
+  const charged = isWaiting(charging) ? await charging.outcome : charging;
   const { limited } = charged;
   const words = roomWords(room, store === undefined);
   const costs = cost === 1 ? '' : `costs ${grouped(cost)}; `;

@@ -1,5 +1,5 @@
 import { parseCalls } from '../json-rpc/call';
-import { hasLimits } from '../limits/limit-calls';
+import { hasLimits, isWaiting } from '../limits/limit-calls';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
 import { serialiseAllowedPieces } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
@@ -23,10 +23,14 @@ const CROWDED = refuseForNow(
 
 /** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
 export function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): ValueOrPromise<void> {
-  const { admission } = decided;
-  const charged = hasLimits(admission) ? charge(guard, call, decided) : decided.judged;
-  if (!(charged instanceof Promise)) return enterLine(guard, call, { admission, judged: charged }, false);
-  return charged.then((judged) => {
+  const { admission, judged: allowed } = decided;
+  if (!hasLimits(admission)) return enterLine(guard, call, decided, false);
+  const { req, facts, bytesIn: bytes } = call;
+  const charged = guard.limits.charge({ facts, admission, judged: allowed, bytes });
+  if (!isWaiting(charged)) return enterLine(guard, call, { admission, judged: charged }, false);
+  // A caller that goes away while its calls wait gets their credits back.
+  const stopListening = whenGone(req, charged.leave);
+  return charged.outcome.finally(stopListening).then((judged) => {
     call.limitWaitMs = performance.now() - call.decidedAt;
     return enterLine(guard, call, { admission, judged }, true);
   });
@@ -101,19 +105,6 @@ function forward(guard: Guard, call: IncomingCall, calls: AdmittedCalls): ValueO
     : answerWhole(guard, call, calls);
 }
 
-/** Takes the calls' credits. A caller that goes away while they have to be waited for gets them back. */
-function charge(
-  { limits }: Guard,
-  { req, facts, bytesIn: bytes }: IncomingCall,
-  { admission, judged }: AdmittedCalls,
-): JudgedCalls | Promise<JudgedCalls> {
-  let stopListening = (): unknown => undefined;
-  const charged = limits.charge({ facts, admission, judged, bytes }, (leave) => {
-    stopListening = whenGone(req, leave);
-  });
-  return charged instanceof Promise ? charged.finally(() => stopListening()) : charged;
-}
-
 /** Gives back what allowed calls cost that have been charged and are not sent. */
 function giveBack({ options, limits }: Guard, call: IncomingCall, { admission, judged }: AdmittedCalls): void {
   if (!limits.giveBack(call.facts, admission, judged.allowed, hasGone(call.req))) return;
@@ -170,7 +161,7 @@ function setLimitHeaders({ limits }: Guard, { headers, facts, admission }: Incom
   if (admission === undefined || !hasLimits(admission)) return;
   const status = refusal === undefined ? 200 : (refusal.status ?? REFUSALS[refusal.refused].status);
   if (status === 401 || status === 403) return;
-  Object.assign(headers, limits.headersFor(facts, admission));
+  limits.addHeaders(headers, facts, admission);
 }
 
 async function waitInLine(

@@ -50,8 +50,9 @@ export class DayClock {
 
   constructor(private readonly clock: Clock) {}
 
-  today(): number {
-    const day = Math.floor(this.clock.wall() / DAY_MS);
+  /** `now` as the clock tells it. */
+  today(now: number): number {
+    const day = Math.floor(this.clock.wallAt(now) / DAY_MS);
     if (day > this.#today || day < this.#today - 1) this.#today = day;
     return this.#today;
   }

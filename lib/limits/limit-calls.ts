@@ -1,10 +1,10 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { RpcCall } from '../json-rpc/call';
 import type { Logger } from '../logger';
 import type { Admission } from '../policy/authorize';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { refuse } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
-import type { ValueOrPromise } from '../policy/value-or-promise';
 import { callerOf } from '../request/client-address';
 import type { ClientAddress } from '../request/client-address';
 import type { RequestFacts } from '../request/request-facts';
@@ -15,8 +15,7 @@ import type { Clock } from './clock';
 import type { Prices } from './credits';
 import { Limiter } from './limiter';
 import type { Denial, Payer, Room, Spending } from './limiter';
-import { rateLimitHeaders, refusedHeaders } from './rate-limit-headers';
-import type { RateLimitHeaders } from './rate-limit-headers';
+import { addRateLimit, refusedHeaders } from './rate-limit-headers';
 import { SpendingExchange } from './spending-exchange';
 
 export interface CallLimitsOptions {
@@ -40,6 +39,17 @@ export interface ChargedBody {
   readonly bytes: number;
 }
 
+/** A charge that waits for room. */
+export interface WaitingCharge {
+  readonly outcome: Promise<JudgedCalls>;
+  /** To be called when the caller goes away. */
+  readonly leave: () => void;
+}
+
+export function isWaiting(charged: JudgedCalls | WaitingCharge): charged is WaitingCharge {
+  return 'outcome' in charged;
+}
+
 /** A longer body is refused unread if there is no room at all. */
 const LONG_BODY_BYTES = 64 * 1024;
 
@@ -57,21 +67,18 @@ export class CallLimits {
     this.#limiter = new Limiter({ waitMs: limitWaitMs, clock, exchange });
   }
 
-  /**
-   * Charges the allowed calls, all of them or none; none that are refused reach the upstream. It may take a while:
-   * `onWait` is then given what to call when the caller goes away.
-   */
-  charge(body: ChargedBody, onWait: (leave: () => void) => void): ValueOrPromise<JudgedCalls> {
+  /** Charges the allowed calls, all of them or none; none that are refused reach the upstream. It may take a while. */
+  charge(body: ChargedBody): JudgedCalls | WaitingCharge {
     const { facts, admission, judged, bytes } = body;
     if (judged.allowed.length === 0) return judged;
     const payer = this.#payerOf(facts, admission);
     const outcome = this.#limiter.charge(payer, this.#options.prices.costOf(judged.allowed), bytes);
     if (outcome === undefined) return judged;
     if (!('outcome' in outcome)) return refuseAll(judged, this.#refusal(outcome, payer));
-    onWait(outcome.leave);
-    return outcome.outcome.then((denial) =>
+    const charged = outcome.outcome.then((denial) =>
       denial === undefined ? judged : refuseAll(judged, this.#refusal(denial, payer)),
     );
+    return { outcome: charged, leave: outcome.leave };
   }
 
   /**
@@ -92,10 +99,10 @@ export class CallLimits {
     return denial && this.#refusal(denial, payer);
   }
 
-  /** The limit headers of an answer; none without limits. */
-  headersFor(facts: RequestFacts, admission: Admission): RateLimitHeaders {
-    if (!this.#options.limitHeaders || !hasLimits(admission)) return {};
-    return rateLimitHeaders(this.roomFor(facts, admission));
+  /** Adds the limit headers of an answer; none without limits. */
+  addHeaders(headers: OutgoingHttpHeaders, facts: RequestFacts, admission: Admission): void {
+    if (!this.#options.limitHeaders) return;
+    addRateLimit(headers, this.roomFor(facts, admission));
   }
 
   /** What is left for a caller, the tighter of key and secret. */

@@ -103,7 +103,7 @@ export class Limiter {
   charge(payer: Payer, cost: number, bytes: number): Denial | Delay | undefined {
     if (cost === 0) return PASSED;
     const now = this.#options.clock.now();
-    const meters = this.#metersOf(payer);
+    const meters = this.#metersOf(payer, now);
     for (const meter of meters)
       if (meter.leftToday(!this.#isApart(now)) < cost) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
@@ -124,20 +124,21 @@ export class Limiter {
    */
   giveBack(payer: Payer, cost: number, hasLeft = false): boolean {
     if (cost === 0) return true;
-    const meters = this.#metersOf(payer);
+    const now = this.#options.clock.now();
+    const meters = this.#metersOf(payer, now);
     const shares = this.#sharesOf(payer, meters);
     if (hasLeft && isAboveBurst(cost, shares)) return false;
     for (const { bucket } of shares) bucket.spend(-cost);
     // Another day may have begun since.
     for (const meter of meters) this.#count([meter], -Math.min(cost, meter.spent));
-    this.#line.lookAt(this.#options.clock.now());
+    this.#line.lookAt(now);
     return true;
   }
 
   /** Whether there is no room at all, so that a body that costs anything need not be read. */
   refusesUnread(payer: Payer): Denial | undefined {
     const now = this.#options.clock.now();
-    const meters = this.#metersOf(payer);
+    const meters = this.#metersOf(payer, now);
     for (const meter of meters) if (meter.leftToday(!this.#isApart(now)) <= 0) return { limit: 'day', day: meter.day };
     const shares = this.#sharesOf(payer, meters);
     const { tightest, wait } = this.#waitOf(shares, 1, now);
@@ -151,7 +152,7 @@ export class Limiter {
     const now = clock.now();
     let second: Room['second'];
     let day: Room['day'];
-    for (const meter of this.#metersOf(payer)) {
+    for (const meter of this.#metersOf(payer, now)) {
       const { second: rate, perDay } = meter.limits;
       if (rate !== undefined) {
         this.#refill({ bucket: meter.bucket, rate, meter }, now);
@@ -160,7 +161,7 @@ export class Limiter {
       }
       if (perDay === undefined) continue;
       const left = Math.max(0, meter.leftToday(!this.#isApart(now)));
-      const endsInMs = (meter.day + 1) * DAY_MS - clock.wall();
+      const endsInMs = (meter.day + 1) * DAY_MS - clock.wallAt(now);
       if (day === undefined || left < day.left) day = { limit: perDay, left, endsInMs };
     }
     return { second, day };
@@ -169,7 +170,7 @@ export class Limiter {
   /** Begins where others are with the key and the secret of a payer, in place of a full bucket and an unspent day. */
   beginAt(payer: Payer, spendingOf: (secretId: string | undefined) => Spending): void {
     const now = this.#options.clock.now();
-    for (const meter of this.#metersOf(payer)) {
+    for (const meter of this.#metersOf(payer, now)) {
       const { level, used } = spendingOf(meter.secretId);
       meter.others = new Others(false);
       meter.others.spent = used ?? 0;
@@ -201,7 +202,9 @@ export class Limiter {
     return this.#options.exchange?.isApart(now) === true;
   }
 
-  #metersOf({ apiKey, limits, secret }: Payer): readonly Meter[] {
+  #metersOf({ apiKey, limits, secret }: Payer, now: number): readonly Meter[] {
+    const today = this.#days.today(now);
+    if (today !== this.#today) this.#begin(today);
     const ofKey = isCounted(limits) ? this.#meter(apiKey, apiKey, undefined, limits) : undefined;
     if (secret === undefined || !isCounted(secret.limits)) return ofKey === undefined ? [] : [ofKey];
     const ofSecret = this.#meter(`${apiKey} ${secret.id}`, apiKey, secret.id, secret.limits);
@@ -209,12 +212,6 @@ export class Limiter {
   }
 
   #meter(name: string, apiKey: string, secretId: string | undefined, limits: CompiledLimits): Meter {
-    const today = this.#days.today();
-    if (today !== this.#today) {
-      this.#today = today;
-      this.#yesterdaysMeters = this.#meters;
-      this.#meters = new Map();
-    }
     let meter = this.#meters.get(name);
     if (meter === undefined) {
       meter = this.#yesterdaysMeters.get(name) ?? new Meter(apiKey, secretId, limits);
@@ -222,8 +219,14 @@ export class Limiter {
       this.#meters.set(name, meter);
     }
     meter.limits = limits;
-    meter.turnTo(today);
+    meter.turnTo(this.#today);
     return meter;
+  }
+
+  #begin(today: number): void {
+    this.#today = today;
+    this.#yesterdaysMeters = this.#meters;
+    this.#meters = new Map();
   }
 
   #sharesOf({ apiKey, limits, caller }: Payer, meters: readonly Meter[]): readonly Share[] {

@@ -1,22 +1,22 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Denial, Room } from './limiter';
 
 /** `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields. */
-export type RateLimitHeaders = Readonly<Partial<Record<'RateLimit-Policy' | 'RateLimit', string>>>;
+export type RateLimitHeaders = Partial<Record<'RateLimit-Policy' | 'RateLimit', string>>;
 
 const DAY_SECONDS = 24 * 60 * 60;
 
-/** The policy and what is left. Empty without limits to show. */
-export function rateLimitHeaders({ second, day }: Room): RateLimitHeaders {
-  if (second === undefined && day === undefined) return {};
-  return {
-    'RateLimit-Policy': listed(second && policyOfSecond(second.rate), day && policyOfDay(day)),
-    RateLimit: listed(second && stateOfSecond(second), day && stateOfDay(day)),
-  };
+/** Adds the policy and what is left. Nothing without limits to show. */
+export function addRateLimit(headers: OutgoingHttpHeaders, { second, day }: Room): void {
+  if (second === undefined && day === undefined) return;
+  headers['RateLimit-Policy'] = policyOf(second, day);
+  headers.RateLimit = listed(second && stateOfSecond(second), day && stateOfDay(day));
 }
 
 /** Only the limit that refused. A limit by address is not shown. */
 export function refusedHeaders(denial: Denial, room: Room): RateLimitHeaders {
-  const headers = rateLimitHeaders(room);
+  const headers: RateLimitHeaders = {};
+  addRateLimit(headers, room);
   if (denial.limit === 'address') return headers;
   const seconds = denial.limit === 'day' ? (room.day?.endsInMs ?? 0) / 1000 : denial.retryAfterMs / 1000;
   return { ...headers, RateLimit: state(denial.limit, 0, Math.ceil(seconds)) };
@@ -25,20 +25,19 @@ export function refusedHeaders(denial: Denial, room: Room): RateLimitHeaders {
 type Second = NonNullable<Room['second']>;
 type Day = NonNullable<Room['day']>;
 
-/** By the rates of compiled settings. Without writing these anew the headers take 0.4 of the time. */
-const policies = new WeakMap<Second['rate'], string>();
+/** The policy that was last shown with a rate of compiled settings. To write it anew took half of the time. */
+const policies = new WeakMap<Second['rate'], { readonly perDay: number | undefined; readonly text: string }>();
 
-function policyOfSecond(rate: Second['rate']): string {
-  let text = policies.get(rate);
-  if (text === undefined) {
-    text = policy('second', rate.burst, Math.ceil(rate.burst / rate.perSecond));
-    policies.set(rate, text);
-  }
+function policyOf(second: Second | undefined, day: Day | undefined): string {
+  const ofDay = () => day && policy('day', day.limit, DAY_SECONDS);
+  if (second === undefined) return listed(undefined, ofDay());
+  const { rate } = second;
+  const known = policies.get(rate);
+  if (known !== undefined && known.perDay === day?.limit) return known.text;
+  const ofSecond = policy('second', rate.burst, Math.ceil(rate.burst / rate.perSecond));
+  const text = listed(ofSecond, ofDay());
+  policies.set(rate, { perDay: day?.limit, text });
   return text;
-}
-
-function policyOfDay({ limit }: Day): string {
-  return policy('day', limit, DAY_SECONDS);
 }
 
 function stateOfSecond({ rate: { perSecond, burst }, level }: Second): string {

@@ -72,7 +72,8 @@ export function admitTo(key: Lookup, facts: RequestFacts, trace?: Tracer): Value
     const { reported } = admission;
     if (reported === undefined || (refusal !== undefined && trace === undefined)) return refusal ?? admission;
     const wouldRefuse = runReports(REQUEST_LIST_CHECKS, reported, facts, trace);
-    return refusal ?? { ...admission, wouldRefuse };
+    // To copy what has not changed costs more than the checks.
+    return refusal ?? (wouldRefuse === undefined ? admission : { ...admission, wouldRefuse });
   });
 }
 

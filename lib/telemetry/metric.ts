@@ -18,12 +18,20 @@ export interface Metric {
   readonly samples: () => readonly Sample[];
 }
 
+/** What is counted under one set of values of the labels. */
+interface Count {
+  readonly values: readonly string[];
+  readonly labels: Labels;
+  value: number;
+}
+
 /** A counter whose labels have values that the caller bounds. */
 export class Counter implements Metric {
   readonly type = 'counter';
   readonly aggregator = 'sum';
   readonly #labels: readonly string[];
-  readonly #samples = new Map<string, { readonly labels: Labels; value: number }>();
+  readonly #counts = new Map<string, Count>();
+  #last: Count | undefined;
 
   constructor(
     readonly name: string,
@@ -36,17 +44,29 @@ export class Counter implements Metric {
 
   /** `values` are those of the labels, in their order. */
   add(amount: number, ...values: readonly string[]): void {
-    const key = values.join('\0');
-    const sample = this.#samples.get(key);
-    if (sample !== undefined) {
-      sample.value += amount;
-      return;
-    }
-    const labels = Object.fromEntries(this.#labels.map((label, at) => [label, values[at] ?? '']));
-    this.#samples.set(key, { labels, value: amount });
+    const last = this.#last;
+    const count = last !== undefined && isSame(values, last.values) ? last : this.#countOf(values);
+    count.value += amount;
   }
 
-  readonly samples = (): readonly Sample[] => [...this.#samples.values()];
+  /** Most requests count as the one before them: a key for each took half of the metrics' time. */
+  #countOf(values: readonly string[]): Count {
+    const key = values.join('\0');
+    let count = this.#counts.get(key);
+    if (count === undefined) {
+      const labels = Object.fromEntries(this.#labels.map((label, at) => [label, values[at] ?? '']));
+      this.#counts.set(key, (count = { values, labels, value: 0 }));
+    }
+    this.#last = count;
+    return count;
+  }
+
+  readonly samples = (): readonly Sample[] => [...this.#counts.values()];
+}
+
+function isSame(values: readonly string[], others: readonly string[]): boolean {
+  for (let at = 0; at < values.length; at++) if (values[at] !== others[at]) return false;
+  return true;
 }
 
 interface Observations {

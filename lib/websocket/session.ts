@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 import { serialiseBatch } from '../json-rpc/call';
 import type { RpcCall } from '../json-rpc/call';
 import { parseTurns } from '../json-rpc/parse-turn';
-import { hasLimits } from '../limits/limit-calls';
+import { hasLimits, isWaiting } from '../limits/limit-calls';
 import type { CallLimits } from '../limits/limit-calls';
 import { Occurrence } from '../observe/request-event';
 import type { Observe } from '../observe/request-event';
@@ -209,14 +209,12 @@ export class Session {
   /** Charges the calls. The caller is not read from while a charge waits. */
   private charge(message: Occurrence, admission: Admission, judged: JudgedCalls): ValueOrPromise<Charged | undefined> {
     const { limits, options } = this.parts;
-    let leave: (() => void) | undefined;
-    const charged = limits.charge({ facts: this.facts, admission, judged, bytes: message.bytesIn }, (withdraw) => {
-      leave = withdraw;
-      this.client.pause();
-      this.client.once('close', withdraw);
-    });
-    return whenKnown(charged, (known) => {
-      if (leave === undefined) return { admission, judged: known };
+    const charged = limits.charge({ facts: this.facts, admission, judged, bytes: message.bytesIn });
+    if (!isWaiting(charged)) return { admission, judged: charged };
+    const { outcome, leave } = charged;
+    this.client.pause();
+    this.client.once('close', leave);
+    return outcome.then((known) => {
       this.client.off('close', leave);
       message.limitWaitMs = message.waitMs = performance.now() - message.decidedAt;
       if (this.isOver) return this.undo(message, admission, known);
