@@ -24,7 +24,7 @@ function bare(createProxyMiddleware, { upstreamPort }) {
   return listen(createProxyMiddleware({ target: `http://127.0.0.1:${upstreamPort}`, agent: agent() }));
 }
 
-async function guard(options, { upstreamPort }, store) {
+async function guard(options, { upstreamPort }, store, extend) {
   const { MemoryStore, rpcGuard } = require(`${DIST}/index.js`);
   const guarded = rpcGuard({
     upstream: `http://127.0.0.1:${upstreamPort}`,
@@ -32,18 +32,16 @@ async function guard(options, { upstreamPort }, store) {
     store: store ?? new MemoryStore(SETTINGS),
     ...options,
   });
+  extend?.(guarded);
   const server = await listen(guarded);
   return server.on('upgrade', guarded.upgrade);
 }
 
-/** Limits, usage, metrics and lists that only report. */
-async function guardWithAll({ upstreamPort }) {
-  const { MemoryStore, rpcGuard } = require(`${DIST}/index.js`);
+/** Limits, usage, metrics and lists that only report; otherwise as all others. */
+async function guardWithAll(given) {
+  const { MemoryStore } = require(`${DIST}/index.js`);
   const { prometheusMetrics } = require(`${DIST}/telemetry/prometheus.js`);
-  const store = new MemoryStore(SETTINGS_WITH_ALL);
-  const guarded = rpcGuard({ upstream: `http://127.0.0.1:${upstreamPort}`, store, usage: true });
-  prometheusMetrics(guarded);
-  return listen(guarded);
+  return guard({ usage: true }, given, new MemoryStore(SETTINGS_WITH_ALL), prometheusMetrics);
 }
 
 async function redisStore({ redisSocket }) {

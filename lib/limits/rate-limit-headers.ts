@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import { ownText } from '../own-text';
 import type { Denial, Room } from './limiter';
 
 /** `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields. */
@@ -35,7 +36,7 @@ function policyOf(second: Second | undefined, day: Day | undefined): string {
   const known = policies.get(rate);
   if (known !== undefined && known.perDay === day?.limit) return known.text;
   const ofSecond = policy('second', rate.burst, Math.ceil(rate.burst / rate.perSecond));
-  const text = listed(ofSecond, ofDay());
+  const text = ownText(listed(ofSecond, ofDay()));
   policies.set(rate, { perDay: day?.limit, text });
   return text;
 }
