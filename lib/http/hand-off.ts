@@ -23,10 +23,10 @@ const CROWDED = refuseForNow(
 
 /** What is allowed goes to the upstream, and its answer to the caller; what is refused is answered here. */
 export function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls): ValueOrPromise<void> {
-  const { admission, judged: allowed } = decided;
+  const { admission } = decided;
   if (!hasLimits(admission)) return enterLine(guard, call, decided, false);
   const { req, facts, bytesIn: bytes } = call;
-  const charged = guard.limits.charge({ facts, admission, judged: allowed, bytes });
+  const charged = guard.limits.charge({ facts, admission, judged: decided.judged, bytes });
   if (!isWaiting(charged)) return enterLine(guard, call, { admission, judged: charged }, false);
   // A caller that goes away while its calls wait gets their credits back.
   const stopListening = whenGone(req, charged.leave);

@@ -39,6 +39,7 @@ const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ t
   type === 'methods' ? [checkBlockedMethods, check] : [check],
 );
 
+/** All that is left of them where lists are empty, and nobody asks why. */
 const CHECKS_WITHOUT_LISTS: readonly Check<CheckedCall>[] = [checkBlockedMethods];
 
 const CALL_REPORTS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.map(({ check }) => check);
