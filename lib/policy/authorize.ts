@@ -1,7 +1,7 @@
 import type { InvalidCall, RpcCall } from '../json-rpc/call';
 import type { RequestFacts } from '../request/request-facts';
 import { API_KEY } from '../settings/api-key';
-import { PASSES_ALL, areEmpty } from '../settings/compile';
+import { PASSES_ALL } from '../settings/compile';
 import type { CompiledAllowlists, CompiledKey, CompiledSecret } from '../settings/compile';
 import type { CachedStore, Lookup } from '../stores/settings-cache';
 import { authenticate } from './authenticate';
@@ -39,9 +39,6 @@ const CALL_CHECKS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.flatMap(({ t
   type === 'methods' ? [checkBlockedMethods, check] : [check],
 );
 
-/** All that is left of them where lists are empty, and nobody asks why. */
-const CHECKS_WITHOUT_LISTS: readonly Check<CheckedCall>[] = [checkBlockedMethods];
-
 const CALL_REPORTS: readonly Check<CheckedCall>[] = CALL_LIST_CHECKS.map(({ check }) => check);
 
 /**
@@ -70,14 +67,12 @@ export function admitTo(key: Lookup, facts: RequestFacts, trace?: Tracer): Value
     trace?.(isRefusal(credential) ? refused('secret', credential, whyNotAuthentic(credential)) : authentic(admission));
     const ofCredential = isRefusal(credential) ? credential : undefined;
     if (ofCredential !== undefined && trace === undefined) return ofCredential;
-    const { allowlists, reported } = admission;
-    const isChecked = trace !== undefined || !areEmpty(allowlists);
-    const ofLists = isChecked ? runChecks(REQUEST_LIST_CHECKS, allowlists, facts, trace) : undefined;
+    const ofLists = runChecks(REQUEST_LIST_CHECKS, admission.allowlists, facts, trace);
     const refusal = ofKey ?? ofCredential ?? ofLists;
+    const { reported } = admission;
     if (reported === undefined || (refusal !== undefined && trace === undefined)) return refusal ?? admission;
     const wouldRefuse = runReports(REQUEST_LIST_CHECKS, reported, facts, trace);
-    // To copy what has not changed costs more than the checks.
-    return refusal ?? (wouldRefuse === undefined ? admission : { ...admission, wouldRefuse });
+    return refusal ?? { ...admission, wouldRefuse };
   });
 }
 
@@ -125,10 +120,7 @@ export function checkCall(
   rules: CallRules,
   trace?: Tracer,
 ): Refusal | undefined {
-  if (!('invalid' in call)) {
-    const checks = trace === undefined && areEmpty(allowlists) ? CHECKS_WITHOUT_LISTS : CALL_CHECKS;
-    return runChecks(checks, allowlists, { call, rules }, trace);
-  }
+  if (!('invalid' in call)) return runChecks(CALL_CHECKS, allowlists, { call, rules }, trace);
   const refusal = refuseInvalid(call);
   trace?.(refused('body', refusal));
   return refusal;

@@ -1,4 +1,4 @@
-import { ALLOWLISTS, ALLOWLIST_TYPES, forEachType } from '../allowlists';
+import { ALLOWLISTS, forEachType } from '../allowlists';
 import type { AllowlistType, Allowlists, KeySettings } from './key-settings';
 import type { KeyLimits, Limits } from './limits';
 import type { SecretDigest } from './secret';
@@ -70,11 +70,10 @@ export function compileKeySettings(settings: KeySettings): CompiledKey {
 }
 
 function compileAllowlists(lists: Allowlists, isTaken: (type: AllowlistType) => boolean): CompiledAllowlists {
-  const isInForce = (type: AllowlistType) => lists[type].length > 0 && isTaken(type);
-  if (!ALLOWLIST_TYPES.some(isInForce)) return NO_LISTS;
   return forEachType((type): CompiledList | undefined => {
     const entries = lists[type];
-    return isInForce(type) ? { entries, matches: ALLOWLISTS[type].compile(entries) } : undefined;
+    if (entries.length === 0 || !isTaken(type)) return undefined;
+    return { entries, matches: ALLOWLISTS[type].compile(entries) };
   });
 }
 
@@ -99,12 +98,4 @@ function compileRate({ perSecond, burst }: Limits): CompiledLimits['second'] {
   return perSecond === undefined ? undefined : { perSecond, burst: burst ?? BURST_SECONDS * perSecond };
 }
 
-/** In place of lists that a secret overrides. */
 export const PASSES_ALL: CompiledAllowlists = forEachType(() => undefined);
-/** Where no list has entries and refuses. */
-const NO_LISTS: CompiledAllowlists = forEachType(() => undefined);
-
-/** Whether there is nothing to look up. */
-export function areEmpty(lists: CompiledAllowlists): boolean {
-  return lists === NO_LISTS || lists === PASSES_ALL;
-}
