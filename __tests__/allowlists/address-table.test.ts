@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { METHOD_ROWS, addressTable, isReadOnly, queriedAddresses } from '../../lib/allowlists/address-table';
 import { scalar } from '../../lib/allowlists/address-readers';
 import type { AddressParams } from '../../lib/allowlists/address-table';
-import { serialiseCall } from '../../lib/json-rpc/call';
+import { parseCalls, serialiseCall } from '../../lib/json-rpc/call';
+import type { RpcCall } from '../../lib/json-rpc/call';
 import { admissionOf, checkCall } from '../../lib/policy/authorize';
 import { compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
@@ -171,8 +173,8 @@ describe.each(rows)('%s', (method, params, positions) => {
   });
 });
 
-describe('a long string', () => {
-  const long = 'ab'.repeat(1000);
+describe.each([1000, 10_000])('a string of %i bytes', (bytes) => {
+  const long = 'ab'.repeat(bytes);
 
   test.each([`0x${long}`, `0x${long}, ${long}`])('that is data stands for no address', (data) => {
     expect(addressesOf('eth_sendRawTransaction', [data])).toEqual([]);
@@ -184,6 +186,39 @@ describe('a long string', () => {
       expect(passes('eth_sendRawTransaction', [text])).toBe(false);
     },
   );
+});
+
+test('long bytes are read in each method as their text is', () => {
+  const long = 'ab'.repeat(8200);
+  const texts = [`0x${long}`, `${A}${long}`, `0x${long}{`, long];
+  const shapes: readonly ((text: string) => unknown)[] = [
+    (text) => text,
+    (text) => [text],
+    (text) => [[text]],
+    (text) => ({ to: text, address: text, data: text, from: text }),
+    (text) => ({ to: A, from: A, data: text, gas: text }),
+    (text) => [{ to: A, data: text }],
+    (text) => ({ fromAddress: text, toAddress: [A, text], contract: text, owner: A, spender: A }),
+    (text) => ({ sender: A, callData: text, initCode: text, paymasterAndData: text }),
+    (text) => ({ tracer: text, knownAccounts: { [text]: text } }),
+    (text) => ({ [A]: { code: text }, [text]: { balance: text } }),
+  ];
+  const body = (params: Params) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'eth_call', params });
+  const read = (given: Buffer | string) => {
+    const parsed = parseCalls(given, 1);
+    return (parsed.ok && parsed.calls[0]) as RpcCall;
+  };
+  for (const shaped of texts.flatMap((text) => shapes.map((shape) => shape(text)))) {
+    for (const params of [[shaped], ['logs', shaped], [A, shaped]]) {
+      const [ofText, ofBytes] = [read(body(params)), read(Buffer.from(body(params)))];
+      for (const [method] of METHOD_ROWS) {
+        const [expected, found] = [ofText, ofBytes].map((call) =>
+          queriedAddresses({ ...call, method }, table)?.map(String),
+        );
+        if (!isDeepStrictEqual(found, expected)) throw new Error(`${method} of ${body(params).slice(0, 100)}`);
+      }
+    }
+  }
 });
 
 describe.each(callRows)('%s', (method, params) => {
@@ -751,6 +786,23 @@ describe('addressParams', () => {
     });
     refusalUnder({ contractAddresses: [A] }, call, meddling);
     expect(serialiseCall(call)).toBe(before);
+  });
+
+  test('are given each string as a string, however long it is', () => {
+    const data = `0x${'ab'.repeat(10_000)}`;
+    const seen: unknown[] = [];
+    const call = rpcCall('acme_read', [A, data, [{ data }], 1.5]);
+    const before = serialiseCall(call);
+    queriedAddresses(
+      call,
+      withRow((params) => {
+        seen.push(...params);
+        return A;
+      }),
+    );
+    expect(seen).toEqual([A, data, [{ data }], 1.5]);
+    expect(serialiseCall(call)).toBe(before);
+    expect(serialiseCall({ ...call, paramsText: undefined })).toBe(before);
   });
 
   test('leave every other method as it was, and the next table too', () => {

@@ -4,6 +4,7 @@ import {
   hasFoldedTwin,
   isJsonArray,
   isJsonObject,
+  LongString,
   parseJson,
   stringifyJson,
 } from '../../lib/json-rpc/strict-json';
@@ -12,12 +13,10 @@ import type { JsonLimits, JsonResult, JsonValue } from '../../lib/json-rpc/stric
 const LIMITS = { maxDepth: 32, maxValues: 20_000 };
 const NO_LIMITS = { maxDepth: Infinity, maxValues: Infinity };
 
-/** Reads text, and its bytes too where they are printable ASCII: the same must come of both. */
+/** Reads text, and its bytes too where they are ASCII: the same must come of both. */
 function read(text: string, limits: JsonLimits = LIMITS): JsonResult {
   const result = parseJson(text, limits);
-  const isPrintable = /^[\x20-\x7f]*$/.test(text);
-  if (isPrintable && text.length < 10_000)
-    expect(parseJson(text, { ...limits, printable: Buffer.from(text) })).toEqual(result);
+  if (/^[\x00-\x7f]*$/.test(text) && text.length < 10_000) expect(parseJson(Buffer.from(text), limits)).toEqual(result);
   return result;
 }
 
@@ -35,6 +34,7 @@ function valueOf(text: string, limits?: JsonLimits): JsonValue {
 /** What JSON.parse makes of the same text. */
 function plain(value: JsonValue): unknown {
   if (value instanceof ExactNumber) return Number(value.digits);
+  if (value instanceof LongString) return value.toString();
   if (isJsonArray(value)) return value.map(plain);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plain(member)]));
@@ -201,6 +201,80 @@ describe('the verdict on syntax is that of JSON.parse', () => {
     ['', 0],
   ])('and it says where %j stops being JSON', (text, at) => {
     expect(read(text)).toEqual({ ok: false, broken: 'syntax', at });
+  });
+});
+
+describe('long bytes', () => {
+  const long = fc
+    .tuple(
+      fc.constantFrom('0x', '0x', '0x', '0x', '', ' ', '\\n', '\\u0041', '\n', '\\', '{"', '\\"'),
+      fc.integer({ min: 16_380, max: 16_400 }),
+    )
+    .map(([start, length]) => start + 'ab'.repeat(length / 2));
+  const short = fc.constantFrom(
+    '"latest"',
+    '0',
+    '00',
+    '-0',
+    '1.0',
+    '12',
+    'true',
+    'nul',
+    'null',
+    '[]',
+    '{"to":"0x"}',
+    '',
+  );
+  const many = fc.integer({ min: 0, max: 40 }).map((count) => `["",${'"a", '.repeat(count)}"\\u0041"]`);
+  const value = fc.oneof(
+    long.map((text) => `"${text}"`),
+    short,
+    many,
+  );
+  const name = fc.oneof(
+    { weight: 9, arbitrary: fc.constantFrom('params', 'data', 'id', 'a', 'b', 'gas', 'input', 'method') },
+    { weight: 1, arbitrary: long },
+  );
+  const member = fc.tuple(name, value, fc.constantFrom('', '', ' ')).map(([key, its, gap]) => `"${key}":${gap}${its}`);
+  const call = fc.array(member, { minLength: 1, maxLength: 4 }).map((members) => `{${members.join(',')}}`);
+  const text = fc
+    .tuple(call, fc.constantFrom('', '', '', ' ', '}', '\n'), fc.boolean())
+    .map(([one, end, isBatch]) => (isBatch ? `[${one},${one}]` : one) + end);
+
+  test('are read as their text is', () => {
+    let [longStrings, refused] = [0, 0];
+    const plainly = (result: JsonResult) => {
+      if (!result.ok) return result;
+      return { ...result, value: plain(result.value), params: result.params.map((it) => it?.toString()) };
+    };
+    fc.assert(
+      fc.property(text, fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(9), (whole, part, cut) => {
+        const given = cut === 0 ? whole.slice(0, part * whole.length) : whole;
+        const [ofText, ofBytes] = [parseJson(given, LIMITS), parseJson(Buffer.from(given), LIMITS)];
+        expect(plainly(ofBytes)).toEqual(plainly(ofText));
+        if (!ofText.ok || !ofBytes.ok) {
+          refused++;
+          return;
+        }
+        expect(stringifyJson(ofBytes.value)).toBe(stringifyJson(ofText.value));
+        if (isJsonObject(ofBytes.value)) {
+          longStrings += Object.values(ofBytes.value).filter((it) => it instanceof LongString).length;
+        }
+      }),
+      { numRuns: 600 },
+    );
+    expect(longStrings).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  test('are made no text where one call holds long data', () => {
+    const body = Buffer.from(
+      `{"jsonrpc":"2.0","id":0,"method":"eth_call","params":[{"data":"0x${'ab'.repeat(10_000)}"},"latest"]}`,
+    );
+    const made = jest.spyOn(body, 'toString');
+    const result = parseJson(body, LIMITS);
+    expect(result.ok && result.isCanonical).toBe(true);
+    expect(made.mock.calls.map(([, from, to]) => Number(to) - Number(from))).toEqual([3, 8, 6]);
   });
 });
 

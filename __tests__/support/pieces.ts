@@ -32,7 +32,8 @@ export function factsOf(given: Partial<RequestFacts> = {}): RequestFacts {
 /** A call as the guard reads it from a body; `params` may be JSON text, for what JavaScript cannot say. */
 export function rpcCall(method: string, params: readonly unknown[] | string = []): RpcCall {
   const json = typeof params === 'string' ? params : JSON.stringify(params);
-  const read = parseCalls(`{"jsonrpc":"2.0","id":1,"method":${JSON.stringify(method)},"params":${json}}`, 1);
+  const body = `{"jsonrpc":"2.0","id":1,"method":${JSON.stringify(method)},"params":${json}}`;
+  const read = parseCalls(Buffer.from(body), 1);
   const call = read.ok ? read.calls[0] : undefined;
   if (call === undefined || 'invalid' in call) throw new Error(`no call: ${method} ${json}`);
   return call;

@@ -1,4 +1,4 @@
-import { ExactNumber, hasFoldedTwin, isJsonArray, isJsonObject } from '../json-rpc/strict-json';
+import { ExactNumber, hasFoldedTwin, isJsonArray, isJsonObject, isString, LongString } from '../json-rpc/strict-json';
 import type { JsonObject, JsonValue } from '../json-rpc/strict-json';
 
 /**
@@ -88,15 +88,20 @@ export function toldBy(tell: (params: readonly JsonValue[]) => ToldAddresses): A
   };
 }
 
+/** What an operator's function may see: nothing that it could change, and each string as a string. */
 function deepFreeze<T extends JsonValue>(value: T): T {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze);
-  return value;
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return Object.freeze(value);
+  for (const [name, item] of Object.entries(value)) {
+    if (item instanceof LongString) (value as Record<string, JsonValue>)[name] = item.toString();
+    else deepFreeze(item as JsonValue);
+  }
+  return Object.freeze(value);
 }
 
 // Kinds that query addresses.
 
 export function account(value: JsonValue | undefined): Addresses {
-  return typeof value === 'string' ? [value] : undefined;
+  return isString(value) ? [value] : undefined;
 }
 
 export function optionalAccount(value: JsonValue | undefined): Addresses {
@@ -209,7 +214,7 @@ export function tokenAllowance(value: JsonValue | undefined): Addresses {
 /** A word for all of an account's tokens (`erc20`), or an array of their contracts. */
 export function tokens(value: JsonValue | undefined): Addresses {
   if (isJsonArray(value)) return oneOrMore(value);
-  return typeof value === 'string' && value.startsWith('0x') ? [value] : scalar(value);
+  return isString(value) && value.startsWith('0x') ? [value] : scalar(value);
 }
 
 export function calls(value: JsonValue | undefined): Addresses {
@@ -241,7 +246,8 @@ export function userOperation(value: JsonValue | undefined): Addresses {
 /** The address alone, or followed by data for its contract. */
 function leadingAddress(value: JsonValue): Addresses {
   if (value === '0x') return NONE;
-  return typeof value === 'string' && HEX.test(value) ? [value.slice(0, ADDRESS_LENGTH)] : undefined;
+  const text = isString(value) ? value.toString() : '';
+  return HEX.test(text) ? [text.slice(0, ADDRESS_LENGTH)] : undefined;
 }
 
 /** What `eth_subscribe` subscribes to; the options behind it say the addresses of logs. */
@@ -339,6 +345,7 @@ export function scalar(value: JsonValue | undefined): Addresses {
 /** A string that could itself be JSON is no scalar: some node might parse it. */
 export function isScalar(value: JsonValue | undefined): boolean {
   if (typeof value === 'string') return value.length > MAX_WORD ? isData(value) : isWord(value);
+  if (value instanceof LongString) return isData(value);
   return value === null || typeof value !== 'object' || value instanceof ExactNumber;
 }
 
@@ -350,7 +357,7 @@ function isWord(text: string): boolean {
 }
 
 /** JSON does not begin with `0x`. */
-function isData(text: string): boolean {
+function isData(text: string | LongString): boolean {
   return text.startsWith('0x') && STRUCTURE.every((character) => !text.includes(character));
 }
 

@@ -1,4 +1,4 @@
-import { stringifyJson } from '../json-rpc/strict-json';
+import { isString, stringifyJson } from '../json-rpc/strict-json';
 import { nearestTo } from '../spelling';
 import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
@@ -45,7 +45,7 @@ export const contractAddresses: CallAllowlist<'CONTRACT_ADDRESS_NOT_ALLOWED'> = 
   explain: {
     passed: (addresses) => (addresses.length === 0 ? 'the method takes no address' : 'every address is listed'),
     unmatched: (address) =>
-      `not listed: ${(typeof address === 'string' ? address : stringifyJson(address)).slice(0, MAX_SHOWN)}`,
+      `not listed: ${(isString(address) ? address.toString() : stringifyJson(address)).slice(0, MAX_SHOWN)}`,
     unread({ method }, table) {
       if (table.has(method)) return 'it does not say plainly which addresses it queries';
       const meant = nearestTo(method, table.keys());

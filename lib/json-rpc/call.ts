@@ -50,8 +50,6 @@ const MAX_VALUES = 20_000;
 const MAX_VALUES_PER_CALL = 20;
 const MAX_ID_BYTES = 1024;
 const METHOD = /^[\x21-\x7e]{1,128}$/;
-/** Text from which on it is passed on as bytes: each copy of 256 KB costs as much as checking it. */
-const LONG_TEXT = 16 * 1024;
 
 /** Valid method names → themselves, as texts of their own: a part of a body takes V8 five times as long to look up. */
 export type MethodNames = ReadonlyMap<string, string>;
@@ -63,13 +61,10 @@ const NO_NAMES: MethodNames = new Map();
  * Bytes must be UTF-8 without a byte order mark. Methods among `names` are told as they stand there. Never throws.
  */
 export function parseCalls(body: Buffer | string, maxBatchSize: number, names = NO_NAMES): ParsedCalls {
-  const isText = typeof body === 'string';
-  const isPlain = !isText && isAscii(body);
-  const text = isText ? body : isPlain ? body.toString('latin1') : decodeUtf8(body);
+  const text = typeof body === 'string' || isAscii(body) ? body : decodeUtf8(body);
   if (text === undefined) return { ok: false, broken: 'json', why: 'the body is not UTF-8' };
   const maxValues = Math.max(MAX_VALUES, maxBatchSize * MAX_VALUES_PER_CALL);
-  const printable = isPlain && !hasControls(body) ? body : undefined;
-  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues, printable });
+  const json = parseJson(text, { maxDepth: MAX_DEPTH, maxValues });
   if (!json.ok && json.broken === 'syntax') {
     return { ok: false, broken: 'json', why: `the body is not JSON from character ${String(json.at)} on` };
   }
@@ -79,31 +74,11 @@ export function parseCalls(body: Buffer | string, maxBatchSize: number, names = 
   }
   if (!json.ok) return { ok: false, broken: 'request', why: json.rule };
   const { value, params } = json;
-  const readParams = (index: number): string | Buffer | undefined => {
-    const [from = 0, to = 0] = [params[2 * index], params[2 * index + 1]];
-    if (from === to) return undefined;
-    return isPlain && to - from > LONG_TEXT ? body.subarray(from, to) : text.slice(from, to);
-  };
   const canonical = json.isCanonical ? body : undefined;
-  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, readParams(0), names)], canonical };
+  if (!isJsonArray(value)) return { ok: true, batch: false, calls: [readCall(value, params[0], names)], canonical };
   if (size === 0) return { ok: false, broken: 'request', why: 'an empty batch' };
-  const calls = value.map((item, index) => readCall(item, readParams(index), names));
+  const calls = value.map((item, index) => readCall(item, params[index], names));
   return { ok: true, batch: true, calls, canonical };
-}
-
-const SPACES = 0x20202020;
-const HIGH_BITS = 0x80808080;
-
-/** Whether ASCII has characters below the space. Four at a time: a byte less 0x20 borrows the high bit where it is one. */
-function hasControls(bytes: Buffer): boolean {
-  const { length } = bytes;
-  let at = 0;
-  for (; (bytes.byteOffset + at) % 4 !== 0; at++) if (at >= length || bytes[at]! < 0x20) return at < length;
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, (length - at) >> 2);
-  // `for (const word of words)` takes three times as long.
-  for (let n = words.length; n > 0;) if (((words[--n]! - SPACES) & HIGH_BITS) !== 0) return true;
-  for (at += 4 * words.length; at < length; at++) if (bytes[at]! < 0x20) return true;
-  return false;
 }
 
 /** The JSON text that the upstream receives: `jsonrpc`, `id`, `method` and `params` of what was checked, nothing else. */
