@@ -298,7 +298,21 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   ['request', ['client-address', 'request-facts', 'key-path', 'unique-headers']],
   ['json-rpc', ['parse-turn', 'call', 'strict-json']],
-  ['', ['counters', 'option-rules', 'csv', 'logger', 'errors', 'instance-name', 'own-text', 'spelling', 'version']],
+  [
+    '',
+    [
+      'counters',
+      'option-rules',
+      'csv',
+      'logger',
+      'errors',
+      'growing-to',
+      'instance-name',
+      'own-text',
+      'spelling',
+      'version',
+    ],
+  ],
 ];
 
 /** Packages and the places that may import them: a folder (`cli/`) or one file. */

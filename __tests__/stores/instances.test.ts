@@ -13,8 +13,8 @@ import type { LocalServer } from '../support/local-server';
 import { until } from '../support/until';
 
 const HASH = hashSecret('rgs_a-secret');
-/** Ten callers with this pause are hundreds of requests a second, and leave a core to the others. */
-const LOAD_PAUSE_MS = 25;
+/** Ten callers with this pause are a hundred requests a second, and leave the cores to the others. */
+const LOAD_PAUSE_MS = 100;
 
 /** A server that instances of the guard share, and what only the server's owner can do. */
 interface Shared {

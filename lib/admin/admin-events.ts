@@ -1,5 +1,6 @@
 import type { Request } from 'express';
 import { LRUCache } from 'lru-cache';
+import { growingTo } from '../growing-to';
 import type { AuditTrail } from '../keys/audit';
 import type { AuditAction, AuditVia } from '../stores/audit-store';
 
@@ -10,7 +11,7 @@ const SANE_REQUEST_ID = /^[A-Za-z0-9._:+=/-]{1,128}$/;
 /** What was not done: one event a minute for each actor and thing, so that nobody fills the history with them. */
 export class AdminEvents {
   readonly #trail: AuditTrail;
-  readonly #told = new LRUCache<string, true>({ max: MAX_TOLD, ttl: ONCE_MS });
+  readonly #told = new LRUCache<string, true>({ ...growingTo(MAX_TOLD), ttl: ONCE_MS });
 
   constructor(trail: AuditTrail) {
     this.#trail = trail;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import { growingTo } from '../growing-to';
 
 const FIRST_DELAY_MS = 250;
 export const MAX_DELAY_MS = 8000;
@@ -42,7 +43,7 @@ class Waiting {
  * make room.
  */
 export class LoginAttempts {
-  private readonly failures = new LRUCache<string, number>({ max: MAX_ADDRESSES, ttl: FORGET_MS });
+  private readonly failures = new LRUCache<string, number>({ ...growingTo(MAX_ADDRESSES), ttl: FORGET_MS });
   private readonly lines = new Map<string, Line>();
   private readonly waiting = new Set<Waiting>();
   private readonly toCheck: (() => void)[] = [];

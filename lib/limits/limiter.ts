@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { growingTo } from '../growing-to';
 import type { CompiledLimits } from '../settings/compile';
 import { Bucket } from './bucket';
 import type { Rate } from './bucket';
@@ -241,7 +242,7 @@ export class Limiter {
   }
 
   #addressBucket(name: string): Bucket {
-    this.#addresses ??= new LRUCache({ max: MAX_ADDRESSES });
+    this.#addresses ??= new LRUCache(growingTo(MAX_ADDRESSES));
     let bucket = this.#addresses.get(name);
     if (bucket === undefined) this.#addresses.set(name, (bucket = new Bucket()));
     return bucket;

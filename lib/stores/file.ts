@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
+import { growingTo } from '../growing-to';
 import { describeError, quiet } from '../logger';
 import type { Logger } from '../logger';
 import { LOGGER_RULE, checkOptions } from '../option-rules';
@@ -91,7 +92,7 @@ export class FileStore implements WritableSettingsStore {
   readonly #logger: Logger;
   readonly #listeners = new Set<(apiKey: string) => void>();
   readonly #timer: NodeJS.Timeout;
-  readonly #parsed = new LRUCache<string, KeySettings>({ max: MAX_PARSED });
+  readonly #parsed = new LRUCache<string, KeySettings>(growingTo(MAX_PARSED));
   readonly #document: SettingsFile;
   /** Inode, size and times of what is in `#document`, or cannot be used; `''` while the file is too young to trust them. */
   #stamp = '';

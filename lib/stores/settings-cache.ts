@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { RpcGuardError } from '../errors';
+import { growingTo } from '../growing-to';
 import { compileKeySettings } from '../settings/compile';
 import { parseKeySettings } from '../settings/key-settings';
 import type { CompiledKey } from '../settings/compile';
@@ -92,8 +93,8 @@ export class SettingsCache implements CachedStore {
     this.#staleIfErrorMs = options.staleIfErrorMs;
     this.#ttlMs = options.ttlMs ?? (store.subscribe === undefined ? UNANNOUNCED_TTL_MS : ANNOUNCED_TTL_MS);
     this.#negativeTtlMs = options.negativeTtlMs ?? this.#ttlMs;
-    this.#known = new LRUCache({ max });
-    this.#unknown = new LRUCache({ max });
+    this.#known = new LRUCache(growingTo(max));
+    this.#unknown = new LRUCache(growingTo(max));
     this.#health = new StoreHealth(options.logger);
     this.#storeLogsProblems = hasMethods(store, 'problems');
     this.#start().catch((error: unknown) => {
