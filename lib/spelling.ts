@@ -24,6 +24,7 @@ function editsBetween(a: string, b: string, limit: number): number {
       if (isSwapped) edits.push(older[column - 2]! + 1);
       current.push(Math.min(...edits));
     }
+    if (Math.min(...current) >= limit) return limit;
     [older, above] = [above, current];
   }
   return Math.min(above[b.length]!, limit);

@@ -937,7 +937,7 @@ describe('for any body', () => {
 });
 
 test('a body of one-byte chunks costs at most twice maxBodyBytes', async () => {
-  const maxBodyBytes = 256 * 1024;
+  const maxBodyBytes = 64 * 1024;
   const app = await guardedApp({ options: { maxBodyBytes } });
   const body = JSON.stringify(call('eth_a', ['x'.repeat(maxBodyBytes - 1000)]));
   const alloc = jest.spyOn(Buffer, 'alloc');

@@ -37,7 +37,7 @@ async function expectBounded(before: number): Promise<void> {
 
 describe('memory is bounded', () => {
   const PIECE = 'x'.repeat(MIB / 4);
-  const PIECES = 200;
+  const PIECES = 120;
 
   /** Writes one piece after the other, each when the one before has gone; tells how many have. */
   function pump(
@@ -54,7 +54,7 @@ describe('memory is bounded', () => {
     return state;
   }
 
-  test('when a client does not read 50 MB from the upstream, which all come once it reads', async () => {
+  test('when a client does not read 30 MB from the upstream, which all come once it reads', async () => {
     const app = await guardedSockets();
     const client = await app.open();
     await expectAlive(client);
@@ -87,7 +87,7 @@ describe('memory is bounded', () => {
     await client.upstream.closed;
   });
 
-  test('when the upstream does not read 50 MB from a client, which all come once it reads', async () => {
+  test('when the upstream does not read 30 MB from a client, which all come once it reads', async () => {
     const app = await guardedSockets({ upstream: await webSocketUpstream({ answer: () => undefined }) });
     const client = await app.open();
     client.upstream.socket.pause();
@@ -104,7 +104,7 @@ describe('memory is bounded', () => {
     for (let n = 0; n < PIECES; n++) expect(await client.upstream.next()).toContain(`"id":${n},`);
   });
 
-  test('when a client sends 50 MB before the upstream has opened, which all go once it has', async () => {
+  test('when a client sends 30 MB before the upstream has opened, which all go once it has', async () => {
     const app = await guardedSockets({ upstream: await webSocketUpstream({ held: true, answer: () => undefined }) });
     const wire = await openWire(app.port);
     wire.write(handshake(`/ws/v3/${KEY}`));
@@ -153,7 +153,7 @@ describe('memory is bounded', () => {
     await expectAlive(await openSocket(app.socketUrl));
   });
 
-  test('when the upstream does not answer batches of 50 MB', async () => {
+  test('when the upstream does not answer batches of 30 MB', async () => {
     const app = await guardedSockets({
       keys: [{ apiKey: KEY, allowlists: { methods: ['eth_a'] } }],
       upstream: await webSocketUpstream({ recording: false, answer: () => undefined }),
