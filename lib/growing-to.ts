@@ -3,9 +3,5 @@
  * all of it at once: 1.5 ms for 10,000 entries, 14 ms and 3 MB for 100,000.
  */
 export function growingTo(entries: number): { readonly maxSize: number; readonly sizeCalculation: () => number } {
-  return { maxSize: entries, sizeCalculation: one };
-}
-
-function one(): number {
-  return 1;
+  return { maxSize: entries, sizeCalculation: () => 1 };
 }

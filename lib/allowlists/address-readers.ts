@@ -90,7 +90,7 @@ export function toldBy(tell: (params: readonly JsonValue[]) => ToldAddresses): A
 
 /** What an operator's function may see: nothing that it could change, and each string as a string. */
 function deepFreeze<T extends JsonValue>(value: T): T {
-  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return Object.freeze(value);
+  if (typeof value !== 'object' || value === null) return value;
   for (const [name, item] of Object.entries(value)) {
     if (item instanceof LongString) (value as Record<string, JsonValue>)[name] = item.toString();
     else deepFreeze(item as JsonValue);
