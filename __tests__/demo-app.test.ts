@@ -1,14 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { WebSocket } from 'ws';
 import { startAnvil } from './support/anvil';
+import { inBrowser, launchChromium } from './support/chromium';
 import { endAfterTest } from './support/cleanup';
 import { until } from './support/until';
 
@@ -16,10 +16,6 @@ import { until } from './support/until';
 const DEMO = resolve(__dirname, '../demo-app/start.mjs');
 /** What http-proxy-middleware 3 makes Node 22 and later say. */
 const HTTP_PROXYS_WARNING = /^\(node:\d+\) \[DEP0060\].*\n\(Use `node --trace-deprecation.*\n/m;
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const CHROMIUM_ARGS =
-  '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking ' +
-  '--disable-component-update --disable-sync';
 
 /** npm takes a second to find what is installed. */
 const WITHOUT_NPM = 'npx() { node_modules/.bin/"$@"; }';
@@ -174,9 +170,6 @@ function isRunning(pid: number): boolean {
 }
 
 jest.setTimeout(60_000);
-
-if (!existsSync(CHROMIUM)) console.warn(`The demo's page is not tested: there is no ${CHROMIUM}`);
-const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
 
 describe('one demo', () => {
   let demo: Demo & { readonly keysFile: string };
@@ -438,7 +431,7 @@ afterAll(() => browser?.close());
 
 /** Chromium as a stranger has it, with a list of what its console complains of besides refusals. */
 async function openPage(): Promise<{ page: Page; problems: () => readonly string[] }> {
-  browser ??= await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS.split(' ') });
+  browser ??= await launchChromium();
   const context = await browser.newContext();
   endAfterTest(() => context.close());
   const page = await context.newPage();

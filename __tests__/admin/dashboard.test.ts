@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { chromium } from 'playwright-core';
 import type { Browser, Page, Route } from 'playwright-core';
 import { KeyManager } from '../../lib';
 import type { KeyView, NewKey } from '../../lib';
@@ -9,6 +8,7 @@ import type { RpcGuardAdminOptions } from '../../lib/admin';
 import { hourOf } from '../../lib/stores/usage-store';
 import { adminApp } from '../support/admin-app';
 import type { AdminApp } from '../support/admin-app';
+import { inBrowser, launchChromium } from '../support/chromium';
 import { endAfterTest } from '../support/cleanup';
 import { hasCurl } from '../support/curl';
 import { basic, call, post } from '../support/guarded-app';
@@ -16,8 +16,6 @@ import { until } from '../support/until';
 import { putTraffic } from '../support/used-key';
 
 /** The page is the one in dist/: the tests need an up-to-date build. */
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const CHROMIUM_ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-component-update'];
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const LISTED = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 const UNLISTED = '0xdac17f958d2ee523a2206206994597c13d831ec7';
@@ -26,16 +24,13 @@ const PATIENCE_MS = 10_000;
 /** The longest takes 8 s alone, and three times that among others on two cores. */
 jest.setTimeout(60_000);
 
-if (!existsSync(CHROMIUM)) console.warn(`The dashboard's page is not tested: there is no ${CHROMIUM}`);
-const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
-
 let browser: Browser | undefined;
 /** One for all tests: each would be a window, whose frame takes Chromium more time than the dashboard. */
 let tab: Page | undefined;
 
 beforeAll(async () => {
   if (inBrowser !== test) return;
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
+  browser = await launchChromium();
   const permissions = ['clipboard-read', 'clipboard-write'];
   tab = await (await browser.newContext({ locale: 'en-GB', permissions })).newPage();
   tab.setDefaultTimeout(PATIENCE_MS);

@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import express from 'express';
-import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
 import { getAddress } from 'ethers';
 import { KeyManager, MemoryStore, rpcGuard } from '../../lib';
@@ -14,6 +12,7 @@ import { HOUR_MS, hourOf } from '../../lib/stores/usage-store';
 import type { UsageRow } from '../../lib/stores/usage-store';
 import { startAnvil } from '../support/anvil';
 import type { Anvil } from '../support/anvil';
+import { inBrowser, launchChromium } from '../support/chromium';
 import { endAfterTest } from '../support/cleanup';
 import { stopLimitsClock } from '../support/fake-clock';
 import { call, post } from '../support/guarded-app';
@@ -23,25 +22,17 @@ import { until } from '../support/until';
 
 /** The demo's page and scripts of two libraries, against a node: lists proposed from what they did cover it. */
 const DEMO = resolve(__dirname, '../../demo-app');
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const HOST = 'dapp.example.com';
-const CHROMIUM_ARGS = ['--headless', '--no-sandbox', '--disable-gpu', `--host-resolver-rules=MAP ${HOST} 127.0.0.1`];
 const PAGE_KEY = 'the-key-of-the-page';
 const SCRIPT_KEY = 'the-key-of-scripts';
 const UNLISTED = '0xdac17f958d2ee523a2206206994597c13d831ec7';
 const PAYEE = '0x00000000000000000000000000000000000a11ce';
 
-if (!existsSync(CHROMIUM)) console.warn(`Lists proposed from a page's traffic are not tested: there is no ${CHROMIUM}`);
-const inBrowser = existsSync(CHROMIUM) || process.env['CI'] ? test : test.skip;
-
 let anvil: Anvil | undefined;
 let browser: Browser | undefined;
 beforeAll(async () => {
   if (inBrowser !== test) return;
-  [anvil, browser] = await Promise.all([
-    startAnvil(),
-    chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS }),
-  ]);
+  [anvil, browser] = await Promise.all([startAnvil(), launchChromium(`--host-resolver-rules=MAP ${HOST} 127.0.0.1`)]);
 });
 afterAll(() => Promise.all([browser?.close(), anvil?.stop()]));
 
