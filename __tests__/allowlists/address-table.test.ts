@@ -7,6 +7,7 @@ import type { RpcCall } from '../../lib/json-rpc/call';
 import { admissionOf, checkCall } from '../../lib/policy/authorize';
 import { compileKeySettings } from '../../lib/settings/compile';
 import { parseKeySettings } from '../../lib/settings/key-settings';
+import { memoryKept } from '../support/memory-kept';
 import { KEY, refusalUnder, rpcCall } from '../support/pieces';
 
 const A = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
@@ -764,6 +765,22 @@ describe('addressParams', () => {
     expect(passesWith(read)).toBe(false);
   });
 
+  test('may keep what they are given, without the body that it was part of', async () => {
+    const seen = new Set<unknown>();
+    const rowsWith = withRow(([account]) => {
+      seen.add(account);
+      return account as string;
+    });
+    const kept = await memoryKept(() => {
+      for (let n = 0; n < 10; n++) {
+        const account = `0x${String(n).padStart(40, '0')}`;
+        passes('acme_read', JSON.stringify([account, 'é', 'x'.repeat(1_000_000)]), rowsWith);
+      }
+    });
+    expect(seen.size).toBe(10);
+    expect(kept).toBeLessThan(4_000_000);
+  });
+
   test('pass [] for a call without params', () => {
     const seen: unknown[] = [];
     const rowsWith = withRow((params) => {
@@ -803,6 +820,17 @@ describe('addressParams', () => {
     expect(seen).toEqual([A, data, [{ data }], 1.5]);
     expect(serialiseCall(call)).toBe(before);
     expect(serialiseCall({ ...call, paramsText: undefined })).toBe(before);
+  });
+
+  test('are given the same again where a call is read again', () => {
+    const seen: unknown[] = [];
+    const refuses = withRow((params) => {
+      seen.push(params);
+      return undefined;
+    });
+    const call = rpcCall('acme_read', [{ account: A }]);
+    for (let n = 0; n < 2; n++) expect(queriedAddresses(call, refuses)).toBeUndefined();
+    expect(seen).toEqual([[{ account: A }], [{ account: A }]]);
   });
 
   test('leave every other method as it was, and the next table too', () => {

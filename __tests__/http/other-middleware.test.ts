@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import cors from 'cors';
 import express from 'express';
-import type { RequestHandler, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import express4 from 'express-4';
 import helmet from 'helmet';
 import { MemoryStore, rpcGuard } from '../../lib';
@@ -16,7 +16,7 @@ import type { Reply } from '../support/reply';
 import { serve } from '../support/serve';
 import { recordingUpstream } from '../support/upstream';
 import { CALL, CONTRACT, keyWith, silent } from '../support/refusal-cases';
-import { exchange, requestBytes } from '../support/wire';
+import { exchange, openWire, requestBytes } from '../support/wire';
 
 describe('beside other middleware', () => {
   const anything = { type: () => true, limit: '4mb' };
@@ -193,31 +193,73 @@ describe('beside other middleware', () => {
     });
   });
 
-  test.each([1, 2])('sends %d calls as checked, whoever else heard the body and changes it', async (calls) => {
-    const heard: Buffer[] = [];
-    const listens: RequestHandler = (req, _res, next) => {
-      req.on('data', (chunk: Buffer) => heard.push(chunk)).pause();
-      const goOn = () => {
-        if (req.complete) next();
-        else setImmediate(goOn);
+  type Hear = (chunk: unknown) => void;
+  const wraps =
+    (name: 'emit' | 'push' | 'read') =>
+    (req: Request, hear: Hear): void => {
+      const original = Reflect.get(req, name) as (...args: unknown[]) => unknown;
+      Reflect.set(req, name, (...args: unknown[]) => {
+        const result = original.apply(req, args);
+        for (const value of [...args, result]) if (Buffer.isBuffer(value)) hear(value);
+        return result;
+      });
+    };
+  const waysToHear: readonly (readonly [string, (req: Request, hear: Hear) => unknown])[] = [
+    ['listens', (req, hear) => req.on('data', hear)],
+    ['listens once', (req, hear) => req.once('data', hear)],
+    ['wraps emit()', wraps('emit')],
+    ['wraps push()', wraps('push')],
+    ['wraps read()', wraps('read')],
+  ];
+
+  test.each(waysToHear.flatMap(([how, listen]) => [1, 2].map((calls) => ({ how, listen, calls }))))(
+    'sends $calls calls as checked, though a middleware $how and changes what it hears',
+    async ({ listen, calls }) => {
+      const heard: Buffer[] = [];
+      const listens: RequestHandler = (req, _res, next) => {
+        listen(req, (chunk) => heard.push(chunk as Buffer));
+        req.pause();
+        const goOn = () => {
+          if (req.complete) next();
+          else setImmediate(goOn);
+        };
+        goOn();
       };
-      goOn();
-    };
-    const changes = ([address]: readonly unknown[]) => {
-      for (const chunk of heard) chunk.fill(' ');
-      return address as string;
-    };
-    const app = await guardedApp({
-      upstream: await recordingUpstream((_req, res) => res.end('{}')),
-      before: [listens],
-      options: { addressParams: { acme_read: changes } },
-      ...keyWith({ allowlists: { contractAddresses: [CONTRACT] } }),
+      const changes = ([address]: readonly unknown[]) => {
+        for (const chunk of heard) chunk.fill(' ');
+        return address as string;
+      };
+      const app = await guardedApp({
+        upstream: await recordingUpstream((_req, res) => res.end('{}')),
+        before: [listens],
+        options: { addressParams: { acme_read: changes } },
+        ...keyWith({ allowlists: { contractAddresses: [CONTRACT] } }),
+      });
+      const one = call('acme_read', [CONTRACT, 'f'.repeat(20_000)]);
+      const body = JSON.stringify(calls === 1 ? one : [one, one]);
+      await exchange(app.port, requestBytes({ target: `/v3/${KEY}`, body }));
+      expect(heard.length).toBeGreaterThan(0);
+      expect(heard.map(String).join('').trim()).toBe('');
+      expect(app.upstream.seen.map((seen) => seen.body)).toEqual([body]);
+    },
+  );
+
+  test('reads the rest of a body that a middleware has paused', async () => {
+    let pause: RequestHandler = () => undefined;
+    const paused = new Promise<void>((resolve) => {
+      pause = (req, _res, next) => {
+        req.pause();
+        next();
+        resolve();
+      };
     });
-    const one = call('acme_read', [CONTRACT, 'f'.repeat(20_000)]);
-    const body = JSON.stringify(calls === 1 ? one : [one, one]);
-    await exchange(app.port, requestBytes({ target: `/v3/${KEY}`, body }));
-    expect(heard.map(String).join('').trim()).toBe('');
-    expect(app.upstream.seen.map((seen) => seen.body)).toEqual([body]);
+    const app = await guardedApp({ before: [pause] });
+    const request = requestBytes({ target: `/v3/${KEY}`, body: CALL });
+    const wire = await openWire(app.port);
+    wire.write(request.subarray(0, -10));
+    await paused;
+    wire.write(request.subarray(-10));
+    expect((await wire.answer()).status).toBe(200);
   });
 
   test('takes a property of the application for a body only when the body has been read', async () => {

@@ -1,11 +1,16 @@
 import { hashSecret } from '../../lib';
 import type { Decision, Logger, SettingsStore } from '../../lib';
 import { KEY, basic, call, guardedApp } from '../support/guarded-app';
+import { memoryKept } from '../support/memory-kept';
 import { expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
 import { exchange, requestBytes } from '../support/wire';
-import { SECRET, CALL, keyWith, CASES, appFor, requestOf, caseTitle } from '../support/refusal-cases';
+import { SECRET, CALL, keyWith, silent, CASES, appFor, requestOf, caseTitle } from '../support/refusal-cases';
+
+/** A megabyte, which a part of the body would keep. */
+const LONG = 'x'.repeat(1_000_000);
+const unknownMethod = (n: number) => `zzz_some_unknown_method_${String(n)}`;
 
 describe('onDecision', () => {
   interface Told {
@@ -66,6 +71,20 @@ describe('onDecision', () => {
         { allowed: false, reason: 'INVALID_REQUEST', methods: [] },
       ]),
     );
+  });
+
+  test.each([
+    ['of a batch', (n: number) => [call(unknownMethod(n), [LONG]), call('eth_a')]],
+    ['of a call that is not all ASCII', (n: number) => call(unknownMethod(n), [LONG, 'é'])],
+  ])('is told methods %s that do not keep the body in memory', async (_, bodyOf) => {
+    const { decisions, onDecision } = told();
+    const app = await guardedApp({ options: { onDecision, logger: silent(), blockedMethods: ['zzz_*'] } });
+    await post(app.rpcUrl, bodyOf(0));
+    const kept = await memoryKept(async () => {
+      for (let n = 1; n <= 20; n++) await post(app.rpcUrl, bodyOf(n));
+    });
+    expect(decisions.length).toBeGreaterThan(20);
+    expect(kept).toBeLessThan(4_000_000);
   });
 
   test('is not called for a preflight', async () => {

@@ -8,6 +8,7 @@ const OPTIONS = {
   format: 'cjs',
   platform: 'node',
   target: 'node20',
+  tsconfigRaw: { compilerOptions: { alwaysStrict: true } }, // as what is built
   sourcemap: 'inline',
   sourcesContent: false,
   supported: { 'dynamic-import': false }, // jest has none without a flag of Node's

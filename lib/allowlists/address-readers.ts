@@ -1,5 +1,6 @@
 import { ExactNumber, hasFoldedTwin, isJsonArray, isJsonObject, isString, LongString } from '../json-rpc/strict-json';
 import type { JsonObject, JsonValue } from '../json-rpc/strict-json';
+import { ownText } from '../own-text';
 
 /**
  * Addresses that are queried. `[]` means none; `undefined` means that the call does not say, or says it in a way that
@@ -88,12 +89,14 @@ export function toldBy(tell: (params: readonly JsonValue[]) => ToldAddresses): A
   };
 }
 
-/** What an operator's function may see: nothing that it could change, and each string as a string. */
+/** What an operator's function may see and keep: nothing that it could change, and each string as one of its own. */
 function deepFreeze<T extends JsonValue>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const [name, item] of Object.entries(value)) {
-    if (item instanceof LongString) (value as Record<string, JsonValue>)[name] = item.toString();
-    else deepFreeze(item as JsonValue);
+  // A call that is refused may be read again.
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  const members = value as Record<string, JsonValue>;
+  for (const [name, item] of Object.entries(members)) {
+    if (isString(item)) members[name] = ownText(item.toString());
+    else deepFreeze(item);
   }
   return Object.freeze(value);
 }

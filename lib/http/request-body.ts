@@ -40,6 +40,7 @@ const INFLATERS: ReadonlyMap<string, Inflater> = new Map([
 /** The longest body of a refused request that is searched for ids. */
 const MAX_ECHO_BYTES = 64 * 1024;
 const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/)/i;
+const HAND_OUT_BYTES = ['emit', 'push', 'read'];
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]*)"?/gi;
 
 /**
@@ -122,10 +123,15 @@ function receive(req: IncomingMessage, limits: BodyLimits): ValueOrPromise<Buffe
   const { maxBodyBytes } = limits;
   if (Number(req.headers['content-length']) > maxBodyBytes) return tooLarge(maxBodyBytes);
   if (!req.complete || req.destroyed || req.readableFlowing === true) return receiveSlowly(req, limits);
+  const isHeard = isOverheard(req);
   const bytes = bytesOf(req, (req.read() as Buffer | string | null) ?? '');
   if (bytes.length > maxBodyBytes) return tooLarge(maxBodyBytes);
-  // A listener that has paused the stream has been given these very bytes.
-  return req.listenerCount('data') > 0 ? Buffer.from(bytes) : bytes;
+  return isHeard ? Buffer.from(bytes) : bytes;
+}
+
+/** Whether a middleware is given the very bytes that the guard reads: it listens, or has wrapped what hands them out. */
+function isOverheard(req: IncomingMessage): boolean {
+  return req.listenerCount('data') > 0 || HAND_OUT_BYTES.some((name) => Object.hasOwn(req, name));
 }
 
 function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: BodyLimits): Promise<Buffer | Refusal> {
@@ -160,6 +166,8 @@ function receiveSlowly(req: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Bo
     }
 
     req.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    // A middleware may have paused it, and left the rest to the guard.
+    req.resume();
     if (req.destroyed) onClose();
   });
 }

@@ -1,5 +1,6 @@
 import type { ParsedOptions } from '../options/options';
 import type { JudgedCalls } from '../policy/evaluate-body';
+import { ownText } from '../own-text';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { hintInPath } from '../settings/api-key';
@@ -59,13 +60,13 @@ function decisionsOf(judged: NonNullable<Occurrence['judged']>): readonly Shared
   if (first === undefined) return [{ refusal: undefined, wouldRefuse: judged.wouldRefuse, methods: [] }];
   if (judged.calls.length === 1) {
     const { refusal, wouldRefuse, call } = first;
-    return [{ refusal, wouldRefuse, methods: 'method' in call ? [call.method] : [] }];
+    return [{ refusal, wouldRefuse, methods: 'method' in call ? [ownText(call.method)] : [] }];
   }
   const decisions = new Map<string, SharedDecision & { readonly methods: string[] }>();
   for (const { call, refusal, wouldRefuse } of judged.calls) {
     const alike = refusal === undefined ? `would: ${String(wouldRefuse?.refused)}` : refusal.refused;
     const decision = decisions.get(alike) ?? { refusal, wouldRefuse, methods: [] };
-    if ('method' in call) decision.methods.push(call.method);
+    if ('method' in call) decision.methods.push(ownText(call.method));
     decisions.set(alike, decision);
   }
   return [...decisions.values()];
