@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import type { RequestHandler } from 'express';
 import { endAfterTest } from '../support/cleanup';
 import { CALL, call, guardedApp } from '../support/guarded-app';
 import { recordingLogger } from '../support/pieces';
 import { rawUpstream } from '../support/raw-upstream';
+import { expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
 
@@ -60,6 +62,23 @@ test('a caller that goes away is not blamed on the upstream', async () => {
   controller.abort();
   await once(socket, 'close');
   expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+});
+
+test('what cannot be sent is refused at once, and not blamed on the upstream', async () => {
+  const logger = recordingLogger();
+  // As a server with insecureHTTPParser reads it.
+  const before: RequestHandler = (req, _res, next) => {
+    req.headers.accept = 'hidden\x01';
+    next();
+  };
+  const app = await guardedApp({ before: [before], options: { logger, upstreamTimeoutMs: 2000 } });
+  const answer = await post(app.rpcUrl, CALL);
+  expectRefusal(answer, 'UPSTREAM_UNAVAILABLE', { id: 1 });
+  const { upstreams } = app.guard.health();
+  expect(Object.values(upstreams)).toEqual(['unknown']);
+  expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  expect(JSON.stringify(logger.lines)).toContain('it could not be sent: ERR_INVALID_CHAR');
+  expect(JSON.stringify([answer.json, logger.lines])).not.toContain('hidden');
 });
 
 const HTML = '<html>hidden</html>';

@@ -167,6 +167,11 @@ class HttpExchange implements Exchange, ProxyRequest {
     this.#sent = this.#wire.freshProxy(this);
   }
 
+  /** Says nothing of the upstream: a caller's header may be why. */
+  onUnsent(why: string): void {
+    this.#settle(refuse('UPSTREAM_UNAVAILABLE', { why: `it could not be sent: ${why}` }));
+  }
+
   abort(): void {
     this.#settle(refuse('UPSTREAM_UNAVAILABLE', { why: 'the caller went away' }));
     this.#sent?.abort();

@@ -22,6 +22,8 @@ export interface ProxyRequest {
   onAnswer(answer: IncomingMessage): void;
   /** `isStale`: a kept-alive connection closed before the first byte of the answer. */
   onFailure(sent: SentRequest, why: string, isStale: boolean): void;
+  /** It never got a connection: Node throws at a header that it cannot send. */
+  onUnsent(why: string): void;
 }
 
 /** A request that was sent. */
@@ -91,7 +93,7 @@ class ResponseHalf extends EventEmitter {
   }
 }
 
-type Forward = (req: RequestHalf, res: ResponseHalf, next: () => void) => unknown;
+type Forward = (req: RequestHalf, res: ResponseHalf, next: (error: NodeJS.ErrnoException) => void) => unknown;
 
 /**
  * A proxy to an upstream. Its path goes with the target: that of a request is parsed twice, which with Node 24 takes a
@@ -114,14 +116,12 @@ export function createProxy(create: CreateProxyMiddleware, upstream: Upstream, a
   });
   return (request) => {
     const half = new RequestHalf(request, url);
-    forward(half, half.response, noNext);
+    // What Node throws comes here; with version 4 every failure does, after its event.
+    forward(half, half.response, (error) => {
+      tellFailure(error, half);
+    });
     return half;
   };
-}
-
-/** http-proxy-middleware has no filter here: it calls nobody else. */
-function noNext(): undefined {
-  return undefined;
 }
 
 function listen(proxy: EventEmitter): void {
@@ -137,10 +137,14 @@ function listen(proxy: EventEmitter): void {
   proxy.on('proxyRes', (answer: IncomingMessage, { request }: RequestHalf) => {
     request.onAnswer(answer);
   });
-  proxy.on('error', (error: NodeJS.ErrnoException, half: RequestHalf) => {
-    const { code = error.name } = error;
-    half.request.onFailure(half, code, CLOSED.includes(code) && isSilent(half));
-  });
+  proxy.on('error', tellFailure);
+}
+
+/** Without the message: it may quote what was sent. */
+function tellFailure(error: NodeJS.ErrnoException, half: RequestHalf): void {
+  const { code = error.name } = error;
+  if (half.usedSocket === null) half.request.onUnsent(code);
+  else half.request.onFailure(half, code, CLOSED.includes(code) && isSilent(half));
 }
 
 function isOpen(connection: Socket | null): boolean {
