@@ -100,6 +100,18 @@ test('without a row left, new names are counted as others', () => {
   ]);
 });
 
+test.each(['allowed', 'METHOD_NOT_ALLOWED'])(
+  'what comes as (other) shares a row with what made room: %s',
+  (outcome) => {
+    const names = new TopNames(1, { ...ROOM });
+    for (const name of ['(other)', 'a', 'b', '(other)']) names.of(name, outcome).add(1, 0, 0);
+    expect([...names.changed()].map(({ name, calls }) => [name, calls])).toEqual([
+      ['b', 1],
+      ['(other)', 3],
+    ]);
+  },
+);
+
 test('a histogram puts each time into its class', () => {
   const counts = new Counts('', 'allowed');
   for (const milliseconds of [0, 1, 1.1, 2, 30_000, 30_001]) counts.addTime(classOf(milliseconds));

@@ -64,7 +64,8 @@ export class TopNames {
   #take(name: string, outcome: string): Counts {
     const isAllowed = outcome === ALLOWED;
     const isFull = (isAllowed ? this.#allowed.size : this.#refusedSize) >= this.#limit;
-    if (this.#budget.left <= 0) return this.#other(outcome);
+    // Also what comes as `(other)`: two rows of one name would take each other's place, and PostgreSQL refuses the write.
+    if (name === OTHER || this.#budget.left <= 0) return this.#other(outcome);
     const counts = new Counts(name, outcome);
     if (isFull) counts.guess = this.#makeRoom(isAllowed);
     else this.#budget.left--;
