@@ -6,6 +6,7 @@ import { compileMethods } from './method-entries';
 
 const KNOWN = METHOD_ROWS.map(([method]) => method);
 const ENTRY = /^[\x21-\x29\x2b-\x7e]{1,128}\*?$/;
+const isBlocked = compileMethods(DEFAULT_BLOCKED_METHODS.map((entry) => entry.toLowerCase()));
 
 /** An entry is an exact, case-sensitive method name, or a prefix that ends in `*` (`eth_get*`). */
 export const methods: CallAllowlist<'METHOD_NOT_ALLOWED'> = {
@@ -62,10 +63,4 @@ export function likelyMeant(entry: string): string | undefined {
   const prefix = entry.slice(0, -1);
   const nearest = nearestTo(prefix, new Set(KNOWN.map((method) => method.slice(0, prefix.length))));
   return nearest && `${nearest}*`;
-}
-
-function isBlocked(entry: string): boolean {
-  return DEFAULT_BLOCKED_METHODS.map((blocked) => blocked.toLowerCase()).some((blocked) =>
-    blocked.endsWith('*') ? entry.startsWith(blocked.slice(0, -1)) : entry === blocked,
-  );
 }
