@@ -25,7 +25,7 @@ const SHORT_WORD = 12;
 /** Longer text is data, such as a transaction of 256 KB, of which the expression would take a fifth of the request. */
 const MAX_WORD = 1024;
 const STRUCTURE = ['{', '[', '"'];
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
+export const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const ADDRESS_LENGTH = 42;
 const HEX = /^0x[0-9a-fA-F]*$/;
 const QUANTITY = /^0x[0-9a-fA-F]{1,64}$/;

@@ -1,10 +1,10 @@
 import { isString, stringifyJson } from '../json-rpc/strict-json';
 import { nearestTo } from '../spelling';
+import { ADDRESS } from './address-readers';
 import { queriedAddresses } from './address-table';
 import type { CallAllowlist } from './allowlist';
 import { fitsChecksum } from './eip-55';
 
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 const MAX_SHOWN = 100;
 
 /** An entry is `0x` and 40 hex digits, compared case-insensitively. Every address that a call queries must be listed. */

@@ -49,7 +49,7 @@ const MAX_DEPTH = 32;
 const MAX_VALUES = 20_000;
 const MAX_VALUES_PER_CALL = 20;
 const MAX_ID_BYTES = 1024;
-const METHOD = /^[\x21-\x7e]{1,128}$/;
+export const METHOD = /^[\x21-\x7e]{1,128}$/;
 
 /** Valid method names → themselves, as texts of their own: a part of a body takes V8 five times as long to look up. */
 export type MethodNames = ReadonlyMap<string, string>;

@@ -2,6 +2,7 @@ import { DEFAULT_BLOCKED_METHODS } from '../allowlists/default-blocked-methods';
 import { methods } from '../allowlists/methods';
 import { addressTable } from '../allowlists/address-table';
 import type { AddressParams, AddressTable } from '../allowlists/address-table';
+import { METHOD } from '../json-rpc/call';
 import { compileCredits } from '../limits/credits';
 import type { Credits, Prices } from '../limits/credits';
 import { MAX_TIMER_MS, checkOptions, isFunction, isPlainObject, isWhole, quoteValue } from '../option-rules';
@@ -41,8 +42,6 @@ export interface ParsedRequestOptions {
   readonly maxBatchSize: number;
   readonly bodyTimeoutMs: number;
 }
-
-const METHOD = /^[\x21-\x7e]{1,128}$/;
 
 export const REQUEST_RULES: OptionRules<RequestOptions> = {
   path: {

@@ -1,3 +1,4 @@
+import { ADDRESS } from '../allowlists/address-readers';
 import { originName } from '../allowlists/origins';
 import type { JsonValue } from '../json-rpc/strict-json';
 import { ownText } from '../own-text';
@@ -68,7 +69,6 @@ export function originOf(origin: string | undefined): string {
   return origin.length > MAX_LENGTH ? MALFORMED : origins.of(origin);
 }
 
-const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 /** Each character takes 4 ns, and addresses that differ hardly ever have all of these alike. */
 const ADDRESS_STEP = 14;
 const addresses = new LastRead((text) => (ADDRESS.test(text) ? ownText(text).toLowerCase() : ''), ADDRESS_STEP);
