@@ -79,16 +79,7 @@ const ORDER: readonly (readonly [folder: string, files: readonly string[]])[] = 
   ],
   [
     'telemetry',
-    [
-      'opentelemetry',
-      'request-span',
-      'trace-context',
-      'prometheus',
-      'text-format',
-      'guard-metrics',
-      'known-methods',
-      'metric',
-    ],
+    ['opentelemetry', 'request-span', 'trace-context', 'prometheus', 'text-format', 'guard-metrics', 'metric'],
   ],
   ['', ['rpc-guard']],
   ['explain', ['dry-run', 'dry-limits']],

@@ -41,7 +41,7 @@ export function oddCredits(credits: Credits, table: AddressTable): readonly stri
   return Object.keys(credits).flatMap((entry) => {
     const prefix = entry.slice(0, -1);
     const isKnown = entry.endsWith('*')
-      ? known.some((method) => method.startsWith(prefix)) || 'net_ web3_'.split(' ').some((it) => it.startsWith(prefix))
+      ? known.some((method) => method.startsWith(prefix))
       : isKnownMethod(entry, table);
     if (isKnown) return [];
     const meant = nearestTo(entry, known);

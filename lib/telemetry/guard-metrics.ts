@@ -8,7 +8,6 @@ import { isRefusal } from '../policy/refusals';
 import { insideOf } from '../rpc-guard';
 import type { RpcGuard } from '../rpc-guard';
 import { packageVersion } from '../version';
-import { isNamedMethod } from './known-methods';
 import { Counter, Histogram, counterOf, gauge } from './metric';
 import type { Metric } from './metric';
 
@@ -125,7 +124,7 @@ export function createMethodLabel(addressTable: AddressTable): MethodLabel {
   return (method) => {
     const label = labels.get(method);
     if (label !== undefined) return label;
-    if (labels.size === MAX_METHODS || !isNamedMethod(method, addressTable)) return 'other';
+    if (labels.size === MAX_METHODS || !addressTable.has(method)) return 'other';
     const own = ownText(method);
     labels.set(own, own);
     return own;

@@ -7,7 +7,6 @@ import { upstreamCodeIn } from '../observe/upstream-code';
 import { REFUSALS, isRefusal } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
-import { isNamedMethod } from './known-methods';
 import type { Parent } from './trace-context';
 
 /** A request's span, and the context of what is done for it. */
@@ -57,7 +56,7 @@ export function methodAttributes({ judged }: Occurrence, table: AddressTable): A
   if (judged === undefined || isRefusal(judged) || judged.batch) return {};
   const call = judged.calls[0]?.call;
   if (call === undefined || !('method' in call)) return {};
-  if (isNamedMethod(call.method, table)) return { 'rpc.method': call.method };
+  if (table.has(call.method)) return { 'rpc.method': call.method };
   return { 'rpc.method': '_OTHER', 'rpc.method_original': call.method.slice(0, MAX_METHOD_LENGTH) };
 }
 
