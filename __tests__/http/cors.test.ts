@@ -311,6 +311,15 @@ describe('cors: { … }', () => {
     expect(continued.upstream.seen).toEqual([]);
   });
 
+  test('whose origin function denies an origin leaves out the headers, and the guard decides as ever', async () => {
+    const app = await appWith({ origin: (_origin, done) => done(null, false) });
+    for (const headers of [[], ['Origin: https://other.example']]) {
+      const answer = await send(app, TARGET, ...headers);
+      expect([answer.status, answer.headers.has('access-control-allow-origin')]).toEqual([200, false]);
+    }
+    expect(app.upstream.seen).toHaveLength(2);
+  });
+
   test('whose origin function fails reaches neither the store nor the upstream', async () => {
     const store = untouchedStore();
     const origin = (_origin: unknown, done: (error: Error) => void) => {

@@ -39,8 +39,12 @@ export function corsFor(option: boolean | CorsOptions): CorsHandler {
       if (isOfApplication) answerPreflight(req, res);
       else preflightHandler(options, req)(req, res, next);
     } else if (isOfApplication) next();
-    else if (handler !== undefined) handler(req, res, next);
-    else {
+    else if (handler !== undefined) {
+      // For an origin that `done(null, false)` denies, the package hands `null` on, which is no error.
+      handler(req, res, (error) => {
+        next(error ?? undefined);
+      });
+    } else {
       // What the `cors` package would set, without making its options anew for each request.
       headers['Access-Control-Allow-Origin'] = '*';
       headers['Access-Control-Expose-Headers'] = EXPOSED_HEADERS;
