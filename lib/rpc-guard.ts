@@ -113,7 +113,7 @@ export function guardOf(parsed: ParsedOptions): RpcGuard {
   const webSockets = new (loadWebSockets().WebSocketGuard)(guard, (req, res, facts, refusal) => {
     const headers = { 'X-Request-Id': facts.requestId };
     const done = () => {
-      respondRefusal({ req, res, facts, headers, bytesOut: 0 }, refusal, parsed.exposeReason);
+      respondRefusal({ req, res, facts, headers, bytesOut: 0 }, refusal, parsed);
     };
     // No preflight: that asks for no upgrade.
     if (req.method === 'OPTIONS') done();

@@ -85,6 +85,26 @@ test('a list that changes between two exchanges of a mixed batch holds for those
   expect(app.upstream.seen).toHaveLength(1);
 });
 
+test('a list that changes between two exchanges of a mixed batch lets pass what is still on it', async () => {
+  const app = await heldApp();
+  const answer = post(app.rpcUrl, REPEATED);
+  await app.saw(1);
+  await app.store.set({ apiKey: KEY, allowlists: { methods: ['eth_c'] } });
+  app.release();
+  expect((await answer).json).toMatchObject([
+    { result: 'eth_a' },
+    refused(2, 'METHOD_NOT_ALLOWED'),
+    refused(1, 'METHOD_NOT_ALLOWED'),
+    { result: 'eth_c' },
+  ]);
+  expect(app.upstream.seen.map(({ body }) => (JSON.parse(body) as { method: string }[])[0]?.method)).toEqual([
+    'eth_a',
+    'eth_c',
+  ]);
+  // The upstream has not failed.
+  expect(app.logger.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+});
+
 test('an upstream that asks to back off is not sent the rest of a mixed batch', async () => {
   const upstream = await recordingUpstream((_req, res) => res.writeHead(429, { 'Retry-After': '3' }).end('{}'));
   const app = await guardedApp({ upstream, keys: [OPEN] });

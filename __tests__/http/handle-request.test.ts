@@ -4,12 +4,14 @@ import type { RequestHandler } from 'express';
 import express4 from 'express-4';
 import { MemoryStore, hashSecret, rpcGuard } from '../../lib';
 import type { KeySettingsInput, SettingsStore } from '../../lib';
+import { ByteBudget } from '../../lib/http/byte-budget';
 import { endAfterTest } from '../support/cleanup';
 import { KEY, basic, call, guardedApp } from '../support/guarded-app';
 import type { GuardedAppOptions } from '../support/guarded-app';
 import { proxyUnderTest } from '../support/proxy-under-test';
 import { expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
+import type { Reply } from '../support/reply';
 import { serve } from '../support/serve';
 import { recordingUpstream } from '../support/upstream';
 import { chunked, exchange, openWire, requestBytes } from '../support/wire';
@@ -521,6 +523,31 @@ describe('pipelined requests on one connection', () => {
     expect((await wire.answer()).json).toEqual({ jsonrpc: '2.0', id: 5, result: 'eth_b' });
     const methods = app.upstream.seen.map(({ body }) => (JSON.parse(body) as { method: string }).method);
     expect(methods.sort()).toEqual(['eth_a', 'eth_b']);
+  });
+
+  test('have one error in place of one a call where no more answers may wait in memory', async () => {
+    const app = await guardedApp(keyWith({ allowlists: { methods: ['eth_a'] } }));
+    const refused = [call('eth_x', [], 1), call('eth_x', [], 2)];
+    const pipelined = async (): Promise<Reply[]> => {
+      const wire = await openWire(app.port);
+      wire.write(
+        Buffer.concat([
+          requestBytes({ target: `/v3/${KEY}`, body: call('eth_a', [], 1) }),
+          requestBytes({ target: `/v3/${KEY}x`, body: refused }),
+          requestBytes({ target: `/v3/${KEY}`, body: refused }),
+        ]),
+      );
+      return [(await wire.answer()).json, (await wire.answer()).json, (await wire.answer()).json];
+    };
+    const each = (reason: string) => [1, 2].map((id) => ({ id, error: { data: { reason } } }));
+    expect(await pipelined()).toMatchObject([{ result: 'eth_a' }, each('KEY_UNKNOWN'), each('METHOD_NOT_ALLOWED')]);
+    const take = jest.spyOn(ByteBudget.prototype, 'take').mockReturnValue(false);
+    expect(await pipelined()).toMatchObject([
+      { result: 'eth_a' },
+      { id: null, error: { data: { reason: 'KEY_UNKNOWN' } } },
+      { id: null, error: { data: { reason: 'UPSTREAM_UNAVAILABLE' } } },
+    ]);
+    take.mockRestore();
   });
 
   test('with both framings at once never become two requests', async () => {

@@ -1,5 +1,5 @@
 import { MemoryStore, hashSecret } from '../../lib';
-import type { KeySettingsInput } from '../../lib';
+import type { KeySettingsInput, RequestEvent } from '../../lib';
 import { basic, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp, GuardedAppOptions } from '../support/guarded-app';
 import { UpstreamQueue } from '../../lib/upstream/upstream-queue';
@@ -7,6 +7,7 @@ import { stopLimitsClock } from '../support/fake-clock';
 import { KEY, recordingLogger } from '../support/pieces';
 import { post } from '../support/reply';
 import { parseList } from '../support/structured-fields';
+import { until } from '../support/until';
 import { exchange, openWire, requestBytes } from '../support/wire';
 
 const SECRET = 'a-secret-brought-along-from-elsewhere';
@@ -58,7 +59,9 @@ describe('what is charged and then not sent costs nothing:', () => {
     [1, '"second";r=2;t=0, "day";r=5;t=43200'],
     [3, '"second";r=0;t=1, "day";r=2;t=43200'],
   ])('those whose caller leaves while they wait there, unless they are above a burst: %i of 2', async (count, left) => {
-    const { rpcUrl, port, upstream } = await limited({ perSecond: 5, burst: 2, perDay: 5 });
+    const events: RequestEvent[] = [];
+    const onRequest = (event: RequestEvent) => events.push(event);
+    const { rpcUrl, port, upstream } = await limited({ perSecond: 5, burst: 2, perDay: 5 }, {}, { onRequest });
     let settle: (isIn: boolean) => void = () => undefined;
     const entered = new Promise<boolean>((resolve) => (settle = resolve));
     const enter = jest.spyOn(UpstreamQueue.prototype, 'enter').mockReturnValueOnce(entered);
@@ -71,6 +74,7 @@ describe('what is charged and then not sent costs nothing:', () => {
     await new Promise(setImmediate);
     expect((await post(rpcUrl, '{')).headers.get('ratelimit')).toBe(left);
     expect(upstream.seen).toHaveLength(0);
+    expect(events[0]).toMatchObject({ aborted: true, outcome: 'allowed', reason: undefined });
     enter.mockRestore();
     drop.mockRestore();
   });
@@ -149,7 +153,10 @@ describe('over the limit by the second', () => {
   });
 
   test('a caller that leaves while it waits gets its credits back', async () => {
-    const { rpcUrl, port, upstream } = await limited({ perSecond: 1, burst: 1, perDay: 3 }, {}, { limitWaitMs: 5000 });
+    const events: RequestEvent[] = [];
+    const logger = recordingLogger();
+    const options = { limitWaitMs: 5000, logger, onRequest: (event: RequestEvent) => events.push(event) };
+    const { rpcUrl, port, upstream } = await limited({ perSecond: 1, burst: 1, perDay: 3 }, {}, options);
     await post(rpcUrl, CALL);
     const wire = await openWire(port);
     wire.write(requestBytes({ target: `/v3/${KEY}`, body: CALL }));
@@ -158,6 +165,10 @@ describe('over the limit by the second', () => {
     wire.socket.destroy();
     while ((await left()) !== 2) await new Promise(setImmediate);
     expect(upstream.seen).toHaveLength(1);
+    // No limit has refused it: it has left.
+    await until(() => events.some(({ aborted }) => aborted));
+    expect(events.find(({ aborted }) => aborted)).toMatchObject({ outcome: 'allowed', reason: undefined, credits: 0 });
+    expect(logger.lines.filter(({ text }) => text.includes('RATE_LIMITED'))).toEqual([]);
   });
 
   test('a key that is deleted while its call waits is not served', async () => {

@@ -71,7 +71,10 @@ export function endInSlices(res: ServerResponse, body: Buffer, idleMs: number): 
   next();
 }
 
-/** Cuts a caller off that does not take what is left of an ended response. @returns whether anything is left. */
+/**
+ * Cuts a caller off that does not take what is left of an ended response; one that is written in slices sees to that by
+ * itself. @returns whether anything is left.
+ */
 export function cutWhenIdle(res: ServerResponse, idleMs: number): boolean {
   if (res.socket === null) {
     const isWaiting = !res.writableFinished && !res.destroyed;
@@ -79,7 +82,7 @@ export function cutWhenIdle(res: ServerResponse, idleMs: number): boolean {
     return isWaiting;
   }
   const isLeft = res.socket.writableLength > 0;
-  if (isLeft) cutAfter(res, idleMs);
+  if (isLeft && res.writableEnded) cutAfter(res, idleMs);
   return isLeft;
 }
 

@@ -1,7 +1,7 @@
 import { parseCalls } from '../json-rpc/call';
 import { hasLimits, isWaiting } from '../limits/limit-calls';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
-import { serialiseAllowedPieces } from '../policy/evaluate-body';
+import { noLongerAllowed, serialiseAllowedPieces } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
@@ -32,6 +32,8 @@ export function handOff(guard: Guard, call: IncomingCall, decided: AdmittedCalls
   const stopListening = whenGone(req, charged.leave);
   return charged.outcome.finally(stopListening).then((judged) => {
     call.limitWaitMs = performance.now() - call.decidedAt;
+    // It left while it waited: no limit has refused it.
+    if (judged.limited !== undefined && hasGone(req)) return undefined;
     return enterLine(guard, call, { admission, judged }, true);
   });
 }
@@ -75,7 +77,7 @@ async function forwardInTurn(
   const isIn = entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered;
   call.waitMs = performance.now() - call.decidedAt;
   if (!isIn) {
-    call.failure = CROWDED;
+    if (!hasGone(call.req)) call.failure = CROWDED;
     giveBack(guard, call, { admission, judged });
     setLimitHeaders(guard, call, CROWDED);
     refuseCalls(guard, call, judged, CROWDED);
@@ -84,11 +86,8 @@ async function forwardInTurn(
   call.place = place;
   const current = await admitAgain(guard, call.facts, judged);
   call.judged = isRefusal(current) ? current : current.judged;
-  const { allowed = [] } = isRefusal(current) ? {} : current.judged;
-  if (allowed.length < judged.allowed.length) {
-    const refused = judged.allowed.filter((it) => !allowed.includes(it));
-    giveBack(guard, call, { admission, judged: { ...judged, allowed: refused } });
-  }
+  const allowed = noLongerAllowed(judged, call.judged);
+  if (allowed.length > 0) giveBack(guard, call, { admission, judged: { ...judged, allowed } });
   if (isRefusal(current)) {
     refuseCalls(guard, call, judged, current);
     return;
@@ -118,14 +117,17 @@ export function refuseWhole(
   refusal: Refusal,
   body: Buffer | string | undefined,
 ): void {
-  const { exposeReason, maxBatchSize } = guard.options;
+  const { options } = guard;
   setLimitHeaders(guard, call, refusal);
-  if (body === undefined) {
-    respondRefusal(call, refusal, exposeReason);
-    return;
-  }
-  const read = parseCalls(body, maxBatchSize);
-  respondRefusalJson(call, refusal, refuseUnjudged(read, refusal, replyOptions(guard, call)));
+  const read = body === undefined ? undefined : parseCalls(body, options.maxBatchSize);
+  const json = read === undefined ? undefined : refuseUnjudged(read, refusal, replyOptions(guard, call));
+  if (json !== undefined && mayWait(guard, call, json)) respondRefusalJson(call, refusal, json, options);
+  else respondRefusal(call, refusal, options);
+}
+
+/** Whether there is room for an answer to each call, which stays in memory until the answers before it are taken. */
+function mayWait(guard: Guard, call: IncomingCall, json: string): boolean {
+  return isNext(call.res) || holdAnswer(guard, call, json.length);
 }
 
 /** The id of the only call. */
@@ -153,7 +155,9 @@ function always(): true {
 function answerLimited(guard: Guard, call: IncomingCall, judged: JudgedCalls, limited: Refusal): void {
   const options = replyOptions(guard, call);
   const status = setRefusalHeaders(call, limited);
-  respondJson(call, status, refuseEach(judged, options) || refusalReply(limited, idOf(judged), options));
+  const each = refuseEach(judged, options);
+  const json = each !== '' && mayWait(guard, call, each) ? each : refusalReply(limited, idOf(judged), options);
+  respondJson(call, status, json, guard.options.callerIdleMs);
 }
 
 /** A caller that is refused with 401 or 403 does not learn the limits. */
@@ -180,12 +184,15 @@ async function waitInLine(
 
 /** Every call was refused: the upstream is not asked. */
 function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): void {
+  const { options } = guard;
   const [first] = judged.calls;
-  if (judged.batch || first?.refusal === undefined) {
-    respondJson(call, 200, refuseEach(judged, replyOptions(guard, call)), guard.options.callerIdleMs);
+  if (!judged.batch && first?.refusal !== undefined) {
+    respondRefusal(call, first.refusal, options, first.call.id);
     return;
   }
-  respondRefusal(call, first.refusal, guard.options.exposeReason, first.call.id);
+  const json = refuseEach(judged, replyOptions(guard, call));
+  if (mayWait(guard, call, json)) respondJson(call, 200, json, options.callerIdleMs);
+  else respondRefusal(call, UNTAKEN, options);
 }
 
 /** Nothing was refused: the caller gets the upstream's own answer. */
@@ -198,7 +205,7 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
       });
     }
     if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
-    call.failure = UNTAKEN;
+    if (!hasGone(call.req)) call.failure = UNTAKEN;
     refuseCalls(guard, call, judged, UNTAKEN);
     return;
   }
@@ -210,11 +217,8 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
 
 /** Refuses all calls that had been allowed. */
 function refuseCalls(guard: Guard, call: IncomingCall, judged: JudgedCalls, refusal: Refusal): void {
-  const { callerIdleMs, exposeReason } = guard.options;
-  if (!judged.batch) {
-    respondRefusal(call, refusal, exposeReason, idOf(judged));
-    return;
-  }
-  const status = setRefusalHeaders(call, refusal);
-  respondJson(call, status, refuseAllowed(judged, refusal, replyOptions(guard, call)), callerIdleMs);
+  const { options } = guard;
+  const json = judged.batch ? refuseAllowed(judged, refusal, replyOptions(guard, call)) : undefined;
+  if (json === undefined || !mayWait(guard, call, json)) respondRefusal(call, refusal, options, idOf(judged));
+  else respondJson(call, setRefusalHeaders(call, refusal), json, options.callerIdleMs);
 }

@@ -179,5 +179,5 @@ function fail({ options }: Guard, call: IncomingCall, error: unknown): void {
   const reason = describeError(error, facts.apiKey);
   options.logger.error({ requestId: facts.requestId, reason }, 'a request failed');
   if (res.headersSent) res.destroy();
-  else respondRefusal(call, INTERNAL_ERROR, options.exposeReason);
+  else respondRefusal(call, INTERNAL_ERROR, options);
 }

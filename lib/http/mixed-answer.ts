@@ -14,6 +14,8 @@ import { noteFailure, replyOptions } from './incoming-call';
 import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { respondJson, retryAfter } from './respond';
 
+const NOTHING = Buffer.alloc(0);
+
 /** A mixed batch on its way. */
 interface MixedExchange {
   readonly admission: Admission;
@@ -29,7 +31,11 @@ export function answerMixed(guard: Guard, call: IncomingCall, { admission, judge
   const exchange: MixedExchange = { admission, hasBegun: false, bytesLeft, backOff: undefined };
   return new Promise((resolve, reject) => {
     const send: SendBatch = (calls, done) => {
-      askRun(guard, call, exchange, calls).then(done).catch(reject);
+      askRun(guard, call, exchange, calls)
+        .then(({ answer, refused }) => {
+          done(answer, refused);
+        })
+        .catch(reject);
     };
     exchangeMixed(judged, send, replyOptions(guard, call), ({ json, lack }) => {
       if (lack !== undefined) noteFailure(guard, call, lack);
@@ -41,19 +47,40 @@ export function answerMixed(guard: Guard, call: IncomingCall, { admission, judge
   });
 }
 
-/** Sends some calls of a mixed batch. Every run but the first checks the key again: it may be revoked by now. */
+/** What came of some calls of a mixed batch. */
+interface RunAnswer {
+  readonly answer: Buffer | Refusal;
+  readonly refused?: ReadonlyMap<RpcCall, Refusal>;
+}
+
+/** Sends some calls of a mixed batch. Every run but the first checks the key again: it may have changed by now. */
 async function askRun(
+  guard: Guard,
+  call: IncomingCall,
+  exchange: MixedExchange,
+  calls: readonly RpcCall[],
+): Promise<RunAnswer> {
+  const { backOff } = exchange;
+  if (backOff !== undefined) {
+    return { answer: refuse('UPSTREAM_UNAVAILABLE', { why: `not sent after its ${backOff.status}` }) };
+  }
+  if (!exchange.hasBegun) {
+    exchange.hasBegun = true;
+    return { answer: await sendRun(guard, call, exchange, calls) };
+  }
+  const refused = await refusedMeanwhile(guard, call, calls);
+  if (isRefusal(refused)) return { answer: refused };
+  const left = calls.filter((it) => !refused.has(it));
+  return { answer: left.length === 0 ? NOTHING : await sendRun(guard, call, exchange, left), refused };
+}
+
+async function sendRun(
   guard: Guard,
   call: IncomingCall,
   exchange: MixedExchange,
   calls: readonly RpcCall[],
 ): Promise<Buffer | Refusal> {
   const { options } = guard;
-  const { backOff } = exchange;
-  if (backOff !== undefined) return refuse('UPSTREAM_UNAVAILABLE', { why: `not sent after its ${backOff.status}` });
-  const refusal = exchange.hasBegun ? await refusedMeanwhile(guard, call, calls) : undefined;
-  if (refusal !== undefined) return refusal;
-  exchange.hasBegun = true;
   const headers = { ...call.req.headers, 'accept-encoding': 'identity' };
   const answer = await askUpstream(guard, call, exchange.admission, [serialiseBatch(calls)], headers);
   exchange.backOff = backOffOf(answer);
@@ -70,15 +97,20 @@ async function askRun(
   return body;
 }
 
-/** Why the key's current settings refuse these calls. */
+/** The calls that the key's current settings refuse, or why they refuse all. */
 async function refusedMeanwhile(
   { options, store }: Guard,
   { facts }: IncomingCall,
   calls: readonly RpcCall[],
-): Promise<Refusal | undefined> {
+): Promise<Refusal | ReadonlyMap<RpcCall, Refusal>> {
   const admission = await admit(facts, store);
   if (isRefusal(admission)) return admission;
-  return calls.map((call) => checkCall(admission, call, options)).find(isRefusal);
+  const refused = new Map<RpcCall, Refusal>();
+  for (const call of calls) {
+    const refusal = checkCall(admission, call, options);
+    if (refusal !== undefined) refused.set(call, refusal);
+  }
+  return refused;
 }
 
 function backOffOf({ status, headers = {} }: UpstreamAnswer | Refusal): MixedExchange['backOff'] {

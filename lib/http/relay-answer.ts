@@ -29,7 +29,7 @@ interface Relayed extends Answerable {
 /**
  * Streams the upstream's answer to the caller as it came. Cut off on one side, it is cut off on the other. Where it
  * has not come whole with its headers, the promise settles when the upstream is done with it. `onCut` is told why an
- * answer stays in pieces.
+ * answer stays in pieces, unless its caller has stopped taking it.
  */
 export function relayAnswer(
   answer: UpstreamAnswer,
@@ -62,13 +62,13 @@ export function relayAnswer(
       call.bytesOut += chunk.length;
       heard();
     });
-    let why = 'its answer was cut off';
+    let cut = new CutOff('its answer was cut off');
     body.on('error', (error) => {
-      if (error instanceof CutOff) why = error.message;
+      if (error instanceof CutOff) cut = error;
     });
     body.on('close', () => {
       if (!body.complete) {
-        onCut(why);
+        if (!cut.isCallersFault) onCut(cut.message);
         res.destroy();
       }
       resolve();

@@ -15,14 +15,27 @@ export interface Answerable {
   bytesOut: number;
 }
 
+/** How a refusal is answered. */
+export interface RefusalOptions {
+  readonly exposeReason: boolean;
+  readonly callerIdleMs: number;
+}
+
 /** Answers a refusal of the request as a whole. `id` is that of its only call, as JSON text. */
-export function respondRefusal(call: Answerable, refusal: Refusal, exposeReason: boolean, id?: string): void {
-  respondRefusalJson(call, refusal, refusalReply(refusal, id, { requestId: call.facts.requestId, exposeReason }));
+export function respondRefusal(call: Answerable, refusal: Refusal, options: RefusalOptions, id?: string): void {
+  const { requestId } = call.facts;
+  const json = refusalReply(refusal, id, { requestId, exposeReason: options.exposeReason });
+  respondRefusalJson(call, refusal, json, options);
 }
 
 /** Answers a refusal whose body is already written: `json` holds an error for each call. */
-export function respondRefusalJson(call: Answerable, refusal: Refusal, json: string): void {
-  respondJson(call, setRefusalHeaders(call, refusal), json);
+export function respondRefusalJson(
+  call: Answerable,
+  refusal: Refusal,
+  json: string,
+  { callerIdleMs }: RefusalOptions,
+): void {
+  respondJson(call, setRefusalHeaders(call, refusal), json, callerIdleMs);
   if (!call.req.complete) dropRest(call.req);
 }
 
@@ -50,12 +63,12 @@ export function writeHead(res: ServerResponse, status: number, headers: Outgoing
 }
 
 /** `callerIdleMs`: how long a caller may take nothing of a long answer before it is cut off. */
-export function respondJson(call: Answerable, status: number, json: string, callerIdleMs?: number): void {
+export function respondJson(call: Answerable, status: number, json: string, callerIdleMs: number): void {
   const { res, headers } = call;
   const body = json.length > SLICE_BYTES ? Buffer.from(json) : json;
   call.bytesOut = Buffer.byteLength(body);
   headers['Content-Length'] = call.bytesOut;
   writeHead(res, status, headers);
-  if (callerIdleMs === undefined || typeof body === 'string') res.end(body);
+  if (typeof body === 'string') res.end(body);
   else endInSlices(res, body, callerIdleMs);
 }

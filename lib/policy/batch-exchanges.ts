@@ -6,9 +6,12 @@ import type { Refusal, ReplyOptions } from './refusals';
 
 /**
  * Sends calls to the upstream as one batch, and calls `done` once with its answer (empty where none is owed), or with
- * a refusal in its place.
+ * a refusal in its place. `refused` are those that were not sent, because the key's settings have changed.
  */
-export type SendBatch = (calls: readonly RpcCall[], done: (answer: Buffer | Refusal) => void) => void;
+export type SendBatch = (
+  calls: readonly RpcCall[],
+  done: (answer: Buffer | Refusal, refused?: ReadonlyMap<RpcCall, Refusal>) => void,
+) => void;
 
 /** The merged answer to a batch. */
 export interface MixedAnswer {
@@ -39,8 +42,10 @@ export function exchangeMixed(
       done({ json: mergeAnswers(judged, replies, options), lack });
       return;
     }
-    send(run, (answer) => {
-      const refusal = isRefusal(answer) ? answer : addReplies(replies, run, answer);
+    send(run, (answer, refused) => {
+      refused?.forEach((refusal, call) => replies.set(call, refusal));
+      const sent = refused === undefined ? run : run.filter((call) => !refused.has(call));
+      const refusal = isRefusal(answer) ? answer : addReplies(replies, sent, answer);
       lack ??= refusal;
       if (isRefusal(answer)) runs.slice(index).forEach((unanswered) => fill(replies, unanswered, answer));
       else if (refusal !== undefined) fill(replies, run, refusal);

@@ -4,7 +4,7 @@ import type { Admission } from './authorize';
 import type { CallRules } from './check';
 import { parseCalls, serialiseBatch, serialisePieces } from '../json-rpc/call';
 import type { InvalidCall, Pieces, RpcCall } from '../json-rpc/call';
-import { refuse } from './refusals';
+import { isRefusal, refuse } from './refusals';
 import type { Refusal } from './refusals';
 
 /** A call with its verdict; `undefined` let it pass. */
@@ -43,33 +43,44 @@ export function judgeBody(
     if (broken === 'request') return refuse('INVALID_REQUEST', { why });
     return refuse('BATCH_TOO_LARGE', { message: `batch larger than ${String(maxBatchSize)} calls`, why });
   }
-  const calls: JudgedCall[] = [];
-  const allowed: RpcCall[] = [];
-  let first: Refusal | undefined;
-  for (const call of read.calls) {
-    const refusal = checkCall(admission, call, rules);
-    if (refusal !== undefined || 'invalid' in call) {
-      calls.push({ call, refusal, wouldRefuse: undefined });
-      continue;
-    }
-    const wouldRefuse = admission.reported && reportCall(admission, call, rules);
-    first ??= wouldRefuse;
-    calls.push({ call, refusal, wouldRefuse });
-    allowed.push(call);
-  }
-  return { batch: read.batch, calls, allowed, wouldRefuse: first, canonical: read.canonical };
+  const calls = read.calls.map((call) => judgeCall(call, undefined, admission, rules));
+  return summed(read.batch, calls, read.canonical);
 }
 
 /** Holds what was allowed against the rules of a key that may have changed since. */
 export function judgeAgain(before: JudgedCalls, admission: Admission, rules: CallRules): JudgedCalls {
-  const calls = before.calls.map(({ call, refusal: earlier }): JudgedCall => {
-    const refusal = earlier ?? checkCall(admission, call, rules);
-    const isReported = refusal === undefined && admission.reported !== undefined;
-    return { call, refusal, wouldRefuse: isReported ? reportCall(admission, call as RpcCall, rules) : undefined };
-  });
-  const allowed = before.allowed.filter((call) => checkCall(admission, call, rules) === undefined);
-  const wouldRefuse = calls.find((call) => call.wouldRefuse !== undefined)?.wouldRefuse;
-  return { batch: before.batch, calls, allowed, wouldRefuse, canonical: before.canonical };
+  const calls = before.calls.map(({ call, refusal }) => judgeCall(call, refusal, admission, rules));
+  return summed(before.batch, calls, before.canonical);
+}
+
+/** `earlier`: why it has been refused before. */
+function judgeCall(
+  call: RpcCall | InvalidCall,
+  earlier: Refusal | undefined,
+  admission: Admission,
+  rules: CallRules,
+): JudgedCall {
+  const refusal = earlier ?? checkCall(admission, call, rules);
+  const isReported = refusal === undefined && admission.reported !== undefined;
+  return { call, refusal, wouldRefuse: isReported ? reportCall(admission, call as RpcCall, rules) : undefined };
+}
+
+function summed(batch: boolean, calls: readonly JudgedCall[], canonical: JudgedCalls['canonical']): JudgedCalls {
+  const allowed: RpcCall[] = [];
+  let first: Refusal | undefined;
+  for (const { call, refusal, wouldRefuse } of calls) {
+    if (refusal !== undefined || 'invalid' in call) continue;
+    allowed.push(call);
+    first ??= wouldRefuse;
+  }
+  return { batch, calls, allowed, wouldRefuse: first, canonical };
+}
+
+/** What was allowed and is no longer. */
+export function noLongerAllowed({ allowed }: JudgedCalls, now: JudgedCalls | Refusal): readonly RpcCall[] {
+  if (isRefusal(now)) return allowed;
+  const left = new Set(now.allowed);
+  return allowed.filter((call) => !left.has(call));
 }
 
 /** What the upstream receives of what is allowed. */

@@ -123,7 +123,14 @@ function decoded(body: IncomingMessage, decoder: Decoder, heard: () => void): De
 }
 
 /** Why the guard ended an answer before it was whole. */
-export class CutOff extends Error {}
+export class CutOff extends Error {
+  constructor(
+    why: string,
+    readonly isCallersFault = false,
+  ) {
+    super(why);
+  }
+}
 
 /**
  * Ends an answer that stays silent, one that never ends, and one that its caller has stopped taking. Call the returned
@@ -131,17 +138,21 @@ export class CutOff extends Error {}
  */
 export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHeldUp: () => boolean): () => void {
   const { upstreamTimeoutMs, upstreamTotalMs, callerIdleMs } = patience;
+  const [sooner, later] = [Math.min(upstreamTimeoutMs, callerIdleMs), Math.max(upstreamTimeoutMs, callerIdleMs)];
   let heardAt = performance.now();
-  const timer = setTimeout(() => {
-    const isCallers = isHeldUp();
-    if (!isCallers) cut(`its answer paused for ${String(upstreamTimeoutMs)} ms`);
-    else if (performance.now() - heardAt < callerIdleMs) timer.refresh();
-    else cut(`the caller took nothing for ${String(callerIdleMs)} ms`);
-  }, upstreamTimeoutMs);
+  let timer = setTimeout(look, sooner);
   const tooLong = `its answer took more than ${String(upstreamTotalMs)} ms`;
   const end = upstreamTotalMs === 0 ? undefined : setTimeout(cut, upstreamTotalMs, tooLong);
-  function cut(why: string): void {
-    answer.destroy(new CutOff(why));
+  function look(): void {
+    const silentMs = performance.now() - heardAt;
+    const isCallers = isHeldUp();
+    if (silentMs < (isCallers ? callerIdleMs : upstreamTimeoutMs)) {
+      timer = setTimeout(look, (silentMs < sooner ? sooner : later) - silentMs);
+    } else if (isCallers) cut(`the caller took nothing for ${String(callerIdleMs)} ms`, true);
+    else cut(`its answer paused for ${String(upstreamTimeoutMs)} ms`);
+  }
+  function cut(why: string, isCallersFault = false): void {
+    answer.destroy(new CutOff(why, isCallersFault));
   }
   answer.on('error', () => undefined);
   answer.on('close', () => {
@@ -150,7 +161,6 @@ export function endWhenSilent(answer: IncomingMessage, patience: Patience, isHel
   });
   return () => {
     heardAt = performance.now();
-    timer.refresh();
   };
 }
 

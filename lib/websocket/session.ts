@@ -12,7 +12,7 @@ import type { ParsedOptions } from '../options/options';
 import { READMIT_AFTER_MS, admitTo } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
 import { exchangeMixed, refuseAllowed, refuseEach } from '../policy/batch-exchanges';
-import { judgeAgain, judgeBody, serialiseAllowed } from '../policy/evaluate-body';
+import { judgeAgain, judgeBody, noLongerAllowed, serialiseAllowed } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal, refusalReply, refuse } from '../policy/refusals';
 import type { Reason, Refusal, ReplyOptions } from '../policy/refusals';
@@ -222,12 +222,7 @@ export class Session {
       return whenKnown(this.admittedNow(), (anew) => {
         if (this.isOver) return this.undo(message, admission, known);
         const again = isRefusal(anew) ? anew : judgeAgain(known, anew, options);
-        const { allowed = [] } = isRefusal(again) ? {} : again;
-        limits.giveBack(
-          this.facts,
-          admission,
-          known.allowed.filter((call) => !allowed.includes(call)),
-        );
+        limits.giveBack(this.facts, admission, noLongerAllowed(known, again));
         return { admission: anew, judged: again };
       });
     });
