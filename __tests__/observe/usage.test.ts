@@ -455,6 +455,19 @@ describe('in memory', () => {
     expect(origins.reduce((sum, row) => sum + Number(row.split(' ').at(-1)), 0)).toBe(102);
   });
 
+  test('counts the first 50 addresses of a call, and the rest as one', async () => {
+    const { count, rows } = counting();
+    const secrets = [{ id: 's1', hash: hashSecret(SECRET), allowlists: { methods: ['eth_*'] } }];
+    const key = compileKeySettings(parseKeySettings({ apiKey: KEY, secrets }));
+    const address = Array.from({ length: 5000 }, (_, n) => `0x${n.toString(16).padStart(40, '0')}`);
+    const judged = judgedOf('eth_getLogs', [{ address }]);
+    for (let n = 0; n < 2; n++) count({ admission: admissionOf(key, key.secrets[0]), judged });
+    const names = [...address.slice(0, 50), '(other)'];
+    expect(await rows('address')).toEqual(names.map((name) => `address ${name} allowed 2`).sort());
+    const ofSecret = (await rows('ofSecret')).filter((row) => row.includes(' address '));
+    expect(ofSecret).toEqual(names.map((name) => `ofSecret address ${name} s1 allowed 2`).sort());
+  });
+
   test('counts a secret in place of another one, and the hour after, from the first request on', async () => {
     const { count, clock, rows } = counting();
     const secrets = ['s1', 's2'].map((id) => ({ id, hash: hashSecret(`${SECRET} ${id}`) }));
