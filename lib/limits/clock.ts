@@ -15,6 +15,21 @@ export interface Clock {
   after(milliseconds: number, work: () => void): () => void;
 }
 
+/** What `work` comes to; rejects once it has taken so many milliseconds. */
+export async function withinTime<T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> {
+  let stop = (): void => undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    stop = clock.after(milliseconds, () => {
+      reject(new Error(`no answer within ${String(milliseconds)} ms`));
+    });
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    stop();
+  }
+}
+
 /** How far the wall clock is ahead of `performance.now()`, and when that was looked at. */
 let ahead = 0;
 let lookedAt = -Infinity;

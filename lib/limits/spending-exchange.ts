@@ -4,6 +4,7 @@ import type { Logger } from '../logger';
 import type { LimitStore, SpentRow } from '../stores/limit-store';
 import { nameOfDay } from '../stores/limit-store';
 import type { Rate } from './bucket';
+import { withinTime } from './clock';
 import type { Clock } from './clock';
 import { Others } from './meter';
 import type { Meter } from './meter';
@@ -90,7 +91,7 @@ export class SpendingExchange {
     while (this.#untold.size > 0) {
       const batch = this.#nextBatch();
       try {
-        await this.#withinTime(this.#store.exchange(batch.map((meter) => this.#rowOf(meter))));
+        await withinTime(this.#clock, ANSWER_MS, this.#store.exchange(batch.map((meter) => this.#rowOf(meter))));
       } catch {
         return;
       }
@@ -118,7 +119,7 @@ export class SpendingExchange {
     const before = batch.map(({ told, day }) => ({ told, day }));
     for (const meter of batch) meter.told = meter.spent;
     try {
-      const learnt = await this.#withinTime(this.#store.exchange(rows));
+      const learnt = await withinTime(this.#clock, ANSWER_MS, this.#store.exchange(rows));
       const byName = groupRows(learnt);
       this.#back();
       for (const meter of batch) this.#learn(meter, byName.get(nameOf(meter)) ?? []);
@@ -212,20 +213,6 @@ export class SpendingExchange {
     if (!hasLooked) bucket.subtract(missing, second.burst);
     else if (isApart || (others !== undefined && others.outage !== this.#outages)) bucket.overflow = 0;
     else bucket.subtract(since, second.burst, second.burst - missing);
-  }
-
-  async #withinTime<T>(work: Promise<T>): Promise<T> {
-    let stop = (): void => undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      stop = this.#clock.after(ANSWER_MS, () => {
-        reject(new Error(`no answer within ${String(ANSWER_MS)} ms`));
-      });
-    });
-    try {
-      return await Promise.race([work, timeout]);
-    } finally {
-      stop();
-    }
   }
 
   #fail(error: unknown): void {

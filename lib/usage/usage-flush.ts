@@ -1,4 +1,5 @@
 import { counters } from '../counters';
+import { withinTime } from '../limits/clock';
 import type { Clock } from '../limits/clock';
 import { describeError } from '../logger';
 import type { Logger } from '../logger';
@@ -60,7 +61,7 @@ export class UsageFlush {
     this.#stopTimer?.();
     await this.flush();
     // Days that are not made now are made by the next process.
-    await this.#withinTime(this.#rolling).catch(() => undefined);
+    await withinTime(this.#options.clock, ANSWER_MS, this.#rolling).catch(() => undefined);
   }
 
   #schedule(): void {
@@ -97,7 +98,7 @@ export class UsageFlush {
   /** @returns whether the store has it. */
   async #write({ tellings, hours }: Batch): Promise<boolean> {
     try {
-      await this.#withinTime(this.#send(tellings.map(({ row }) => row)));
+      await withinTime(this.#options.clock, ANSWER_MS, this.#send(tellings.map(({ row }) => row)));
       for (const { settle } of tellings) settle(true);
       this.#back();
       return true;
@@ -117,20 +118,6 @@ export class UsageFlush {
       await this.#options.store.write(rows, ++this.#sequence);
     } finally {
       this.#unanswered--;
-    }
-  }
-
-  async #withinTime(work: Promise<void>): Promise<void> {
-    let stop = (): void => undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      stop = this.#options.clock.after(ANSWER_MS, () => {
-        reject(new Error(`no answer within ${String(ANSWER_MS)} ms`));
-      });
-    });
-    try {
-      await Promise.race([work, timeout]);
-    } finally {
-      stop();
     }
   }
 
