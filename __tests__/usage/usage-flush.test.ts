@@ -180,6 +180,28 @@ test('rolls hours up into days once a day', async () => {
   expect(await calls()).toBe(3);
 });
 
+test.each([
+  ['rejects', () => Promise.reject(new Error('down')), ['error']],
+  [
+    'throws',
+    () => {
+      throw new Error('down');
+    },
+    ['error'],
+  ],
+  ['is missing', undefined, ['error']],
+  ['returns no promise', () => undefined, []],
+])('writes on where making days %s', async (_, roll, levels) => {
+  const { clock, store, logger, flush, count, calls } = counting();
+  Object.assign(store, { roll });
+  count(1);
+  await flush.flush();
+  count(2);
+  await clock.pass(10_000);
+  expect(await calls()).toBe(3);
+  expect(logger.lines.map(({ level }) => level)).toEqual(levels);
+});
+
 test('made-up names leave no more rows in the store than are kept of them', async () => {
   const { clock, table, rows } = counting();
   let made = 0;

@@ -146,14 +146,18 @@ export class UsageFlush {
     const before = beginningOfDay(isoOf(now - HOURS_KEPT_DAYS * 24 * HOUR_MS));
     if (before === this.#rolledTo || clock.now() - this.#rolledAt < RETRY_ROLL_MS) return;
     this.#rolledAt = clock.now();
-    this.#rolling = store.roll(before).then(
-      () => {
-        this.#rolledTo = before;
-      },
-      (error: unknown) => {
-        logger.error({ reason: describeError(error) }, 'days of usage could not be summed up; tried again in an hour');
-      },
-    );
+    // A store of the user's own may throw, or have no `roll`.
+    this.#rolling = Promise.resolve()
+      .then(() => store.roll(before))
+      .then(
+        () => {
+          this.#rolledTo = before;
+        },
+        (error: unknown) => {
+          const reason = describeError(error);
+          logger.error({ reason }, 'days of usage could not be summed up; tried again in an hour');
+        },
+      );
   }
 }
 
