@@ -141,23 +141,23 @@ export class UsageFlush {
   }
 
   #roll(): void {
-    const { store, logger, clock } = this.#options;
+    const { clock } = this.#options;
     const now = clock.wall();
     const before = beginningOfDay(isoOf(now - HOURS_KEPT_DAYS * 24 * HOUR_MS));
     if (before === this.#rolledTo || clock.now() - this.#rolledAt < RETRY_ROLL_MS) return;
     this.#rolledAt = clock.now();
-    // A store of the user's own may throw, or have no `roll`.
-    this.#rolling = Promise.resolve()
-      .then(() => store.roll(before))
-      .then(
-        () => {
-          this.#rolledTo = before;
-        },
-        (error: unknown) => {
-          const reason = describeError(error);
-          logger.error({ reason }, 'days of usage could not be summed up; tried again in an hour');
-        },
-      );
+    this.#rolling = this.#makeDays(before);
+  }
+
+  async #makeDays(before: string): Promise<void> {
+    const { store, logger } = this.#options;
+    try {
+      // A store of the user's own may throw, or have no `roll`.
+      await store.roll(before);
+      this.#rolledTo = before;
+    } catch (error) {
+      logger.error({ reason: describeError(error) }, 'days of usage could not be summed up; tried again in an hour');
+    }
   }
 }
 
