@@ -11,6 +11,7 @@ import { rawHttp } from '../support/raw-http';
 import { thrownBy } from '../support/pieces';
 import type { AdminApp } from '../support/admin-app';
 import { basic, call, post } from '../support/guarded-app';
+import { recordingUpstream } from '../support/upstream';
 
 const ADDRESS = '0xfe05a3e72235c9f92fd9f2282f41a8154d6d342b';
 
@@ -606,6 +607,14 @@ describe('Previews and tests', () => {
     expect(JSON.parse(mixed.answer!.body)).toEqual([{ jsonrpc: '2.0', id: 7, result: 'eth_chainId' }]);
     await app.upstream.close();
     expect((await ask({ method: 'eth_chainId' })).answer).toEqual({ status: 502, body: 'upstream unavailable' });
+  });
+
+  test('a tested request is answered as a caller is where the upstream asks to back off', async () => {
+    const busy = await recordingUpstream((_req, res) => res.writeHead(429).end('slow down'));
+    const app = await adminApp({ options: { upstream: busy.url } });
+    const { path } = await newKey(app);
+    const { answer } = (await app.api('POST', `${path}/test`, { method: 'eth_chainId', send: true })).json;
+    expect(answer).toEqual({ status: 429, body: 'upstream unavailable' });
   });
 
   test('the lines to paste show where callers reach the guard', async () => {

@@ -4,7 +4,7 @@ import { RpcGuardError } from '../errors';
 import { readAnswer } from '../upstream/read-answer';
 import type { UpstreamClient } from '../upstream/http-client';
 import { isPlainObject } from '../option-rules';
-import { REFUSALS, isRefusal } from '../policy/refusals';
+import { isRefusal, messageOf, statusOf } from '../policy/refusals';
 import { stored } from '../stores/versioned-write';
 import type { ParsedAdminOptions } from './admin-options';
 import { allowlistMeta } from './allowlist-meta';
@@ -55,7 +55,7 @@ export function createRequestTester(options: ParsedAdminOptions, handOff: Upstre
       throw invalidRequest('send: there is no upstream; give rpcGuardAdmin one');
     const exchange = handOff.send([body], { 'accept-encoding': 'identity' }, 'request-tester');
     const answer = await exchange.answer;
-    if (isRefusal(answer)) return { status: REFUSALS[answer.refused].status, body: REFUSALS[answer.refused].message };
+    if (isRefusal(answer)) return { status: statusOf(answer), body: messageOf(answer) };
     const bytes = await readAnswer(answer, toUpstream, MAX_ANSWER_BYTES);
     if (isRefusal(bytes)) return { status: 502, body: bytes.why ?? '' };
     return { status: answer.status, body: bytes.toString() };

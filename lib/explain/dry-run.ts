@@ -7,9 +7,9 @@ import { admissionOf, admitTo, checkCall, reportCall } from '../policy/authorize
 import type { Admission } from '../policy/authorize';
 import { judgeBody, serialiseAllowed } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { REFUSALS, isRefusal } from '../policy/refusals';
+import { isRefusal, messageOf, statusOf } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
-import { messageOf, passed, refused } from '../policy/trace';
+import { passed, refused } from '../policy/trace';
 import type { TracedStep, Tracer } from '../policy/trace';
 import { requestFacts } from '../request/request-facts';
 import type { RequestFacts } from '../request/request-facts';
@@ -156,12 +156,11 @@ function describeCalls({ batch, calls }: JudgedCalls): string {
 }
 
 function refusedWhole(refusal: Refusal, steps: readonly DryRunStep[]): DryRun {
-  const { status } = REFUSALS[refusal.refused];
   return {
     allowed: false,
     reason: refusal.refused,
     wouldRefuse: null,
-    status,
+    status: statusOf(refusal),
     message: messageOf(refusal),
     steps,
     calls: [],

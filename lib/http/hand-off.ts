@@ -3,7 +3,7 @@ import { hasLimits, isWaiting } from '../limits/limit-calls';
 import { refuseAllowed, refuseEach, refuseUnjudged } from '../policy/batch-exchanges';
 import { noLongerAllowed, serialiseAllowedPieces } from '../policy/evaluate-body';
 import type { JudgedCalls } from '../policy/evaluate-body';
-import { REFUSALS, isRefusal, refusalReply, refuse, refuseForNow } from '../policy/refusals';
+import { isRefusal, refusalReply, refuse, refuseForNow, statusOf } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import type { ValueOrPromise } from '../policy/value-or-promise';
 import type { Place } from '../upstream/upstream-queue';
@@ -163,7 +163,7 @@ function answerLimited(guard: Guard, call: IncomingCall, judged: JudgedCalls, li
 /** A caller that is refused with 401 or 403 does not learn the limits. */
 function setLimitHeaders({ limits }: Guard, { headers, facts, admission }: IncomingCall, refusal?: Refusal): void {
   if (admission === undefined || !hasLimits(admission)) return;
-  const status = refusal === undefined ? 200 : (refusal.status ?? REFUSALS[refusal.refused].status);
+  const status = refusal === undefined ? 200 : statusOf(refusal);
   if (status === 401 || status === 403) return;
   limits.addHeaders(headers, facts, admission);
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { REFUSALS, refusalReply } from '../policy/refusals';
+import { REFUSALS, refusalReply, statusOf } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import type { RequestFacts } from '../request/request-facts';
 import { SLICE_BYTES, dropRest, endInSlices } from './client-connection';
@@ -41,13 +41,12 @@ export function respondRefusalJson(
 
 /** Sets a refusal's headers and returns its status. */
 export function setRefusalHeaders(call: Answerable, refusal: Refusal): number {
-  const row = REFUSALS[refusal.refused];
-  const { status = row.status, headers = row.headers } = refusal;
+  const { headers = REFUSALS[refusal.refused].headers } = refusal;
   for (const name in headers) {
     const value = headers[name]!;
     call.headers[name] = name === 'Retry-After' ? retryAfter(value) : value;
   }
-  return status;
+  return statusOf(refusal);
 }
 
 /** Seconds with a leading zero: ethers reads a number without one as milliseconds, and retries at once. */

@@ -99,6 +99,18 @@ export function isRefusal(value: unknown): value is Refusal {
   return typeof value === 'object' && value !== null && 'refused' in value;
 }
 
+export function statusOf({ refused, status }: Refusal): number {
+  return status ?? REFUSALS[refused].status;
+}
+
+export function codeOf({ refused, code }: Refusal): number {
+  return code ?? REFUSALS[refused].code;
+}
+
+export function messageOf({ refused, message }: Refusal): string {
+  return message ?? REFUSALS[refused].message;
+}
+
 export interface ReplyOptions {
   readonly requestId: string;
   readonly exposeReason: boolean;
@@ -117,11 +129,10 @@ export const CLOSING = refuse('SETTINGS_UNAVAILABLE', {
 
 /** The JSON-RPC error response that a refused call gets, alone or in a batch. `id` is JSON text. */
 export function refusalReply(refusal: Refusal, id: string | undefined, options: ReplyOptions): string {
-  const row = REFUSALS[refusal.refused];
   const reason = options.exposeReason ? `"reason":"${refusal.refused}",` : '';
   const more = refusal.data === undefined ? '' : `,${JSON.stringify(refusal.data).slice(1, -1)}`;
   const data = `{${reason}"requestId":${quote(options.requestId)}${more}}`;
   // Put together by hand: `JSON.stringify` takes 3 % of a refused request.
-  const { code = row.code, message = row.message } = refusal;
-  return errorReply(id, `{"code":${String(code)},"message":${quote(message)},"data":${data}}`);
+  const message = quote(messageOf(refusal));
+  return errorReply(id, `{"code":${String(codeOf(refusal))},"message":${message},"data":${data}}`);
 }

@@ -1,5 +1,5 @@
 import type { AllowlistType } from '../settings/key-settings';
-import { REFUSALS } from './refusals';
+import { messageOf } from './refusals';
 import type { Reason, Refusal } from './refusals';
 
 /** The outcome of one step of the route, and the entry or the secret's hint that decided it. */
@@ -29,8 +29,4 @@ export function refused(
   entry: string | null = null,
 ): TracedStep {
   return { step, outcome: 'refuse', reason: refusal.refused, entry, why };
-}
-
-export function messageOf({ refused: reason, message }: Refusal): string {
-  return message ?? REFUSALS[reason].message;
 }

@@ -4,7 +4,7 @@ import type { AddressTable } from '../allowlists/address-table';
 import { outcomeOf, refusalIn } from '../observe/request-event';
 import type { Occurrence } from '../observe/request-event';
 import { upstreamCodeIn } from '../observe/upstream-code';
-import { REFUSALS, isRefusal } from '../policy/refusals';
+import { codeOf, isRefusal } from '../policy/refusals';
 import type { Reason, Refusal } from '../policy/refusals';
 import { keyHint } from '../settings/api-key';
 import type { Parent } from './trace-context';
@@ -106,8 +106,4 @@ function addEvents(span: Span, judged: Occurrence['judged']): void {
 
 function addVerdict(span: Span, verdict: 'refused' | 'would_refuse', { refused }: Refusal, method?: Attributes): void {
   span.addEvent(`rpc_guard.${verdict}`, { 'rpc_guard.reason': refused, ...method });
-}
-
-function codeOf({ refused, code }: Refusal): number {
-  return code ?? REFUSALS[refused].code;
 }

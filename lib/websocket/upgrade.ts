@@ -6,7 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Occurrence } from '../observe/request-event';
 import { admit } from '../policy/authorize';
 import type { Admission } from '../policy/authorize';
-import { CLOSING, REFUSALS, isRefusal, refuse } from '../policy/refusals';
+import { CLOSING, isRefusal, refuse, statusOf } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { keyInPath } from '../request/key-path';
 import { requestFacts } from '../request/request-facts';
@@ -194,7 +194,7 @@ export class WebSocketGuard {
     const handshake = new Occurrence(facts, 'webSocket', arrivedAt);
     handshake.judged = refusal;
     handshake.decidedAt = performance.now();
-    handshake.status = refusal.status ?? REFUSALS[refusal.refused].status;
+    handshake.status = statusOf(refusal);
     handshake.aborted = refusal === CALLER_GONE;
     this.parts.observe(handshake);
   }
