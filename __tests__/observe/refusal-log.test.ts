@@ -9,6 +9,7 @@ interface Line {
   readonly wouldRefuse?: unknown;
   readonly count?: number;
   readonly reasons?: object;
+  readonly methods?: readonly string[];
 }
 
 function startLog(kind = REFUSED): { readonly log: RefusalLog; readonly lines: Line[] } {
@@ -52,6 +53,14 @@ test('counts keys that do not exist together: callers could make up one for each
   jest.advanceTimersByTime(1000);
   expect(lines).toHaveLength(11);
   expect(lines[10]).toEqual({ level: 'info', key: undefined, count: 990, reasons: { KEY_UNKNOWN: 990 } });
+});
+
+test('names each method of a batch once, and the first 20', () => {
+  const { log, lines } = startLog();
+  const methods = Array.from({ length: 1000 }, (_, n) => `eth_${String(n >> 1)}`);
+  log.add({ ...refused('a-key-of-mine', 'METHOD_NOT_ALLOWED'), methods });
+  log.close();
+  expect(lines[0]?.methods).toEqual(Array.from({ length: 20 }, (_, n) => `eth_${String(n)}`));
 });
 
 test('logs what it has summed when it closes', () => {

@@ -29,6 +29,9 @@ interface Second {
 
 const WINDOW_MS = 1000;
 const LINES_PER_SECOND = 10;
+/** A batch of 1000 calls would make a line of 129 KB. */
+const MAX_METHODS = 20;
+
 /** Logs refusals, or what would be refused: ten a second of each key in lines of their own, the rest in one line a second with their count. */
 export class RefusalLog {
   readonly #logger: Logger;
@@ -50,7 +53,7 @@ export class RefusalLog {
     }
     second.lines++;
     this.#logger[levelOf([reason])](
-      { key: hintInPath(apiKey), requestId, [this.#kind.reason]: reason, why, methods },
+      { key: hintInPath(apiKey), requestId, [this.#kind.reason]: reason, why, methods: distinct(methods) },
       this.#kind.message,
     );
   }
@@ -83,6 +86,10 @@ export class RefusalLog {
       );
     }
   }
+}
+
+function distinct(methods: readonly string[]): readonly string[] {
+  return [...new Set(methods)].slice(0, MAX_METHODS);
 }
 
 /** The guard is built wrongly, or a list that only reports failed. */
