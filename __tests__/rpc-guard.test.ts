@@ -5,7 +5,7 @@ import express from 'express';
 import type { RequestHandler } from 'express';
 import express4 from 'express-4';
 import { MemoryStore, rpcGuard } from '../lib';
-import type { RpcGuard, SettingsStore } from '../lib';
+import type { Logger, RpcGuard, SettingsStore } from '../lib';
 import { endAfterTest } from './support/cleanup';
 import { KEY, call, guardedApp } from './support/guarded-app';
 import { proxyUnderTest } from './support/proxy-under-test';
@@ -13,7 +13,7 @@ import { expectRefusal } from './support/refusal-table';
 import { post } from './support/reply';
 import { serve } from './support/serve';
 import { recordingUpstream } from './support/upstream';
-import { CALL, keyWith } from './support/refusal-cases';
+import { CALL, keyWith, silent } from './support/refusal-cases';
 
 describe('more than one', () => {
   test('two guards in one app keep keys, upstreams and rules apart', async () => {
@@ -124,8 +124,12 @@ describe('mounted by mistake', () => {
 });
 
 describe('close', () => {
-  async function closable(store: SettingsStore, upstreamUrl: string): Promise<{ guard: RpcGuard; url: string }> {
-    const guard = rpcGuard({ upstream: upstreamUrl, store, ...proxyUnderTest });
+  async function closable(
+    store: SettingsStore,
+    upstreamUrl: string,
+    logger: Logger = silent(),
+  ): Promise<{ guard: RpcGuard; url: string }> {
+    const guard = rpcGuard({ upstream: upstreamUrl, store, logger, ...proxyUnderTest });
     const { url } = await serve(express().use(guard));
     return { guard, url };
   }
@@ -165,5 +169,17 @@ describe('close', () => {
     await expect(failing.guard.close()).rejects.toThrow('cannot close');
     const plain = await closable({ get: () => undefined }, upstream.url);
     await expect(plain.guard.close()).resolves.toBeUndefined();
+  });
+
+  test('logs the refusals that were summed up also when the store cannot close', async () => {
+    let logged = 0;
+    const count = ({ count = 1 }: { readonly count?: number }, message: string) => {
+      if (message === 'refused') logged += count;
+    };
+    const store = { get: () => undefined, close: () => Promise.reject(new Error('cannot close')) };
+    const { guard, url } = await closable(store, 'http://127.0.0.1:1', { ...silent(), info: count });
+    for (let n = 0; n < 12; n++) await post(`${url}/v3/${KEY}`, CALL);
+    await expect(guard.close()).rejects.toThrow('cannot close');
+    expect(logged).toBe(12);
   });
 });

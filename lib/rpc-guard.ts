@@ -161,6 +161,7 @@ async function closeAll({ guard, webSockets, usage, decisions }: Closing, graceM
   guard.upstreams.close();
   await guard.limits.close();
   await usage?.close();
-  await guard.store.close();
+  // Before the store, which may reject: what was summed up would be lost.
   decisions.close();
+  await guard.store.close();
 }
