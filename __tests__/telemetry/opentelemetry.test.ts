@@ -10,6 +10,7 @@ import {
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+import type { RequestHandler } from 'express';
 import { hashSecret } from '../../lib';
 import { openTelemetry } from '../../lib/telemetry/opentelemetry';
 import type { OpenTelemetryOptions } from '../../lib/telemetry/opentelemetry';
@@ -214,19 +215,31 @@ describe("A caller's trace context", () => {
   });
 });
 
-test('is a child of the span around it, in which the key is overwritten', async () => {
-  const tracer = trace.getTracer('application');
-  const app = await guardedApp({
-    before: [
-      (req, res, next) => {
-        const span = tracer.startSpan('POST', { attributes: { 'url.path': req.url } });
-        res.on('finish', () => {
-          span.end();
-        });
-        context.with(trace.setSpan(context.active(), span), next);
-      },
-    ],
+/** As the application's own instrumentation does it. */
+const spanAround: RequestHandler = (req, res, next) => {
+  const attributes = { 'http.request.method': req.method, 'url.path': req.url };
+  const span = trace.getTracer('application').startSpan('POST', { attributes });
+  res.on('finish', () => {
+    span.end();
   });
+  context.with(trace.setSpan(context.active(), span), next);
+};
+
+test('overwrites nothing in the span around it with what is too short for a key', async () => {
+  const app = await guardedApp({ before: [spanAround] });
+  openTelemetry(app.guard);
+  for (const short of ['T', '', 'seven-7']) {
+    await post(`${app.url}/v3/${short}`, call('eth_call'));
+    expect(onlySpan(SpanKind.INTERNAL).attributes).toEqual({
+      'http.request.method': 'POST',
+      'url.path': `/v3/${short}`,
+    });
+    exporter.reset();
+  }
+});
+
+test('is a child of the span around it, in which the key is overwritten', async () => {
+  const app = await guardedApp({ before: [spanAround] });
   openTelemetry(app.guard);
   await post(app.rpcUrl, call('eth_call'));
   const around = onlySpan(SpanKind.INTERNAL);

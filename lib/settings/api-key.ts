@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 /** The format of an API key, in settings and in the raw path. */
 export const API_KEY = /^[A-Za-z0-9_-]{8,128}$/;
+/** No key is shorter. */
+export const MIN_KEY_LENGTH = 8;
 
 /** A fresh API key: 32 lower-case hex digits from 16 random bytes. */
 export function generateApiKey(): string {

@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT, createContextKey, context, defaultTextMapGetter, propagation, trace } from '@opentelemetry/api';
 import type { Context, Link, Span } from '@opentelemetry/api';
 import type { Occurrence } from '../observe/request-event';
-import { keyHint } from '../settings/api-key';
+import { MIN_KEY_LENGTH, keyHint } from '../settings/api-key';
 
 /** Whose trace context a request may continue: of callers with a valid secret, of everybody, of nobody. */
 export type TrustTraceContext = 'secret' | boolean;
@@ -43,9 +43,12 @@ export function withoutInstrumentation(of: Context): Context {
   return of.setValue(SUPPRESS_TRACING, true);
 }
 
-/** Overwrites the key in what spans of the application's own instrumentation say of the URL. */
+/**
+ * Overwrites the key in what spans of the application's own instrumentation say of the URL. What is too short for a key
+ * stays: with `T` in its place, `POST` would become `POS…`.
+ */
 export function hideKey(apiKey: string): void {
-  if (apiKey === '') return;
+  if (apiKey.length < MIN_KEY_LENGTH) return;
   const active = context.active();
   const metadata = active.getValue(RPC_METADATA) as { readonly span?: Span } | undefined;
   for (const span of new Set([trace.getSpan(active), metadata?.span])) {
