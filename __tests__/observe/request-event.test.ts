@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import express from 'express';
 import { hashSecret } from '../../lib';
 import type { RequestEvent } from '../../lib';
 import { KEY, basic, call, guardedApp, post } from '../support/guarded-app';
@@ -59,6 +60,14 @@ describe('An event over HTTP', () => {
       },
     ]);
     expect([events[0], events[0]?.methods, events[0]?.ms].every(Object.isFrozen)).toBe(true);
+  });
+
+  test('counts the bytes of the body, not its characters, also behind a body parser', async () => {
+    const { events, onRequest } = listener();
+    const app = await guardedApp({ before: [express.json()], options: { onRequest } });
+    const body = call('eth_call', ['é€']);
+    await post(app.rpcUrl, body);
+    expect(events).toMatchObject([{ outcome: 'allowed', bytesIn: bytes(body) }]);
   });
 
   test('lists each method of a mixed batch, with the first refusal and the credits of what was allowed', async () => {

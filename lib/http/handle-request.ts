@@ -158,7 +158,7 @@ function judgeInTurn(
   admission: Admission,
 ): ValueOrPromise<Refusal | AdmittedCalls> {
   if (isRefusal(body)) return body;
-  call.bytesIn = body.length;
+  call.bytesIn = Buffer.byteLength(body);
   const { options } = guard;
   const { facts } = call;
   if (!parseTurns.hasRoom(facts.apiKey)) return TOO_MANY_BODIES;
