@@ -70,11 +70,6 @@ export class Usage {
     this.#flush = new UsageFlush({ table: this.#table, store: usageOf(store), logger, clock });
   }
 
-  /** Rows that were given up because the store was away. */
-  get dropped(): number {
-    return this.#flush.dropped;
-  }
-
   /** Tells the store now. */
   flush(): Promise<void> {
     return this.#flush.flush();

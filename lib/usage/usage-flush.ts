@@ -42,8 +42,6 @@ export class UsageFlush {
   #sequence = 0;
   #unanswered = 0;
   #isClosed = false;
-  /** Rows that were given up because the store was away. */
-  dropped = 0;
 
   constructor(options: UsageFlushOptions) {
     this.#options = options;
@@ -130,7 +128,6 @@ export class UsageFlush {
     this.#isAway = true;
     const rows = table.dropOld();
     if (rows === 0) return;
-    this.dropped += rows;
     counters.usageDropped += rows;
     logger.error({ rows }, 'the store has been away for too long: an hour of usage is lost');
   }
