@@ -158,7 +158,7 @@ export class Usage {
       methods.of(this.#methodOf(call.method), outcome);
     method.add(1, credits, now);
     if (this.#kinds.addresses && params.length > 0) {
-      for (const name of this.#addressesOf(call)) counted.of(ADDRESS).of(name, outcome).add(1, credits, now);
+      for (const it of this.#addressesOf(call)) counted.of(ADDRESS).of(nameOf(it), outcome).add(1, credits, now);
     }
     if (admission?.credential?.allowlists !== undefined) this.#countOfSecret(counted, call, outcome);
     return method;
@@ -168,12 +168,11 @@ export class Usage {
    * What a list of addresses holds a call against: one that is none where it would refuse it whatever is listed. Each
    * takes 2 µs, and what is beyond the names kept could only push out others: of one call it counts once.
    */
-  #addressesOf(call: RpcCall): readonly string[] {
+  #addressesOf(call: RpcCall): readonly JsonValue[] {
     const table = this.#parts.addressTable;
     const addresses = queriedAddresses(call, table);
     if (addresses === undefined) return isKnownMethod(call.method, table) ? [NO_ADDRESS] : [];
-    const names = addresses.slice(0, MAX_ADDRESSES).map(nameOf);
-    return addresses.length > MAX_ADDRESSES ? [...names, OTHER] : names;
+    return addresses.length > MAX_ADDRESSES ? [...addresses.slice(0, MAX_ADDRESSES), OTHER] : addresses;
   }
 
   /** A list of a secret's own is proposed from what this secret does alone. */
@@ -182,7 +181,7 @@ export class Usage {
     const names = [`method ${this.#methodOf(call.method)}`];
     if (origin !== '') names.push(`origin ${origin}`);
     if (userAgent !== '') names.push(`userAgent ${userAgent}`);
-    if (this.#kinds.addresses) names.push(...this.#addressesOf(call).map((name) => `address ${name}`));
+    if (this.#kinds.addresses) names.push(...this.#addressesOf(call).map((it) => `address ${nameOf(it)}`));
     for (const name of names) counted.of(OF_SECRET).of(`${name} ${secretId}`, outcome).add(1, 0, counted.now);
   }
 
@@ -233,7 +232,7 @@ function keyOf({ facts, admission, judged }: Occurrence): string {
 }
 
 function nameOf(address: JsonValue): string {
-  return addressOf(address) || NO_ADDRESS;
+  return addressOf(address) || (address === OTHER ? OTHER : NO_ADDRESS);
 }
 
 function outcomeOf({ refusal, wouldRefuse }: JudgedCall): string {
