@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { MemoryStore } from '../../lib';
 import type { KeySettingsInput, RpcGuardOptions } from '../../lib';
+import { ByteBudget } from '../../lib/http/byte-budget';
 import { UpstreamQueue } from '../../lib/upstream/upstream-queue';
 import { KEY, call, guardedApp } from '../support/guarded-app';
 import type { GuardedApp } from '../support/guarded-app';
@@ -9,6 +10,7 @@ import { errorOf, expectRefusal } from '../support/refusal-table';
 import { post } from '../support/reply';
 import { recordingUpstream } from '../support/upstream';
 import { until } from '../support/until';
+import { openWire, requestBytes } from '../support/wire';
 
 const OPEN = { apiKey: KEY, allowlists: { methods: ['eth_*'] } };
 const REVOKED = { apiKey: KEY, enabled: false };
@@ -103,6 +105,25 @@ test('a list that changes between two exchanges of a mixed batch lets pass what 
   ]);
   // The upstream has not failed.
   expect(app.logger.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+});
+
+test('a pipelined batch that the upstream fails has one error where no more answers may wait in memory', async () => {
+  const held: (() => void)[] = [];
+  const upstream = await recordingUpstream((_req, res, body) => {
+    if (body.startsWith('[')) res.writeHead(200, { 'Content-Type': 'text/html' }).end('<p>');
+    else held.push(() => res.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}'));
+  });
+  const logger = recordingLogger();
+  const app = await guardedApp({ upstream, keys: [OPEN], options: { logger } });
+  const wire = await openWire(app.port);
+  const batch = [call('eth_b', [], 1), call('eth_b', [], 2)];
+  const take = jest.spyOn(ByteBudget.prototype, 'take').mockReturnValue(false);
+  for (const body of [call('eth_a'), batch]) wire.write(requestBytes({ target: `/v3/${KEY}`, body }));
+  await until(() => logger.lines.some(({ text }) => text.includes('no answer from the upstream')));
+  held.forEach((answer) => answer());
+  expect((await wire.answer()).json).toMatchObject({ result: '0x1' });
+  expectRefusal(await wire.answer(), 'UPSTREAM_UNAVAILABLE', { id: null });
+  take.mockRestore();
 });
 
 test('an upstream that asks to back off is not sent the rest of a mixed batch', async () => {

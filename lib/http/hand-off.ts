@@ -10,7 +10,7 @@ import type { Place } from '../upstream/upstream-queue';
 import { admitAgain } from './admit-again';
 import { UNTAKEN, askUpstream, holdAnswer, waitingBytes } from './ask-upstream';
 import { connectionOf, hasGone, isNext, whenGone } from './client-connection';
-import { noteFailure, replyOptions } from './incoming-call';
+import { noteFailure, replyOptions, setFailure } from './incoming-call';
 import type { AdmittedCalls, Guard, IncomingCall } from './incoming-call';
 import { answerMixed } from './mixed-answer';
 import { relayAnswer } from './relay-answer';
@@ -77,7 +77,7 @@ async function forwardInTurn(
   const isIn = entered instanceof Promise ? await waitInLine(guard, call, place, entered) : entered;
   call.waitMs = performance.now() - call.decidedAt;
   if (!isIn) {
-    if (!hasGone(call.req)) call.failure = CROWDED;
+    setFailure(call, CROWDED);
     giveBack(guard, call, { admission, judged });
     setLimitHeaders(guard, call, CROWDED);
     refuseCalls(guard, call, judged, CROWDED);
@@ -119,10 +119,15 @@ export function refuseWhole(
 ): void {
   const { options } = guard;
   setLimitHeaders(guard, call, refusal);
-  const read = body === undefined ? undefined : parseCalls(body, options.maxBatchSize);
-  const json = read === undefined ? undefined : refuseUnjudged(read, refusal, replyOptions(guard, call));
-  if (json !== undefined && mayWait(guard, call, json)) respondRefusalJson(call, refusal, json, options);
-  else respondRefusal(call, refusal, options);
+  if (body !== undefined) {
+    const read = parseCalls(body, options.maxBatchSize);
+    const json = refuseUnjudged(read, refusal, replyOptions(guard, call));
+    if (mayWait(guard, call, json)) {
+      respondRefusalJson(call, refusal, json, options);
+      return;
+    }
+  }
+  respondRefusal(call, refusal, options);
 }
 
 /** Whether there is room for an answer to each call, which stays in memory until the answers before it are taken. */
@@ -190,9 +195,13 @@ function answerRefused(guard: Guard, call: IncomingCall, judged: JudgedCalls): v
     respondRefusal(call, first.refusal, options, first.call.id);
     return;
   }
-  const json = refuseEach(judged, replyOptions(guard, call));
-  if (mayWait(guard, call, json)) respondJson(call, 200, json, options.callerIdleMs);
-  else respondRefusal(call, UNTAKEN, options);
+  respondEach(guard, call, refuseEach(judged, replyOptions(guard, call)), UNTAKEN);
+}
+
+/** An answer to each call, or `instead` where no more of them may wait in memory. */
+function respondEach(guard: Guard, call: IncomingCall, json: string, instead: Refusal): void {
+  if (mayWait(guard, call, json)) respondJson(call, 200, json, guard.options.callerIdleMs);
+  else respondRefusal(call, instead, guard.options);
 }
 
 /** Nothing was refused: the caller gets the upstream's own answer. */
@@ -205,14 +214,14 @@ async function answerWhole(guard: Guard, call: IncomingCall, { admission, judged
       });
     }
     if (!Buffer.isBuffer(answer.body)) answer.body.destroy();
-    if (!hasGone(call.req)) call.failure = UNTAKEN;
+    setFailure(call, UNTAKEN);
     refuseCalls(guard, call, judged, UNTAKEN);
     return;
   }
   noteFailure(guard, call, answer);
   // A 429 of the upstream holds for the batch as a whole, so that clients back off.
   if (!judged.batch || answer.status !== undefined) refuseCalls(guard, call, judged, answer);
-  else respondJson(call, 200, refuseAllowed(judged, answer, replyOptions(guard, call)), guard.options.callerIdleMs);
+  else respondEach(guard, call, refuseAllowed(judged, answer, replyOptions(guard, call)), answer);
 }
 
 /** Refuses all calls that had been allowed. */

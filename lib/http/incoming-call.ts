@@ -67,13 +67,16 @@ export function replyOptions({ options }: Guard, { facts }: IncomingCall): Reply
   return { requestId: facts.requestId, exposeReason: options.exposeReason };
 }
 
-/** Notes why forwarded calls got no answer. Where the caller has gone, that is no failure of the upstream. */
-export function noteFailure({ options }: Guard, call: IncomingCall, failure: Refusal): void {
-  if (hasGone(call.req)) {
-    call.aborted = true;
-    return;
-  }
+/** Sets why calls that were allowed got no answer. @returns whether it is a failure: where the caller has gone, none is. */
+export function setFailure(call: IncomingCall, failure: Refusal): boolean {
+  if (hasGone(call.req)) return false;
   call.failure = failure;
+  return true;
+}
+
+/** Sets and logs why forwarded calls got no answer. */
+export function noteFailure({ options }: Guard, call: IncomingCall, failure: Refusal): void {
+  if (!setFailure(call, failure)) return;
   const { refused: reason, why } = failure;
   const { apiKey, requestId } = call.facts;
   options.logger.warn({ key: keyHint(apiKey), requestId, reason, why }, 'no answer from the upstream');

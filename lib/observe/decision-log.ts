@@ -1,6 +1,6 @@
 import type { ParsedOptions } from '../options/options';
-import type { JudgedCalls } from '../policy/evaluate-body';
 import { ownText } from '../own-text';
+import type { JudgedCalls } from '../policy/evaluate-body';
 import { isRefusal } from '../policy/refusals';
 import type { Refusal } from '../policy/refusals';
 import { hintInPath } from '../settings/api-key';
